@@ -1,0 +1,216 @@
+"""The one loop that asks providers: retry, backoff, Retry-After, concurrency, single flight, journal.
+
+A call is written down before it is sent and its answer before it is parsed, so an answer that was received is
+never paid for twice; after a kill at most the calls in flight are repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from agents.protocol import MediaLoader, Provider, Request, Response
+from schemas.errors import ItemError, ProviderError, UserError
+from schemas.ids import content_id
+from schemas.ports import Clock, Journal, Receipt
+from schemas.settings import ModelSection
+
+T = TypeVar("T")
+
+BACKOFF_BASE_S = 1.0
+BACKOFF_CAP_S = 60.0
+LONGEST_RETRY_AFTER_S = 300.0  # asked to wait longer, a job fails now and is asked again by the next run
+# Every further call to the same provider would fail alike: the key is refused, or there is no such model.
+FATAL_CODES = frozenset({"unauthorized", "not_found"})
+
+
+class Job(NamedTuple):
+    request: Request
+    provider: Provider
+    section: ModelSection
+
+
+class Outcome(NamedTuple):
+    """Either a response or an error. `cached`: no call was needed; `calls`: how many were sent."""
+
+    response: Receipt | None
+    error: ProviderError | None
+    cached: bool
+    calls: int
+
+
+class SystemClock:
+    """The machine's own monotonic time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def call_key(request: Request, provider: str, model: str) -> str:
+    """Identity of a paid call: what was asked, of whom, and which repetition it is."""
+    return content_id("call", [request.digest, provider, model, request.replicate])
+
+
+def backoff_s(attempt: int, retry_after_s: float | None, rng: random.Random) -> float:
+    """Seconds to wait after failed attempt 1, 2, ...: full jitter, on top of what the server asks for.
+
+    Reference: Brooker 2015, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    jitter = rng.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1)))
+    return jitter if retry_after_s is None else retry_after_s + min(jitter, 1.0)
+
+
+async def ask(
+    job: Job, *, journal: Journal | None, clock: Clock, load: MediaLoader, rng: random.Random
+) -> Outcome:
+    """Ask one question, retrying transient errors up to `section.attempts` calls.
+
+    Raises:
+        UserError: the journal allows no further call (code "budget_reached").
+    """
+    durable = journal if job.provider.wire else None
+    key = call_key(job.request, job.provider.name, job.request.model)
+    if durable is not None and (receipt := durable.find(key)) is not None:
+        return Outcome(receipt, None, cached=True, calls=0)
+    calls, error = 0, ProviderError("not_asked", "no attempt is allowed", transient=False)
+    for calls in range(1, job.section.attempts + 1):
+        if durable is not None:
+            durable.intend(
+                key, provider=job.provider.name, model=job.request.model, annotator=job.section.name
+            )
+        answer = await _call(job, load)
+        if isinstance(answer, Response):
+            receipt = Receipt(answer.text, answer.model_version, answer.usage, answer.finish_reason)
+            if durable is not None:
+                durable.receive(key, receipt)
+            return Outcome(receipt, None, cached=False, calls=calls)
+        error = answer
+        if durable is not None:
+            durable.fail(key, code=error.code, message=error.message)
+        too_long = (error.retry_after_s or 0) > LONGEST_RETRY_AFTER_S
+        if not error.transient or too_long or calls == job.section.attempts:
+            break
+        await clock.sleep(backoff_s(calls, error.retry_after_s, rng))
+    return Outcome(None, error, cached=False, calls=calls)
+
+
+async def _call(job: Job, load: MediaLoader) -> Response | ProviderError:
+    """One call. Media that cannot be made is an error of this question, not of the run."""
+    try:
+        return await job.provider.complete(job.request, load)
+    except ProviderError as error:
+        return error
+    except ItemError as error:
+        return ProviderError(error.code, error.message, transient=False)
+
+
+async def ask_all(
+    jobs: Iterable[tuple[T, Job]],
+    *,
+    journal: Journal | None,
+    clock: Clock,
+    load: MediaLoader,
+    on_outcome: Callable[[T, Outcome], None],
+    seed: int = 0,
+) -> None:
+    """Ask many questions at once; `on_outcome` gets each as it ends, in the event loop's thread.
+
+    `jobs` is read as slots become free, and media is loaded by the provider when it is asked, so the media of at
+    most `section.concurrency` questions is held per provider.
+
+    Raises:
+        UserError: the budget is reached: no new call is sent, those in flight are waited for and kept.
+    """
+    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed))
+    running: set[asyncio.Task[None]] = set()
+    try:
+        for item, job in jobs:
+            running.add(asyncio.create_task(crew.work(item, job)))
+            while len(running) >= crew.window(job) and crew.stopped is None:
+                running = await _drop_finished(running)
+            if crew.stopped is not None:
+                break
+        while running:
+            running = await _drop_finished(running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    if crew.stopped is not None:
+        raise crew.stopped
+
+
+async def _drop_finished(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    done, waiting = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in sorted(done, key=lambda task: task.cancelled()):
+        task.result()  # a bug ends the run; those that were cancelled with it come after it
+    return waiting
+
+
+@dataclass
+class _Lane:
+    """One provider instance: its slots, and the error that makes further calls pointless."""
+
+    slots: asyncio.Semaphore
+    size: int
+    dead: ProviderError | None = None
+
+
+@dataclass
+class _Crew(Generic[T]):
+    journal: Journal | None
+    clock: Clock
+    load: MediaLoader
+    on_outcome: Callable[[T, Outcome], None]
+    rng: random.Random
+    lanes: dict[int, _Lane] = field(default_factory=dict)
+    flights: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
+    stopped: UserError | None = None
+
+    def lane(self, job: Job) -> _Lane:
+        size = job.section.concurrency
+        return self.lanes.setdefault(id(job.provider), _Lane(asyncio.Semaphore(size), size))
+
+    def window(self, job: Job) -> int:
+        """How many questions may wait or run: enough that a slow provider does not starve a fast one."""
+        self.lane(job)
+        return 4 * sum(lane.size for lane in self.lanes.values())
+
+    async def work(self, item: T, job: Job) -> None:
+        key = call_key(job.request, job.provider.name, job.request.model)
+        if key in self.flights:
+            first = await self.flights[key]
+            if self.stopped is None or first.response is not None:
+                self.on_outcome(item, first._replace(cached=first.error is None, calls=0))
+            return
+        flight = self.flights[key] = asyncio.get_running_loop().create_future()
+        try:
+            outcome = await self.fly(job)
+            flight.set_result(outcome)
+        except UserError as error:
+            self.stopped = self.stopped or error
+            flight.set_result(Outcome(None, ProviderError(error.code, error.message, False), False, 0))
+            return
+        finally:
+            del self.flights[key]
+            flight.cancel()  # no effect on a flight that has its result
+        self.on_outcome(item, outcome)
+
+    async def fly(self, job: Job) -> Outcome:
+        lane = self.lane(job)
+        async with lane.slots:
+            if self.stopped is not None:
+                raise self.stopped
+            if lane.dead is not None:
+                return Outcome(None, lane.dead, cached=False, calls=0)
+            outcome = await ask(job, journal=self.journal, clock=self.clock, load=self.load, rng=self.rng)
+            if outcome.error is not None and outcome.error.code in FATAL_CODES:
+                lane.dead = outcome.error
+            return outcome

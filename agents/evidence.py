@@ -1,0 +1,139 @@
+"""Check every claim of an annotation against what was measured in its time span.
+
+The reference is always a measurement, never a model's text. Claims are decided one by one, whoever made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agents.evidence_quote import share_said, tokens
+from agents.evidence_signal import WORD_TOLERANCE_S, Signal
+from schemas.cues import Cue, CueTable
+from schemas.parts import Evidence, Span, Target, Verdict
+from schemas.records import Annotation, Baseline, Check, Features
+
+CHECKER_VERSION = "1"
+CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
+QUOTE_CUE = "quote"
+
+
+class _Answer(NamedTuple):
+    """`holds` None: not measurable, for `reason`."""
+
+    holds: bool | None
+    reason: str
+    measured: float | None = None
+    reference: float | None = None
+    unit: str = ""
+
+
+def check_annotation(
+    annotation: Annotation,
+    features: Sequence[Features],
+    baselines: Sequence[Baseline],
+    duration_s: float,
+    table: CueTable,
+    *,
+    target: Target | None = None,
+) -> Check:
+    """One verdict per evidence item, in the order of the items.
+
+    `features` and `baselines` are those of the annotation's sample; `target` says whose face is meant when
+    several are seen (else the face that is seen most in the span is taken).
+    """
+    signal = Signal(features, baselines, target.face_track if target else None)
+    items = annotation.answer.evidence if annotation.answer else ()
+    return Check(
+        annotation_id=annotation.id,
+        annotation_digest=annotation.digest,
+        feature_digests=tuple(sorted(feature.digest for feature in features)),
+        cue_table_digest=table.digest,
+        checker_version=CHECKER_VERSION,
+        verdicts=tuple(_verdict(item, signal, duration_s, table) for item in items),
+    )
+
+
+def _verdict(item: Evidence, signal: Signal, duration_s: float, table: CueTable) -> Verdict:
+    if item.end_s > duration_s + CLIP_TOLERANCE_S or item.start_s > duration_s:
+        reason = f"{item.start_s:g}-{item.end_s:g} s is outside the clip of {duration_s:g} s"
+        return Verdict(evidence_id=item.id, verdict="outside_clip", shown=item.shown, reason=reason)
+    answer = _decide(item, signal, table)
+    names = {True: "supported", False: "contradicted", None: "not_measurable"}
+    return Verdict.model_validate(
+        {
+            "evidence_id": item.id,
+            "verdict": names[answer.holds],
+            "shown": item.shown,
+            "measured": None if answer.measured is None else round(answer.measured, 4),
+            "reference": answer.reference,
+            "unit": answer.unit,
+            "reason": answer.reason,
+        }
+    )
+
+
+def _decide(item: Evidence, signal: Signal, table: CueTable) -> _Answer:
+    if item.modality == "context":
+        return _Answer(None, "the context is not measured")
+    if item.modality == "text" and (item.quote or item.cue == QUOTE_CUE):
+        return _check_quote(item, signal, table.cues[QUOTE_CUE])
+    cue = table.find(item.cue)
+    if cue is None:
+        return _Answer(None, f'no cue "{item.cue}" in the cue table')
+    if cue.cue == QUOTE_CUE:
+        return _check_quote(item, signal, cue)
+    pole = _pole(cue, item, table)
+    if pole is None:
+        return _Answer(None, f"{cue.cue} has no opposite: say present or absent instead of down")
+    return _compare(pole, item, signal)
+
+
+def _pole(cue: Cue, item: Evidence, table: CueTable) -> Cue | None:
+    """Which cue is claimed: "up" and "down" name the pole of the measure, whichever of its two cues is named.
+
+    So "pitch_high down" and "pitch_low down" both claim a low pitch.
+    """
+    wanted = {"up": ">=", "down": "<="}.get(item.direction, cue.operator)
+    if cue.operator == wanted:
+        return cue
+    return table.cues.get(cue.opposite) if cue.opposite else None
+
+
+def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
+    measured = signal.measure(cue, item)
+    if measured.value is None:
+        return _Answer(None, f"{cue.cue}: {measured.reason}", unit=cue.unit)
+    value = measured.value
+    there = value >= cue.threshold if cue.operator == ">=" else value <= cue.threshold
+    reason = f"{cue.cue}: {cue.statistic} of {cue.feature} is {value:.3g} {cue.unit}, "
+    reason += f"{'' if there else 'not '}{cue.operator} {cue.threshold:g}"
+    return _Answer(there != (item.direction == "absent"), reason, value, cue.threshold, cue.unit)
+
+
+def _check_quote(item: Evidence, signal: Signal, cue: Cue) -> _Answer:
+    """Whether enough of the quote was said in the span, by any of the transcripts."""
+    wanted = tokens(item.quote or "")
+    if not wanted:
+        return _Answer(None, "no words are quoted")
+    if item.direction == "down":
+        return _Answer(None, "a quote has no opposite: say present or absent instead of down")
+    transcripts = signal.transcripts()
+    if not transcripts:
+        return _Answer(None, f"no transcript: {signal.why_missing('asr')}")
+    span = Span(start_s=max(0.0, item.start_s - WORD_TOLERANCE_S), end_s=item.end_s + WORD_TOLERANCE_S)
+    share = max(
+        share_said(
+            wanted,
+            [token for word in words if _overlaps(word, span) for token in tokens(word.text)],
+        )
+        for words in transcripts
+    )
+    said = share >= cue.threshold
+    reason = f"{share:.0%} of the quoted words were said in the span, {cue.threshold:.0%} are needed"
+    return _Answer(said != (item.direction == "absent"), reason, share, cue.threshold, cue.unit)
+
+
+def _overlaps(word: Span, span: Span) -> bool:
+    return word.start_s <= span.end_s and word.end_s >= span.start_s

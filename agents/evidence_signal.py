@@ -1,0 +1,219 @@
+"""Values of a cue's measure inside a time span, from the features of one segment. No thresholds here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.cues import Cue
+from schemas.parts import Event, Series, Span, Stat, Word
+from schemas.records import Baseline, Features
+
+SPAN_TOLERANCE_S = 0.1  # half a step of a face series at 5 Hz; stated times are seldom finer
+WORD_TOLERANCE_S = 0.3  # word times of an ASR without forced alignment are off by about this much
+EDGE_LEVEL = 0.1  # of an AU: where its movement begins, as in the events of the extractors
+
+Curve = npt.NDArray[np.float64]
+EVENTS = {"pause": ("pause",), "pitch_change": ("pitch_rise", "pitch_fall"), "loud_burst": ("loud_burst",)}
+CURVES = {"pitch": "pitch_hz", "voiced": "pitch_hz", "intensity": "intensity_db"}
+STATS = {"pitch": "pitch_st", "intensity": "intensity_db"}  # the baseline's names, where they differ
+NO_SOUND = ("silence", "no_speech")
+
+
+class Measured(NamedTuple):
+    """A number, or why there is none."""
+
+    value: float | None
+    reason: str = ""
+
+
+class Signal:
+    """The features of one segment, looked up by what a cue needs."""
+
+    def __init__(
+        self, features: Sequence[Features], baselines: Sequence[Baseline], face_track: str | None = None
+    ) -> None:
+        self._features = features
+        # How the speaker usually sounds comes before how the recording does.
+        self._baselines = sorted(baselines, key=lambda b: (not b.subject.startswith("speaker:"), b.subject))
+        self._face_track = face_track
+
+    def measure(self, cue: Cue, span: Span) -> Measured:
+        """The value that stands against `cue.threshold`, in `cue.unit`."""
+        raw = self._raw(cue, span)
+        if raw.value is None or cue.scale == "absolute":
+            return _finite(raw)
+        stat = self._stat(cue.feature)
+        if stat is None:
+            return Measured(None, f"no baseline of the speaker for {cue.feature}")
+        if stat.sd <= 0:
+            return Measured(None, f"the baseline of {cue.feature} has no spread")
+        return _finite(Measured((raw.value - stat.median) / stat.sd))
+
+    def transcripts(self) -> list[tuple[Word, ...]]:
+        """The words of each ASR that heard something."""
+        return [feature.words for feature in self._of("asr") if feature.missing is None]
+
+    def why_missing(self, stage: str) -> str:
+        """Why there is no measurement of a stage."""
+        reasons = sorted({feature.missing for feature in self._of(stage) if feature.missing})
+        return ", ".join(reasons) if reasons else f"{stage} was not measured"
+
+    def _raw(self, cue: Cue, span: Span) -> Measured:
+        if cue.statistic == "clip":
+            return self._clip_value(cue, span)
+        if cue.feature in EVENTS:
+            return self._event_size(cue, span)
+        if cue.feature == "voiced":
+            return self._voiced_share(cue, span)
+        name = CURVES.get(cue.feature, cue.feature)
+        stage = "prosody" if cue.feature in CURVES else "au"
+        series = self._series(stage, name, span)
+        if series is None:
+            measured = any(f.missing is None for f in self._of(stage))
+            return Measured(None, f"{name} was not measured" if measured else self.why_missing(stage))
+        if stage == "prosody":
+            return _of_curve(cue, self._voiced(series), span)
+        return _held(cue, _without_slips(series), span)
+
+    def _clip_value(self, cue: Cue, span: Span) -> Measured:
+        """A number of the whole clip, when the span holds at least half of the clip's voiced frames."""
+        pitch = self._series("prosody", "pitch_hz", span)
+        for feature in self._of("prosody"):
+            value = feature.summary.get(cue.feature)
+            if value is not None:
+                if pitch is not None and not _covers_half(pitch, span):
+                    return Measured(None, "measured for the whole clip only")
+                return Measured(value)
+        return Measured(None, self.why_missing("prosody"))
+
+    def _event_size(self, cue: Cue, span: Span) -> Measured:
+        measured = [feature for feature in self._of("prosody") if feature.missing is None]
+        if not measured:
+            return Measured(None, self.why_missing("prosody"))
+        sizes = [
+            event.size
+            for feature in measured
+            for event in feature.events
+            if event.cue in EVENTS[cue.feature] and event.size is not None and _belongs(event, span)
+        ]
+        return Measured(max([0.0, *sizes]) if cue.statistic == "max" else min([0.0, *sizes]))
+
+    def _voiced_share(self, cue: Cue, span: Span) -> Measured:
+        series = self._series("prosody", "pitch_hz", span)
+        if series is not None:
+            _, values, step_s = _inside(series, span)
+            if len(values) * step_s >= cue.min_duration_s - 1e-9 and len(values):
+                return Measured(float(np.mean(~np.isnan(values))))
+            return Measured(None, "the span is too short to measure")
+        # A clip without any sound has no pitch curve, yet that nobody speaks in it is known.
+        if any(feature.missing in NO_SOUND for feature in self._of("prosody")):
+            return Measured(0.0)
+        return Measured(None, self.why_missing("prosody"))
+
+    def _voiced(self, series: Series) -> Series:
+        """The curve with unvoiced frames blanked, as in a baseline: pauses do not make a loud voice quiet."""
+        pitch = self._series("prosody", "pitch_hz", Span(start_s=0, end_s=0))
+        if pitch is None or pitch.times_s != series.times_s:
+            return series
+        pairs = zip(series.values, pitch.values, strict=True)
+        values = tuple(None if hz is None else value for value, hz in pairs)
+        return series.model_copy(update={"values": values})
+
+    def _series(self, stage: str, name: str, span: Span) -> Series | None:
+        """The curve of the target's face, else of the face that is seen most in the span."""
+        found = [s for feature in self._of(stage) for s in feature.series if s.name == name]
+        wanted = [s for s in found if self._face_track and s.track == self._face_track]
+        if not found or (stage == "au" and self._face_track and not wanted):
+            return None
+        return max(
+            wanted or found, key=lambda s: (np.count_nonzero(~np.isnan(_inside(s, span)[1])), s.track or "")
+        )
+
+    def _stat(self, feature: str) -> Stat | None:
+        name = STATS.get(feature, feature)
+        return next((b.stats[name] for b in self._baselines if name in b.stats), None)
+
+    def _of(self, stage: str) -> Iterable[Features]:
+        return [feature for feature in self._features if feature.stage == stage]
+
+
+def _finite(measured: Measured) -> Measured:
+    if measured.value is None or np.isfinite(measured.value):
+        return measured
+    return Measured(None, "the measured value is not finite")
+
+
+def _inside(series: Series, span: Span) -> tuple[Curve, Curve, float]:
+    """Times, values (NaN = not measured) and the step of the curve inside the span, widened by the tolerance."""
+    times_s = np.array(series.times_s, dtype=np.float64)
+    values = np.array([np.nan if v is None else v for v in series.values], dtype=np.float64)
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    tolerance_s = min(SPAN_TOLERANCE_S, step_s / 2) if len(times_s) > 1 else SPAN_TOLERANCE_S
+    mask = (times_s >= span.start_s - tolerance_s - 1e-9) & (times_s <= span.end_s + tolerance_s + 1e-9)
+    return times_s[mask], values[mask], max(step_s, 0.0)
+
+
+def _belongs(event: Event, span: Span) -> bool:
+    """Whether event and span, the span widened, share at least half of the shorter one."""
+    start_s, end_s = span.start_s - SPAN_TOLERANCE_S, span.end_s + SPAN_TOLERANCE_S
+    shared_s = min(event.end_s, end_s) - max(event.start_s, start_s)
+    return shared_s >= 0.5 * min(event.length_s, end_s - start_s)
+
+
+def _covers_half(pitch: Series, span: Span) -> bool:
+    voiced = sum(value is not None for value in pitch.values)
+    return bool(2 * np.count_nonzero(~np.isnan(_inside(pitch, span)[1])) >= voiced)
+
+
+def _of_curve(cue: Cue, series: Series, span: Span) -> Measured:
+    """Median or 5-95 % range of the measured frames of a voice curve."""
+    _, values, step_s = _inside(series, span)
+    values = values[~np.isnan(values)]
+    if cue.feature == "pitch":
+        values = 12 * np.log2(values[values > 0])
+    if not len(values) or len(values) * step_s < cue.min_duration_s - 1e-9:
+        return Measured(None, f"only {len(values) * step_s:.2f} s of measured voice in the span")
+    if cue.statistic == "range":
+        low, high = np.percentile(values, [5, 95])
+        return Measured(float(high - low))
+    return Measured(float(np.median(values)))
+
+
+def _without_slips(series: Series) -> Series:
+    """The curve of a face with lone samples lowered: one sample that stands out is a slip of the mesh or a blink.
+
+    A sample counts in full when one beside it is at least EDGE_LEVEL. A still has only one and is believed.
+    """
+    if len(series.values) < 2:
+        return series
+    known = [0.0 if value is None else value for value in series.values]
+    beside = [max(a, b) for a, b in zip([0.0, *known[:-1]], [*known[1:], 0.0], strict=True)]
+    values = tuple(
+        min(value, EDGE_LEVEL) if value is not None and near < EDGE_LEVEL else value
+        for value, near in zip(series.values, beside, strict=True)
+    )
+    return series.model_copy(update={"values": values})
+
+
+def _held(cue: Cue, series: Series, span: Span) -> Measured:
+    """The highest (statistic "min": lowest) level that is held for `min_duration_s` without a break."""
+    times_s, values, step_s = _inside(series, span)
+    still = len(series.times_s) == 1  # lasts as long as it is shown
+    sign = -1.0 if cue.statistic == "min" else 1.0
+    best: float | None = None
+    for first in range(len(values)):
+        level = np.inf
+        for last in range(first, len(values)):
+            if np.isnan(values[last]):
+                break
+            level = min(level, sign * float(values[last]))
+            if still or times_s[last] - times_s[first] + step_s >= cue.min_duration_s - 1e-9:
+                best = level if best is None else max(best, level)
+                break
+    if best is None:
+        return Measured(None, "the face is not measured for long enough in the span")
+    return Measured(sign * best)

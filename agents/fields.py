@@ -1,0 +1,81 @@
+"""Typed reading of a model's untrusted JSON: every field is well-formed, or there is a stable reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.jsontext import NotJsonError, find_object
+from schemas.taxonomy import Taxonomy
+
+DETAIL_CHARS = 200
+LARGEST = 1e9  # JSON integers have no limit, floats have
+
+
+class BadAnswerError(Exception):
+    """Why an answer cannot be read, as a stable code and in words."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail[:DETAIL_CHARS]
+
+
+def read_object(text: str, finish_reason: str | None, reader: FieldReader) -> dict[str, Any]:
+    """The answer's JSON object. An answer that was cut off is never read, even where it happens to close."""
+    if finish_reason == "length":
+        raise BadAnswerError("truncated", f"cut off after {len(text)} characters")
+    if not text.strip():
+        raise BadAnswerError("empty_answer", "")
+    try:
+        found = find_object(text)
+    except NotJsonError as error:
+        raise BadAnswerError("not_json", str(error)) from error
+    reader.repaired |= found.repaired
+    return found.value
+
+
+class FieldReader:
+    """Typed reading of untrusted JSON; remembers whether anything was mended."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
+        self.repaired = False
+
+    def objects(self, data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        value = data.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise BadAnswerError("wrong_shape", f"{key} is not a list of objects")
+        return value
+
+    def text(self, data: dict[str, Any], key: str, default: str | None = None) -> str:
+        value = data.get(key, default)
+        if not isinstance(value, str):
+            raise BadAnswerError("wrong_shape", f"{key} is not text")
+        return value.strip()
+
+    def texts(self, data: dict[str, Any], key: str) -> list[str]:
+        value = data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise BadAnswerError("wrong_shape", f"{key} is not a list of texts")
+        return [item.strip() for item in value]
+
+    def number(self, data: dict[str, Any], key: str, low: float, high: float) -> float:
+        value = data.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadAnswerError("wrong_shape", f"{key} is not a number")
+        if not low <= value <= high or not -LARGEST <= value <= LARGEST:
+            raise BadAnswerError("wrong_shape", f"{key} is not in [{low:g}, {high:g}]")
+        return float(value)
+
+    def maybe_number(self, data: dict[str, Any], key: str, low: float, high: float) -> float | None:
+        return None if data.get(key) is None else self.number(data, key, low, high)
+
+    def label(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise BadAnswerError("wrong_shape", "a label is not text")
+        if value in self.taxonomy.labels:
+            return value
+        name = self.taxonomy.match(value) if value.strip() else None
+        if name is None:
+            raise BadAnswerError("unknown_label", value)
+        self.repaired = True
+        return name

@@ -1,0 +1,244 @@
+"""An annotator's answer text to an outcome. Pure and total: every text gives an outcome, none an exception.
+
+What is mended (and marked `repaired`): code fences, prose around the object, trailing commas, labels and cues
+given by a synonym, ids and step numbers out of order, spans up to 0.1 s outside the clip. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NamedTuple
+
+from agents.fields import DETAIL_CHARS, BadAnswerError, FieldReader, read_object
+from agents.prompting import QUOTE, is_shown
+from schemas.cues import cue_table
+from schemas.parts import (
+    MODALITIES,
+    Dimensions,
+    Evidence,
+    LabelScore,
+    Readings,
+    Span,
+    Step,
+    TrajectoryPoint,
+    Triplet,
+)
+from schemas.records import Sample
+from schemas.taxonomy import Taxonomy
+
+SPAN_TOLERANCE_S = 0.1
+REFUSALS = ("refusal", "content_filter")
+
+
+class ParsedJudgement(NamedTuple):
+    """A judge's rating; the scores are None unless `outcome` is "scored"."""
+
+    outcome: Literal["scored", "refused", "unparsed"]
+    reason: str = ""
+    detail: str = ""
+    reasons: tuple[str, ...] = ()
+    s_rec: float | None = None
+    s_reason: float | None = None
+    s_cot: float | None = None
+    implied_label: str | None = None
+
+
+class ParsedAnnotation(NamedTuple):
+    """`reason` is empty for "labelled" and a stable code otherwise; `detail` says it in words."""
+
+    outcome: Literal["labelled", "abstained", "refused", "unparsed"]
+    reason: str
+    detail: str
+    answer: Triplet | None
+    repaired: bool
+
+
+class AbstainedError(Exception):
+    """The annotator says that the clip allows no label."""
+
+
+def parse_annotation(
+    text: str, finish_reason: str | None, sample: Sample, taxonomy: Taxonomy, *, shown: frozenset[str]
+) -> ParsedAnnotation:
+    """The outcome of an answer; `shown` is what the prompt told (see `prompting.shown_features`)."""
+    if finish_reason in REFUSALS:
+        return ParsedAnnotation("refused", str(finish_reason), text[:DETAIL_CHARS], None, False)
+    reader = _Reader(sample, taxonomy, shown)
+    try:
+        answer = reader.triplet(read_object(text, finish_reason, reader))
+    except BadAnswerError as error:
+        return ParsedAnnotation("unparsed", error.reason, error.detail, None, False)
+    except AbstainedError as error:
+        return ParsedAnnotation("abstained", "abstained", str(error)[:DETAIL_CHARS], None, reader.repaired)
+    return ParsedAnnotation("labelled", "", "", answer, reader.repaired)
+
+
+def parse_judgement(text: str, finish_reason: str | None, taxonomy: Taxonomy) -> ParsedJudgement:
+    """The outcome of a judge's answer. A rating that cannot be read is "unparsed", never a zero."""
+    if finish_reason in REFUSALS:
+        return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
+    reader = FieldReader(taxonomy)
+    try:
+        data = read_object(text, finish_reason, reader)
+        reasons = tuple(filter(None, reader.texts(data, "reasons")))
+        if not reasons:
+            raise BadAnswerError("empty_rationale")
+        implied = data.get("implied_label")
+        return ParsedJudgement(
+            "scored",
+            reasons=reasons,
+            s_rec=reader.number(data, "s_rec", 0, 1),
+            s_reason=reader.number(data, "s_reason", 0, 1),
+            s_cot=reader.number(data, "s_cot", 0, 1),
+            implied_label=None if implied is None else reader.label(implied),
+        )
+    except BadAnswerError as error:
+        return ParsedJudgement("unparsed", error.reason, error.detail)
+
+
+class _Reader(FieldReader):
+    """The triplet's fields, in the order of the answer."""
+
+    def __init__(self, sample: Sample, taxonomy: Taxonomy, shown: frozenset[str]) -> None:
+        super().__init__(taxonomy)
+        self.sample, self.shown = sample, shown
+
+    def triplet(self, data: dict[str, Any]) -> Triplet:
+        labels = self.labels(data)
+        evidence, ids = self.evidence(data)
+        if not evidence:
+            raise BadAnswerError("no_evidence")
+        return Triplet(
+            evidence=evidence,
+            rationale=self.rationale(data, ids),
+            readings=self.readings(data),
+            labels=labels,
+            confidence=self.number(data, "confidence", 0, 1),
+            dimensions=self.dimensions(data),
+            trajectory=self.trajectory(data),
+        )
+
+    def labels(self, data: dict[str, Any]) -> tuple[LabelScore, ...]:
+        value = data.get("labels")
+        if not isinstance(value, list):
+            raise BadAnswerError("wrong_shape", "labels is not a list")
+        if not value:
+            reason = data.get("abstain_reason")
+            if isinstance(reason, str) and reason.strip():
+                raise AbstainedError(reason.strip())
+            raise BadAnswerError("wrong_shape", "no label, and no abstain_reason")
+        scores: dict[str, LabelScore] = {}
+        for item in value:
+            if isinstance(item, str):
+                item, self.repaired = {"label": item}, True
+            if not isinstance(item, dict):
+                raise BadAnswerError("wrong_shape", "labels is not a list of objects")
+            name = self.label(item.get("label"))
+            if name in scores:
+                self.repaired = True
+                continue
+            scores[name] = LabelScore(label=name, intensity=self.maybe_number(item, "intensity", 0, 3))
+        return tuple(scores.values())
+
+    def evidence(self, data: dict[str, Any]) -> tuple[tuple[Evidence, ...], dict[str, str]]:
+        """The items, renumbered e1.., and what each given id became."""
+        items, ids = [], {}
+        for position, item in enumerate(self.objects(data, "evidence"), start=1):
+            given, new = self.text(item, "id", f"e{position}"), f"e{position}"
+            if given in ids:
+                raise BadAnswerError("wrong_shape", f"evidence id {given} is used twice")
+            self.repaired |= given != new
+            ids[given] = new
+            items.append(self.evidence_item(item, new))
+        return tuple(items), ids
+
+    def evidence_item(self, item: dict[str, Any], new_id: str) -> Evidence:
+        modality, direction = self.text(item, "modality"), self.text(item, "direction", "present")
+        if modality not in MODALITIES or direction not in ("up", "down", "present", "absent"):
+            raise BadAnswerError("wrong_shape", f"{new_id}: modality {modality}, direction {direction}")
+        if modality in self.sample.missing:
+            raise BadAnswerError("missing_modality_cited", f"{new_id}: {modality}")
+        word = self.text(item, "cue")
+        cue = None if word == QUOTE else cue_table().find(word)
+        name = word if cue is None else cue.cue
+        self.repaired |= name != word
+        quote = item.get("quote")
+        if quote is not None and not isinstance(quote, str):
+            raise BadAnswerError("wrong_shape", f"{new_id}: quote is not text")
+        span = self.span(item, new_id)
+        return Evidence(
+            id=new_id,
+            modality=modality,
+            start_s=span.start_s,
+            end_s=span.end_s,
+            cue=name,
+            direction=direction,
+            quote=quote,
+            description=self.text(item, "description", ""),
+            shown=is_shown(cue, name, modality, direction, self.shown),
+        )
+
+    def span(self, item: dict[str, Any], where: str) -> Span:
+        start_s = self.number(item, "start_s", -math.inf, math.inf)
+        end_s = self.number(item, "end_s", -math.inf, math.inf)
+        if end_s < start_s:
+            raise BadAnswerError("wrong_shape", f"{where}: end_s is before start_s")
+        last = self.sample.duration_s
+        slack = SPAN_TOLERANCE_S + 1e-9
+        if start_s < -slack or end_s > last + slack or start_s > last + slack:
+            raise BadAnswerError("span_outside_clip", f"{where}: {start_s:g}-{end_s:g} s of {last:g} s")
+        inside = Span(start_s=min(max(start_s, 0.0), last), end_s=min(max(end_s, 0.0), last))
+        self.repaired |= (inside.start_s, inside.end_s) != (start_s, end_s)
+        return inside
+
+    def rationale(self, data: dict[str, Any], ids: dict[str, str]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for item in self.objects(data, "rationale"):
+            text = self.text(item, "text", "")
+            if not text:
+                self.repaired = True
+                continue
+            cited = self.texts(item, "evidence_ids")
+            unknown = [name for name in cited if name not in ids]
+            if unknown:
+                raise BadAnswerError("bad_step_reference", f"step {len(steps) + 1} cites {unknown[0]}")
+            self.repaired |= item.get("n") != len(steps) + 1
+            steps.append(Step(n=len(steps) + 1, text=text, evidence_ids=tuple(ids[name] for name in cited)))
+        if not steps:
+            raise BadAnswerError("empty_rationale")
+        return tuple(steps)
+
+    def readings(self, data: dict[str, Any]) -> Readings:
+        """A reading of a missing modality says nothing and is dropped."""
+        value = data.get("readings") or {}
+        if not isinstance(value, dict):
+            raise BadAnswerError("wrong_shape", "readings is not an object")
+        found = {}
+        for modality in ("text", "audio", "visual"):
+            if value.get(modality) is None:
+                continue
+            if modality in self.sample.missing:
+                self.repaired = True
+                continue
+            found[modality] = self.label(value[modality])
+        return Readings(**found)
+
+    def dimensions(self, data: dict[str, Any]) -> Dimensions:
+        value = data.get("dimensions") or {}
+        if not isinstance(value, dict):
+            raise BadAnswerError("wrong_shape", "dimensions is not an object")
+        return Dimensions(
+            valence=self.maybe_number(value, "valence", -1, 1),
+            arousal=self.maybe_number(value, "arousal", -1, 1),
+            dominance=self.maybe_number(value, "dominance", -1, 1),
+        )
+
+    def trajectory(self, data: dict[str, Any]) -> tuple[TrajectoryPoint, ...]:
+        if data.get("trajectory") is None:
+            return ()
+        points = []
+        for item in self.objects(data, "trajectory"):
+            span = self.span(item, "trajectory")
+            label = self.label(item.get("label"))
+            points.append(TrajectoryPoint(start_s=span.start_s, end_s=span.end_s, label=label))
+        return tuple(points)

@@ -1,0 +1,238 @@
+"""Sample and taxonomy to a `Request`: role-tagged text, media parts, and the answer's JSON schema. Pure."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from agents.protocol import MediaPart, Request, TextPart
+from agents.serialise import sample_text
+from schemas.cues import Cue, cue_table
+from schemas.ids import content_digest
+from schemas.parts import MODALITIES
+from schemas.records import Sample
+from schemas.settings import AnnotatorSection, ModelSection
+from schemas.taxonomy import Taxonomy
+
+PROMPT_DIR = Path(__file__).parent / "prompts"
+DIRECTIONS = ("up", "down", "present", "absent")
+QUOTE = "quote"
+DEFAULT_KEY_FRAMES = 3
+SYNONYMS_TOLD = 3
+# Options that say how to reach a server or where a script lies; they cannot change an answer's meaning.
+TRANSPORT_OPTIONS = frozenset({"api_version", "script"})
+
+Parts = tuple[TextPart | MediaPart, ...]
+
+
+def annotation_request(
+    sample: Sample, taxonomy: Taxonomy, section: AnnotatorSection, *, replicate: int = 0
+) -> Request:
+    """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
+    data = sample_text(sample, measurements="text" in section.takes)
+    system, fenced = _fill("annotate.md", data, instruction=taxonomy.instruction.strip(), taxonomy=taxonomy)
+    return Request(
+        purpose="annotate",
+        model=section.model,
+        system=system,
+        parts=(TextPart(text=fenced), *media_parts(sample, section)),
+        answer_schema=answer_schema(taxonomy),
+        sampling=sampling(section, replicate),
+        replicate=replicate,
+    )
+
+
+def fill_judge_prompt(data: str, taxonomy: Taxonomy) -> tuple[str, str]:
+    """System text and fenced data of a judge's question."""
+    return _fill("judge.md", data, instruction=taxonomy.instruction.strip(), taxonomy=taxonomy)
+
+
+def keyless_request(
+    sample: Sample,
+    taxonomy: Taxonomy,
+    section: AnnotatorSection,
+    *,
+    replicate: int = 0,
+    inputs: tuple[str, ...] = (),
+) -> Request:
+    """The question put to a provider that reads the sample itself; `inputs` is what the provider brings."""
+    return Request(
+        purpose="annotate",
+        model=section.model,
+        system="",
+        parts=(),
+        answer_schema=answer_schema(taxonomy),
+        sampling=sampling(section, replicate),
+        replicate=replicate,
+        local_inputs=(sample.id, sample.digest, taxonomy.digest, *inputs),
+        sample=sample,
+    )
+
+
+def shown_features(sample: Sample, section: ModelSection) -> frozenset[str]:
+    """What the prompt of `section` tells of the measurements; see `measured_features`."""
+    return measured_features(sample) if "text" in section.takes else frozenset()
+
+
+def measured_features(sample: Sample) -> frozenset[str]:
+    """What a sample holds of measurements: feature names, "quote", and "absent:MODALITY".
+
+    "absent:visual" stands for a list of visual events, which also tells what did not happen.
+    """
+    table = cue_table()
+    shown = {measure.name for measure in sample.prosody if measure.value is not None}
+    for event in sample.events:
+        shown |= {event.cue, f"absent:{event.modality}"}
+        cue = table.find(event.cue)
+        if cue is not None:
+            shown.add(cue.feature)
+    return frozenset(shown | ({QUOTE} if sample.words else set()))
+
+
+def is_shown(cue: Cue | None, name: str, modality: str, direction: str, shown: frozenset[str]) -> bool:
+    """Whether the measurement that decides a claim stood in the prompt.
+
+    A doubtful case counts as shown, because a shown claim never raises a score.
+    """
+    if modality == "context" or name in shown or (modality == "text" and QUOTE in shown):
+        return True
+    if direction == "absent" and f"absent:{modality}" in shown:
+        return True
+    if cue is None:
+        return False
+    return any(item == cue.feature or item.startswith(f"{cue.feature}_") for item in shown)
+
+
+def media_parts(sample: Sample, section: ModelSection) -> Parts:
+    """Clip, audio and key frames as far as the model takes them and the sample has them.
+
+    Servers that speak the OpenAI protocol have no video part, unless `options.video = "video_url"` says that this
+    one has; key frames then stand for the clip.
+    """
+    takes = set(section.takes)
+    if (
+        "video" in takes
+        and section.provider == "openai_compatible"
+        and section.options.get("video") != "video_url"
+    ):
+        takes = (takes - {"video"}) | {"images"}
+    parts: list[TextPart | MediaPart] = []
+    if "video" in takes and sample.clip is not None:
+        parts += [TextPart(text="The clip:"), MediaPart(ref=sample.clip)]
+    if "audio" in takes and sample.audio is not None:
+        parts += [TextPart(text="The sound of the clip:"), MediaPart(ref=sample.audio)]
+    if "images" in takes:
+        wanted = section.key_frames if isinstance(section, AnnotatorSection) else DEFAULT_KEY_FRAMES
+        for frame in sample.key_frames[:wanted]:
+            parts += [TextPart(text=f"Key frame at {frame.time_s:.3f} s:"), MediaPart(ref=frame.ref)]
+    return tuple(parts)
+
+
+def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:
+    """Everything beside prompt and schema that can change an answer; a replicate moves a given seed."""
+    options = {key: value for key, value in section.options.items() if key not in TRANSPORT_OPTIONS}
+    values = {
+        "temperature": section.temperature,
+        "max_output_tokens": section.max_output_tokens,
+        "seed": None if section.seed is None else section.seed + replicate,
+        "options": options or None,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def answer_schema(taxonomy: Taxonomy) -> dict[str, Any]:
+    """Strict JSON schema of the triplet; the order of the properties is the order of the answer.
+
+    Ranges stand in the prompt and are checked on parsing: not every server's grammar knows minimum and maximum.
+    """
+    label = {"type": "string", "enum": list(taxonomy.names)}
+    number, maybe_number = {"type": "number"}, {"type": ["number", "null"]}
+    maybe_text, text = {"type": ["string", "null"]}, {"type": "string"}
+    maybe_label = {"anyOf": [label, {"type": "null"}]}
+    evidence = _object(
+        id=text,
+        modality={"type": "string", "enum": list(MODALITIES)},
+        start_s=number,
+        end_s=number,
+        cue={"type": "string", "enum": list(dict.fromkeys([*cue_table().cues, QUOTE]))},
+        direction={"type": "string", "enum": list(DIRECTIONS)},
+        quote=maybe_text,
+        description=text,
+    )
+    return _object(
+        evidence=_array(evidence),
+        rationale=_array(_object(n={"type": "integer"}, text=text, evidence_ids=_array(text))),
+        readings=_object(text=maybe_label, audio=maybe_label, visual=maybe_label),
+        labels=_array(_object(label=label, intensity=maybe_number)),
+        confidence=number,
+        dimensions=_object(valence=maybe_number, arousal=maybe_number, dominance=maybe_number),
+        trajectory=_array(_object(start_s=number, end_s=number, label=label)),
+        abstain_reason=maybe_text,
+    )
+
+
+def judgement_schema(taxonomy: Taxonomy) -> dict[str, Any]:
+    """Strict JSON schema of a rating, reasons first."""
+    label = {"type": "string", "enum": list(taxonomy.names)}
+    number = {"type": "number"}
+    return _object(
+        reasons=_array({"type": "string"}),
+        implied_label={"anyOf": [label, {"type": "null"}]},
+        s_rec=number,
+        s_reason=number,
+        s_cot=number,
+    )
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((PROMPT_DIR / name).read_text(encoding="utf-8"))
+
+
+def _fill(name: str, data: str, *, instruction: str, taxonomy: Taxonomy) -> tuple[str, str]:
+    """The system text, and the data between two lines that the data itself cannot contain."""
+    marker = _marker(data)
+    open_fence, close_fence = f"<<<{marker}", f"{marker}>>>"
+    system = _template(name).safe_substitute(
+        instruction=instruction,
+        labels=_labels(taxonomy),
+        cues=_cues(),
+        open_fence=open_fence,
+        close_fence=close_fence,
+    )
+    return system, f"{open_fence}\n{data}\n{close_fence}"
+
+
+def _marker(data: str) -> str:
+    """A word derived from the data's digest that does not occur in the data."""
+    digest = content_digest(data)
+    while (marker := f"data-{digest[:16]}") in data:
+        digest = content_digest(digest)
+    return marker
+
+
+def _labels(taxonomy: Taxonomy) -> str:
+    return "\n".join(f"- {name} ({', '.join(label.verbalizers)})" for name, label in taxonomy.labels.items())
+
+
+def _cues() -> str:
+    """One line a cue, with a few of its synonyms: enough to be understood, short enough to be paid for."""
+    return "\n".join(
+        f"- {cue.cue} ({'; '.join(filter(None, (cue.modality, ', '.join(cue.synonyms[:SYNONYMS_TOLD]))))})"
+        for cue in cue_table().cues.values()
+    )

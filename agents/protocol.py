@@ -1,0 +1,82 @@
+"""What is asked of a model and what comes back: `Request`, `Response`, and the `Provider` protocol."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.ids import content_digest
+from schemas.parts import MediaRef, Usage
+from schemas.records import Annotation, Check, Sample
+
+Takes = Literal["text", "images", "audio", "video"]
+
+
+class TextPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: str
+
+
+class MediaPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ref: MediaRef
+
+
+class Request(BaseModel):
+    """One question to one model. Its `digest` is what identifies a paid call: everything that can change the
+    answer is in it (prompt text, media recipes, answer schema, sampling), nothing else (no retries, no keys).
+
+    `sample`, `annotation` and `check` are for keyless providers, which read the records instead of the text;
+    `local_inputs` then holds their digests, so that the question still names all that it depends on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    purpose: Literal["annotate", "judge"]
+    model: str
+    system: str
+    parts: tuple[TextPart | MediaPart, ...]
+    answer_schema: dict[str, Any]
+    sampling: dict[str, Any] = {}
+    replicate: int = 0
+    local_inputs: tuple[str, ...] = ()
+
+    sample: Sample | None = Field(default=None, exclude=True)
+    annotation: Annotation | None = Field(default=None, exclude=True)
+    check: Check | None = Field(default=None, exclude=True)
+
+    @cached_property
+    def digest(self) -> str:
+        return content_digest(self.model_dump(mode="json"))
+
+
+class Response(NamedTuple):
+    """A provider's answer: `text` is the raw answer text, kept before it is parsed."""
+
+    text: str
+    model_version: str | None
+    usage: Usage
+    finish_reason: str | None = None  # "stop" | "length" | "refusal" | "content_filter" | vendor's own
+
+
+class MediaLoader(Protocol):
+    """Bytes of a piece of media; made again when the cache does not hold it."""
+
+    def __call__(self, ref: MediaRef) -> bytes: ...
+
+
+class Provider(Protocol):
+    """One file per vendor. `wire` is False for providers that put no request on a network."""
+
+    name: str
+    wire: bool
+
+    async def complete(self, request: Request, load: MediaLoader) -> Response:
+        """Ask once; no retries inside.
+
+        Raises:
+            ProviderError: with `transient` set as the engine's retry loop needs it.
+        """
+
+    async def close(self) -> None: ...

@@ -1,0 +1,89 @@
+"""What every vendor on a network shares: errors by HTTP status, Retry-After, cost, keys kept out of texts."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from schemas.errors import ProviderError
+from schemas.parts import Usage
+from schemas.settings import ModelSection
+
+MESSAGE_CHARS = 300
+TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 529})
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    422: "bad_request",
+    429: "rate_limited",
+    529: "overloaded",
+}
+
+
+def status_error(status: int, message: str, retry_after: str | None, key: str) -> ProviderError:
+    """The error of an HTTP status; `retry_after` is the header's text."""
+    code = CODES.get(status, "server_error" if status >= 500 else "http_error")
+    return ProviderError(
+        code=code,
+        message=tidy(f"HTTP {status}: {message}", key),
+        transient=status in TRANSIENT_STATUS or status >= 500,
+        retry_after_s=retry_after_s(retry_after, datetime.now(UTC)),
+        details={"status": str(status)},
+    )
+
+
+def timeout_error(timeout_s: float) -> ProviderError:
+    return ProviderError("timeout", f"no answer within {timeout_s:g} s", transient=True)
+
+
+def connection_error(error: BaseException, key: str) -> ProviderError:
+    """No connection, or one that broke: whether the question arrived is not known."""
+    cause = error.__cause__ or error
+    return ProviderError("connection", tidy(f"{type(cause).__name__}: {cause}", key), transient=True)
+
+
+def bad_reply(message: str, key: str) -> ProviderError:
+    """Status 200, but not what the vendor's protocol promises (a proxy's page, a cut-off body)."""
+    return ProviderError("bad_reply", tidy(message, key), transient=True)
+
+
+def tidy(message: str, key: str) -> str:
+    """One short line without the key: vendors repeat it in their messages."""
+    return " ".join((message.replace(key, "[key]") if key else message).split())[:MESSAGE_CHARS]
+
+
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Seconds to wait by a Retry-After header, in either form (seconds, HTTP date); None when unreadable.
+
+    Reference: RFC 9110, section 10.2.3, https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage:
+    """Tokens as the vendor counts them; money only when counts and both prices are known."""
+    counted = isinstance(input_tokens, int) and isinstance(output_tokens, int)
+    if not counted:
+        return Usage()
+    price_in, price_out = section.usd_per_million_input_tokens, section.usd_per_million_output_tokens
+    cost = None
+    if price_in is not None and price_out is not None:
+        cost = round((input_tokens * price_in + output_tokens * price_out) / 1e6, 9)
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost)

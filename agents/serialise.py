@@ -1,0 +1,92 @@
+"""A sample as role-tagged text: `<Context>`, `<Text>`, `<Audio-Prosody>`, `<Visual-AU>`, with what is missing.
+
+Reference: Shou et al. 2025, https://arxiv.org/abs/2509.24322, section 3.1 (role tags of zero-shot prompts).
+"""
+
+from __future__ import annotations
+
+import re
+
+from schemas.parts import Event, Measure, Modality, Word
+from schemas.records import Sample
+
+TAGS: dict[Modality, str] = {"text": "Text", "audio": "Audio-Prosody", "visual": "Visual-AU"}
+
+
+def sample_text(sample: Sample, *, measurements: bool = True) -> str:
+    """The serialised sample; without `measurements` only length, target, context and what is missing."""
+    sections = [_context(sample)]
+    bodies: dict[Modality, list[str]] = {
+        "text": _words(sample),
+        "audio": [*map(_measure, sample.prosody), *_events(sample, "audio")],
+        "visual": _events(sample, "visual"),
+    }
+    for modality, tag in TAGS.items():
+        if modality in sample.missing:
+            sections.append(f"<{tag}>\nmissing: {clean(sample.missing[modality])}\n</{tag}>")
+        elif measurements:
+            body = "\n".join(bodies[modality]) or "nothing notable was measured"
+            sections.append(f"<{tag}>\n{body}\n</{tag}>")
+    return "\n".join(sections)
+
+
+def clean(text: str) -> str:
+    """Text of a recording on one line, unable to open or close a role tag."""
+    line = re.sub(r"\s+", " ", text).strip()
+    return line.replace("<", "‹").replace(">", "›")
+
+
+def _context(sample: Sample) -> str:
+    lines = [f"length of the clip: {sample.duration_s:.3f} s", f"target person: {_target(sample)}"]
+    lines += [f"earlier turn, {_speaker(turn.speaker)}: {clean(turn.text)}" for turn in sample.context]
+    return "\n".join(["<Context>", *lines, "</Context>"])
+
+
+def _target(sample: Sample) -> str:
+    target = sample.target
+    named = [f"speaker {clean(target.speaker)}"] if target.speaker else []
+    if target.face_track:
+        track = next((face for face in sample.faces if face.name == target.face_track), None)
+        named.append(f"face {clean(target.face_track)}" + (_place(track.box) if track else ""))
+    return ", ".join(named) or "the person who is heard or seen"
+
+
+def _place(box: tuple[float, float, float, float]) -> str:
+    x, y, width, height = (round(100 * share) for share in box)
+    return f" (left {x} %, top {y} %, width {width} %, height {height} % of the picture)"
+
+
+def _speaker(name: str | None) -> str:
+    return f"speaker {clean(name)}" if name else "unknown speaker"
+
+
+def _words(sample: Sample) -> list[str]:
+    if not sample.words:
+        return []
+    source = [f"transcript by {clean(sample.words_source)}"] if sample.words_source else []
+    return source + [_word(word) for word in sample.words]
+
+
+def _word(word: Word) -> str:
+    who = f" [{clean(word.speaker)}]" if word.speaker else ""
+    return f"{word.start_s:.2f}-{word.end_s:.2f} s{who} {clean(word.text)}"
+
+
+def _measure(measure: Measure) -> str:
+    if measure.value is None:
+        return f"{measure.name}: not measured"
+    line = f"{measure.name}: {measure.value:.4g} {measure.unit}".rstrip()
+    return line if measure.z is None else f"{line} ({measure.z:+.1f} sd from this person's usual level)"
+
+
+def _events(sample: Sample, modality: Modality) -> list[str]:
+    return [_event(event) for event in sample.events if event.modality == modality]
+
+
+def _event(event: Event) -> str:
+    line = f"{event.start_s:.2f}-{event.end_s:.2f} s {clean(event.cue)}"
+    if event.size is not None:
+        line += f" {event.size:.3g} {event.unit}".rstrip()
+    if event.apex_s is not None:
+        line += f", strongest at {event.apex_s:.2f} s"
+    return line if event.track is None else f"{line}, face {clean(event.track)}"

@@ -1,0 +1,174 @@
+"""The contract of an aggregation method, and what all methods share: a method only weighs the votes.
+
+`aggregate(ballots, *, taxonomy, params, seed) -> list[Consensus]`, one consensus per ballot, in order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.aggregate.evidence import merge_evidence, released_rationale
+from pipeline.aggregate.readings import conflict_of, majority_readings
+from pipeline.aggregate.scores import labelled, score_annotations, vote_shares
+from schemas.ids import content_id
+from schemas.parts import AnnotationScore, Dimensions, Target, Triplet
+from schemas.records import Annotation, Check, Consensus, Judgement
+from schemas.settings import AggregateSection
+from schemas.taxonomy import Taxonomy
+
+VERSION = "1"  # of everything in this package: raise it when any result changes
+TIE_TOLERANCE = 1e-9  # probabilities nearer than this are a tie; far above the rounding of a sum
+Weigh = Callable[[Sequence[AnnotationScore]], list[float]]
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """All that was said about one segment and target, failures included."""
+
+    segment_id: str
+    target: Target
+    sample_id: str
+    annotations: tuple[Annotation, ...]
+    checks: tuple[Check, ...]
+    judgements: tuple[Judgement, ...]
+
+
+def consensus_question(ballot: Ballot, *, taxonomy: Taxonomy, params: AggregateSection, seed: int) -> str:
+    """The id that the consensus of a ballot would get, without computing it."""
+    return content_id(
+        Consensus.PREFIX,
+        {
+            "segment_id": ballot.segment_id,
+            "target": ballot.target.model_dump(mode="json"),
+            **_inputs(ballot, params.method, taxonomy, params, seed),
+        },
+    )
+
+
+def combine(
+    ballots: Sequence[Ballot],
+    method: str,
+    weigh: Weigh,
+    *,
+    taxonomy: Taxonomy,
+    params: AggregateSection,
+    seed: int,
+) -> list[Consensus]:
+    """One consensus per ballot, the votes weighed by `weigh` (a weight >= 0 per labelled annotation).
+
+    Raises:
+        ValueError: a label that is not in the taxonomy (a parser let it through).
+    """
+    return [_consensus(ballot, method, weigh, taxonomy, params, seed) for ballot in ballots]
+
+
+def _consensus(
+    ballot: Ballot, method: str, weigh: Weigh, taxonomy: Taxonomy, params: AggregateSection, seed: int
+) -> Consensus:
+    votes = labelled(ballot.annotations)
+    _refuse_foreign_labels(votes, taxonomy)
+    scores = score_annotations(votes, ballot.checks, ballot.judgements, params)
+    weights = [w * share for w, share in zip(weigh(scores), vote_shares(votes), strict=True)]
+    distribution = _distribution(scores, weights)
+    label = _winner(distribution)
+    agreeing = [score for score in scores if label is None or score.label == label]
+    ranked = sorted(agreeing, key=_best_first)
+    by_id = {annotation.id: annotation for annotation in votes}
+    merged = merge_evidence([by_id[score.annotation_id] for score in ranked], ballot.checks)
+    best = by_id[ranked[0].annotation_id] if label is not None else None
+    top = [*sorted(distribution.values(), reverse=True), 0.0, 0.0]
+    return Consensus(
+        segment_id=ballot.segment_id,
+        target=ballot.target,
+        **_inputs(ballot, method, taxonomy, params, seed),
+        sample_id=ballot.sample_id,
+        distribution=distribution,
+        label=label,
+        margin=top[0] - top[1],
+        entropy=abs(math.fsum(-p * math.log(p) for p in top if p > 0)),
+        dimensions=_dimensions([by_id[score.annotation_id] for score in scores], weights),
+        conflict=conflict_of(majority_readings(votes), label, neutral=taxonomy.match("neutral")),
+        scores=tuple(sorted(scores, key=lambda score: (score.annotator, score.annotation_id))),
+        best_annotation_id=None if best is None else best.id,
+        rationale=() if best is None else released_rationale(best, merged),
+        evidence=tuple(item.released for item in merged),
+        outcomes=dict(sorted(Counter(annotation.outcome for annotation in ballot.annotations).items())),
+    )
+
+
+def _inputs(
+    ballot: Ballot, method: str, taxonomy: Taxonomy, params: AggregateSection, seed: int
+) -> dict[str, Any]:
+    """The fields of the question beside segment and target; the same for the id and the record."""
+    records = (*ballot.annotations, *ballot.checks, *ballot.judgements)
+    return {
+        "input_digests": tuple(sorted(f"{record.id}:{record.digest}" for record in records)),
+        "method": method,
+        "version": VERSION,
+        "params": {
+            "alpha": params.alpha,
+            "beta": params.beta,
+            "gamma": params.gamma,
+            "seed": seed,
+            "labels": list(taxonomy.names),
+            "neutral": taxonomy.match("neutral"),
+        },
+    }
+
+
+def _refuse_foreign_labels(votes: Sequence[Annotation], taxonomy: Taxonomy) -> None:
+    for annotation in votes:
+        if answer(annotation).primary not in taxonomy.labels:
+            raise ValueError(
+                f"{annotation.id}: label {answer(annotation).primary!r} is not in {taxonomy.name}"
+            )
+
+
+def answer(annotation: Annotation) -> Triplet:
+    """The answer of a labelled annotation."""
+    if annotation.answer is None:
+        raise ValueError(f"{annotation.id} holds no answer")
+    return annotation.answer
+
+
+def _distribution(scores: Sequence[AnnotationScore], weights: Sequence[float]) -> dict[str, float]:
+    """Label -> probability, sums to 1; empty without votes. `fsum` makes it independent of the order."""
+    total = math.fsum(weights)
+    if total == 0:
+        return {}
+    pairs = list(zip(scores, weights, strict=True))
+    return {
+        label: math.fsum(weight for score, weight in pairs if score.label == label) / total
+        for label in sorted({score.label for score in scores})
+    }
+
+
+def _winner(distribution: dict[str, float]) -> str | None:
+    """The one most probable label; None when nobody voted or several are equally probable."""
+    top = max(distribution.values(), default=0.0)
+    winners = [label for label, p in distribution.items() if top - p <= TIE_TOLERANCE]
+    return winners[0] if len(winners) == 1 else None
+
+
+def _best_first(score: AnnotationScore) -> tuple[bool, float, str]:
+    """Order of annotations by quality; unrated ones last, equal ones by id."""
+    return score.s_final is None, -(score.s_final or 0.0), score.annotation_id
+
+
+def _dimensions(annotations: Sequence[Annotation], weights: Sequence[float]) -> Dimensions:
+    """Weighted mean of the values given; a dimension that nobody gave stays None."""
+    means: dict[str, float | None] = {}
+    for name in Dimensions.model_fields:
+        given = [
+            (value, weight)
+            for annotation, weight in zip(annotations, weights, strict=True)
+            if (value := getattr(answer(annotation).dimensions, name)) is not None
+        ]
+        total = math.fsum(weight for _, weight in given)
+        mean = math.fsum(value * weight for value, weight in given) / total if total else None
+        means[name] = None if mean is None else max(-1.0, min(1.0, mean))
+    return Dimensions(**means)

@@ -1,0 +1,233 @@
+"""The dataset card (README.md) of a release: counts, how it was made, limits; and reading its counts back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.splits import SPLITS
+
+UNDECIDED = "(undecided)"
+UNKNOWN = "(not said)"
+# identifiers that the hub knows; every other licence is "other" with its name beside it
+HUB_LICENSE = re.compile(r"apache-2\.0|mit|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|odbl|odc-by|pddl|openrail")
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+LIMITS = """\
+- Emotion labels are readings of what is heard and seen, not of what a person felt. People themselves agree
+  only moderately on them, so use the soft labels where you can.
+- A label with status `auto_accepted` was made by models alone. Do not grade the same models with it.
+- A claim with `shown = true` was made by a model that had the measurement in its prompt: its verdict proves
+  only that the number was copied.
+- `not_measurable` means that nothing could be measured there, not that the claim is wrong.
+- An empty or null field is a missing fact, never a value; `missing` says why a modality is absent."""
+
+
+@dataclass
+class Tally:
+    """Counts over the rows of a release, fed one row at a time; the same in `release` and `verify`."""
+
+    labels: dict[str, Counter[str]] = field(default_factory=dict)  # label -> split -> rows
+    by: dict[str, Counter[str]] = field(default_factory=dict)  # column -> value -> rows
+    verdicts: Counter[str] = field(default_factory=Counter)
+    shown: int = 0
+    reviewed_by_people: int = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.labels.setdefault(row["label"] or UNDECIDED, Counter())[row["split"]] += 1
+        for column in ("split", "status", "conflict", "license", "consent", "language"):
+            self.by.setdefault(column, Counter())[row[column] or UNKNOWN] += 1
+        self.verdicts.update(claim["verdict"] or UNKNOWN for claim in row["evidence"])
+        self.shown += sum(bool(claim["shown"]) for claim in row["evidence"])
+        self.reviewed_by_people += row["human"]["reviewers"] > 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "labels": {label: dict(sorted(splits.items())) for label, splits in sorted(self.labels.items())},
+            **{column: dict(sorted(counts.items())) for column, counts in sorted(self.by.items())},
+            "verdicts": dict(sorted(self.verdicts.items())),
+            "shown_claims": self.shown,
+            "reviewed_by_people": self.reviewed_by_people,
+        }
+
+    @property
+    def rows(self) -> int:
+        return sum(self.splits.values())
+
+    @property
+    def splits(self) -> dict[str, int]:
+        counts = self.by.get("split", Counter())
+        return {split: counts[split] for split in SPLITS if counts[split]}
+
+
+def render_card(manifest: Mapping[str, Any], tally: Tally) -> str:
+    """The text of README.md. Depends on the manifest and the counts only, so that it is the same every time."""
+    title = _line(manifest["title"])
+    parts = [
+        _front_matter(manifest, tally),
+        f"# {title}, version {manifest['version']}",
+        _what(manifest, tally),
+        "## Labels\n\n" + _label_table(tally),
+        "## How the labels were decided\n\n" + _decision_text(manifest, tally),
+        "## Splits\n\n" + _split_text(manifest, tally),
+        "## Evidence\n\n" + _evidence_text(tally),
+        "## Rights\n\n" + _rights_text(manifest, tally),
+        "## Limits\n\n" + LIMITS,
+        "## Files\n\n" + _files_text(manifest),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def card_counts(text: str) -> dict[str, dict[str, int]]:
+    """Label -> split -> rows as the card's label table says; empty without such a table."""
+    table = re.search(r"^\| label \|(.*)\|\n\|[-| :]+\|\n((?:\|.*\|\n?)+)", text, re.MULTILINE)
+    if table is None:
+        return {}
+    splits = [name.strip() for name in table[1].split("|")]
+    counts: dict[str, dict[str, int]] = {}
+    for line in table[2].splitlines():
+        label, *numbers = (cell.strip() for cell in line.strip().strip("|").split("|"))
+        counts[label] = {s: int(n) for s, n in zip(splits, numbers, strict=True) if s != "all" and n != "0"}
+    return counts
+
+
+def front_matter_counts(text: str) -> dict[str, int]:
+    """Split -> rows as the card's YAML says."""
+    head = text.split("\n---\n", 1)[0]
+    pairs = re.findall(r"- name: (\w+)\n\s+num_examples: (\d+)", head)
+    return {name: int(number) for name, number in pairs}
+
+
+def _front_matter(manifest: Mapping[str, Any], tally: Tally) -> str:
+    lines = ["---"]
+    if manifest["license"]:
+        plain = manifest["license"].lower()
+        known = HUB_LICENSE.fullmatch(plain) is not None
+        lines.append(f"license: {plain if known else 'other'}")
+        lines += [] if known else [f"license_name: {json.dumps(_line(manifest['license']))}"]
+    if manifest["languages"]:
+        lines += ["language:", *(f"- {json.dumps(code)}" for code in manifest["languages"])]
+    size = next((name for limit, name in SIZES if tally.rows < limit), "n>1M")
+    lines += [f"pretty_name: {json.dumps(_line(manifest['title']), ensure_ascii=False)}"]
+    lines += ["tags:", "- emotion-recognition", "- multimodal", "- explainable", "- emotrace"]
+    lines += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files:"]
+    for split in tally.splits:
+        lines += [f"  - split: {split}", f"    path: data/{split}-*.parquet"]
+    lines += ["dataset_info:", "  splits:"]
+    for split, rows in tally.splits.items():
+        lines += [f"  - name: {split}", f"    num_examples: {rows}"]
+    return "\n".join([*lines, "---"])
+
+
+def _what(manifest: Mapping[str, Any], tally: Tally) -> str:
+    share = tally.reviewed_by_people / tally.rows
+    return (
+        f"{tally.rows} clips of people, each with an emotion label ({manifest['taxonomy']['name']}), the "
+        "distribution of the annotators' labels, a rationale in steps, and the evidence that it cites. Every "
+        "claim was compared with the signal and carries its verdict.\n\n"
+        f"Made with emotrace {manifest['tools']['emotrace']} on {manifest['date']}. Several annotators labelled "
+        "each clip independently, judges rated them, and people decided what was not certain: "
+        f"{tally.reviewed_by_people} of {tally.rows} clips ({share:.0%}) were looked at by a person.\n\n"
+        "Annotators:\n\n" + _models(manifest)
+    )
+
+
+def _models(manifest: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"- {_line(model['role'])} `{_line(model['name'])}`: {_line(model['provider'])}, {_line(model['model'])}"
+        + (f" (said to be {_line(model['model_version'])})" if model["model_version"] else "")
+        for model in manifest["models"]
+    )
+
+
+def _label_table(tally: Tally) -> str:
+    splits = list(tally.splits)
+    rows = [
+        [label, *(counts[split] for split in splits), sum(counts.values())]
+        for label, counts in sorted(tally.labels.items())
+    ]
+    return _table(["label", *splits, "all"], rows)
+
+
+def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
+    policy = manifest["config"]["policy"]
+    left = manifest["left_out"]
+    text = _table(["status", "clips"], sorted(tally.by["status"].items()))
+    text += (
+        f"\n\nA machine label stood without a person (`auto_accepted`) only with probability >= "
+        f"{policy['accept_probability']:g}, a best score >= {policy['accept_s_final']:g}, a margin >= "
+        f"{policy['min_margin']:g}, at least {policy['min_labelled']} annotators, no tie and no conflict between "
+        f"modalities. A random {policy['random_review_share']:.0%} of the clips always went to people."
+    )
+    if left:
+        text += (
+            "\n\nLeft out: "
+            + ", ".join(f"{n} clips ({name.replace('_', ' ')})" for name, n in left.items())
+            + "."
+        )
+    conflicts = _table(["conflict between modalities", "clips"], sorted(tally.by["conflict"].items()))
+    return f"{text}\n\n{conflicts}"
+
+
+def _split_text(manifest: Mapping[str, Any], tally: Tally) -> str:
+    release = manifest["config"]["release"]
+    policy = release["split_policy"]
+    if policy == "single":
+        return (
+            'Split policy "single": all clips are in `train`, because the maintainer asked for no division.'
+        )
+    tied = "source, declared speaker or declared group" if policy == "speaker" else "source or declared group"
+    text = (
+        f'Split policy "{policy}": clips that share a {tied}, directly or over others, form one group, and no '
+        "group stands in two splits. A group can be in `validation` only when a person labelled every clip in "
+        "it, and in `test` only when every clip was adjudicated or labelled blind by two people; machine "
+        "labels are in `train` only."
+    )
+    wanted = [name for name in ("validation", "test") if release[f"{name}_share"] > 0]
+    lacking = [f"`{name}`" for name in wanted if name not in tally.splits]
+    if lacking:
+        text += f" There are too few such groups for {' and '.join(lacking)} in this version."
+    return text
+
+
+def _evidence_text(tally: Tally) -> str:
+    total = sum(tally.verdicts.values())
+    return (
+        _table(["verdict of the signal", "claims"], sorted(tally.verdicts.items()))
+        + f"\n\n{tally.shown} of {total} claims are about a measurement that stood in a prompt. Contradicted "
+        "claims are kept in `evidence`, but no rationale stands on them."
+    )
+
+
+def _rights_text(manifest: Mapping[str, Any], tally: Tally) -> str:
+    whole = f"The dataset is released under {_line(manifest['license'])}." if manifest["license"] else (
+        "No licence was given for the dataset as a whole: ask the maintainer before you use it."
+    )  # fmt: skip
+    tables = [
+        _table([f"{column} of the recording", "clips"], sorted(tally.by[column].items()))
+        for column in ("license", "consent")
+    ]
+    return "\n\n".join([whole, *tables])
+
+
+def _files_text(manifest: Mapping[str, Any]) -> str:
+    return (
+        "`manifest.json` holds the SHA-256 of every file, the content hash of the rows, the schema and the "
+        "configuration; `SHA256SUMS` is for `sha256sum -c`. Check a copy with `emotrace verify FOLDER`.\n\n"
+        f"Content hash: `{manifest['content_sha256']}`"
+    )
+
+
+def _table(head: list[str], rows: list[Any]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_line(cell) for cell in line) + " |" for line in lines)
+
+
+def _line(value: Any) -> str:
+    """A value of the user as text that cannot break a table, a list or the page."""
+    text = re.sub(r"\s+", " ", str(value)).strip()
+    return text.replace("|", "/").replace("<", "‹").replace(">", "›")

@@ -1,0 +1,383 @@
+"""The command line: parse, open the project, call one function, print. Heavy imports wait until they are needed.
+
+Exit status: 0 all well; 1 finished but some items failed; 2 the user must change something; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.outputs import Output
+
+OK, SOME_FAILED, USER_MUST_ACT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="emotrace",
+    help="From raw recordings of people to a released, explainable emotion dataset.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+err = Console(stderr=True)
+out = Console()
+
+ProjectDir = Annotated[
+    Path, typer.Option("--project", help="The project folder.", show_default="current folder")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
+HERE = Path()
+
+
+def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a command whose help ends with an example; it returns its exit status."""
+    return app.command(name, epilog=f"Example: {example}")
+
+
+def emit(output: Output) -> None:
+    """The one JSON object of a command."""
+    sys.stdout.write(output.model_dump_json() + "\n")
+    sys.stdout.flush()
+
+
+@command("init", "emotrace init my-project")
+def init(
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder to make.", show_default="--project")
+    ] = None,
+    project: ProjectDir = HERE,
+    as_json: AsJson = False,
+) -> int:
+    """Make a project folder with a commented settings file."""
+    from pipeline.outputs import InitOutput
+    from pipeline.template import create_project
+
+    path = create_project(folder or project)
+    if as_json:
+        emit(InitOutput(project=str(path.parent), settings=str(path)))
+    else:
+        out.print(f"{path} is ready. Next: emotrace ingest --project {path.parent} FOLDER", soft_wrap=True)
+    return OK
+
+
+@command("ingest", "emotrace ingest --project my-project recordings/ --license CC-BY-4.0")
+def ingest(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, or manifests (.csv .jsonl .parquet).")
+    ],
+    project: ProjectDir = HERE,
+    speaker: Annotated[str | None, typer.Option(help="Who speaks in all of them.")] = None,
+    license_: Annotated[str | None, typer.Option("--license", help="Their licence (SPDX name).")] = None,
+    consent: Annotated[str | None, typer.Option(help="What the people agreed to.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language spoken, e.g. en.")] = None,
+    group: Annotated[str | None, typer.Option(help="Never split this group over train and test.")] = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every byte again, also of known files.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Take recordings into the project, identified by their bytes."""
+    from pipeline.ingest import ingest as take
+    from pipeline.outputs import FailedItem, IngestOutput
+    from pipeline.printing import TerminalProgress, print_failures
+    from pipeline.project import open_project
+
+    said = {"speaker": speaker, "license": license_, "consent": consent, "language": language, "group": group}
+    facts = {key: value for key, value in said.items() if value is not None}
+    with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
+        bars.start("ingest", 0)
+        report = take(opened, inputs, rehash=rehash, facts=facts, on_progress=bars.update("ingest"))
+        sources = len({path.source_id for path in opened.store.paths().values()})
+    failed = [FailedItem.of(outcome) for outcome in report.failed]
+    if as_json:
+        counts = {
+            "new": report.new,
+            "known": report.known,
+            "duplicates": report.duplicates,
+            "ignored": report.ignored,
+        }
+        emit(IngestOutput(**counts, sources=sources, failed_items=failed))
+    else:
+        out.print(
+            f"{report.new} new, {report.known} known, {report.duplicates} duplicates, {len(failed)} failed, "
+            f"{report.ignored} files are not media; {sources} recordings in all"
+        )
+        print_failures(err, failed)
+    return SOME_FAILED if failed else OK
+
+
+@command("run", "emotrace run --project my-project")
+def run(
+    project: ProjectDir = HERE,
+    local: Annotated[bool, typer.Option("--local", help="Run in this process, without Prefect.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed items again.")] = False,
+    rebaseline: Annotated[
+        bool, typer.Option("--rebaseline", help="Measure old clips against the speakers' newest baselines.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
+    from pipeline.printing import TerminalProgress, print_failures, print_totals
+    from pipeline.project import open_project
+    from pipeline.run import run as run_stages
+
+    with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
+        engine = _engine(opened.settings.project.name, local=local)
+        report = run_stages(opened, engine, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
+    if as_json:
+        emit(report)
+    else:
+        print_totals(out, report)
+        print_failures(err, report.failed_items)
+    return SOME_FAILED if report.failed_items else OK
+
+
+def _engine(name: str, *, local: bool) -> Any:
+    """Prefect is imported only when a run really has something to do."""
+    from pipeline.run import local_engine
+
+    if local:
+        return local_engine()
+
+    def engine(body: Any) -> None:
+        from pipeline.flows import prefect_engine
+
+        prefect_engine(name)(body)
+
+    return engine
+
+
+@command("status", "emotrace status --project my-project --json")
+def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
+    """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
+    from pipeline.outputs import StatusOutput
+    from pipeline.printing import print_failures, print_totals
+    from pipeline.project import open_project
+    from pipeline.stages.decide import bring_decisions_up_to_date
+    from pipeline.status import hallucination, totals
+
+    with open_project(project) as opened:
+        bring_decisions_up_to_date(opened)
+        whole, rates = totals(opened.store), hallucination(opened.store)
+        name = opened.settings.project.name
+    if as_json:
+        emit(StatusOutput(**whole.model_dump(), project=name, hallucination=rates))
+    else:
+        print_totals(out, whole)
+        for annotator, row in rates.items():
+            out.print(
+                f"{annotator}: {row['contradicted']} of {row['measurable']} measurable claims contradicted"
+            )
+        print_failures(err, whole.failed_items)
+    return SOME_FAILED if whole.failed_items else OK
+
+
+@command("show", "emotrace show --project my-project interview.mp4 --json")
+def show(
+    what: Annotated[str, typer.Argument(help="A recording's path or name, or the start of any id.")],
+    project: ProjectDir = HERE,
+    as_json: AsJson = False,
+) -> int:
+    """Everything known about a recording or a segment."""
+    from pipeline.project import open_project
+    from pipeline.show import print_show
+    from pipeline.show import show as look_up
+
+    with open_project(project) as opened:
+        found = look_up(opened, what)
+    if as_json:
+        emit(found)
+    else:
+        print_show(out, found)
+    return OK
+
+
+@command("review", "emotrace review --project my-project --port 8765")
+def review(
+    project: ProjectDir = HERE,
+    port: Annotated[
+        int | None, typer.Option(help="0 takes any free port.", show_default="review.port")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Serve the review page on this machine and print its address; Ctrl-C stops it."""
+    from pipeline.outputs import ReviewOutput
+    from pipeline.project import open_project
+    from pipeline.serving import bind, review_url, serve
+    from pipeline.stages.decide import bring_decisions_up_to_date
+    from schemas.records import Decision
+
+    with open_project(project) as opened:
+        bring_decisions_up_to_date(opened)
+        waiting = sum(d.status == "needs_review" for d in opened.store.live(Decision))
+        settings = opened.settings.review
+    with bind(settings.host, settings.port if port is None else port) as socket:
+        token, url = review_url(socket)
+        if as_json:
+            emit(ReviewOutput(url=url, waiting=waiting))
+        else:
+            out.print(f"{waiting} wait for a person. Open {url} (Ctrl-C stops)", soft_wrap=True)
+        serve(project, socket, token)
+    return OK
+
+
+@command("release", "emotrace release --project my-project --version 0.1.0")
+def release(
+    version: Annotated[str, typer.Option(help="Three numbers, e.g. 0.1.0.")],
+    project: ProjectDir = HERE,
+    as_json: AsJson = False,
+) -> int:
+    """Write an immutable version of the dataset; again with the same version: rebuild and compare."""
+    from pipeline.outputs import ReleaseOutput
+    from pipeline.project import open_project
+    from pipeline.release import release as build
+    from pipeline.release import release_record
+    from pipeline.stages.decide import bring_decisions_up_to_date
+
+    with open_project(project) as opened:
+        bring_decisions_up_to_date(opened)
+        path, outcome = build(
+            opened.store, opened.settings, opened.taxonomy, version=version, out_dir=opened.releases_dir
+        )
+        record = release_record(opened.store, version)
+        assert record is not None
+    if as_json:
+        emit(
+            ReleaseOutput(
+                version=version, path=str(path), outcome=outcome, rows=record.rows, splits=record.splits
+            )
+        )
+    else:
+        out.print(f"{outcome}: {path} ({record.rows} rows). Next: emotrace verify {path}", soft_wrap=True)
+    return OK
+
+
+@command("verify", "emotrace verify my-project/releases/0.1.0")
+def verify(
+    path: Annotated[Path, typer.Argument(help="A release folder, or a version of --project.")],
+    project: ProjectDir = HERE,
+    as_json: AsJson = False,
+) -> int:
+    """Prove that a release is whole, as declared, and leaks nothing between its splits."""
+    from pipeline.outputs import VerifyFinding, VerifyOutput
+    from pipeline.verify import verify as check
+
+    folder = path if path.is_dir() else project / "releases" / path
+    if not folder.is_dir():
+        raise UserError(
+            "no_release", f"no release folder {path}", "give the path that emotrace release printed"
+        )
+    report = check(folder)
+    if as_json:
+        findings = [VerifyFinding(check=f.check, status=f.status, message=f.detail) for f in report.findings]
+        emit(VerifyOutput(path=str(folder), ok=report.ok, findings=findings))
+    else:
+        for finding in report.findings:
+            out.print(f"{finding.status:<8} {finding.check}: {finding.detail}", markup=False, soft_wrap=True)
+        out.print(f"{folder}: {'verified' if report.ok else 'NOT verified'}", soft_wrap=True)
+    return OK if report.ok else SOME_FAILED
+
+
+@command("backends", "emotrace backends --json")
+def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noqa: ARG001 - every command has it
+    """What can measure words, voices and faces here, what would be downloaded, under which licence."""
+    from pipeline.features.select import list_backends
+    from pipeline.outputs import BackendsOutput
+    from pipeline.printing import print_rows
+
+    rows = list_backends()
+    if as_json:
+        emit(BackendsOutput(backends=rows))
+    else:
+        print_rows(out, rows)
+    return OK
+
+
+@command("demo", "emotrace demo --project demo-project")
+def demo(
+    project: ProjectDir = Path("demo-project"),
+    local: Annotated[bool, typer.Option("--local", help="Run in this process, without Prefect.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Make a small project with playable recordings and take it all the way to a verified release."""
+    from pipeline.demo_run import run_demo
+    from pipeline.printing import TerminalProgress
+
+    with TerminalProgress(err, silent=as_json) as bars:
+        result = run_demo(project, lambda name: _engine(name, local=local), bars)
+    if as_json:
+        emit(result)
+    else:
+        from pipeline.printing import print_demo
+
+        print_demo(out, result)
+    return OK if result.verified and not result.run.failed_items else SOME_FAILED
+
+
+def main() -> NoReturn:
+    """Entry point: turns every expected error into one line (or one JSON object) and an exit status."""
+    arguments = sys.argv[1:]
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except UserError as error:
+        _fail(error, arguments)
+    except KeyboardInterrupt:
+        _interrupted(arguments)
+    except Exception as error:
+        usage = _usage_error(error)
+        if usage is None:
+            raise
+        _fail(usage, arguments)
+    sys.exit(status if isinstance(status, int) else OK)
+
+
+def _fail(error: UserError, arguments: list[str]) -> NoReturn:
+    from pipeline.printing import print_error
+
+    if "--json" in arguments:
+        from pipeline.outputs import ErrorBody, ErrorOutput
+
+        body = ErrorBody(
+            code=error.code, message=error.message, remedy=error.remedy, file=error.file, line=error.line
+        )
+        emit(ErrorOutput(error=body))
+    else:
+        print_error(err, error)
+    sys.exit(USER_MUST_ACT)
+
+
+def _interrupted(arguments: list[str]) -> NoReturn:
+    if "--json" in arguments:
+        from pipeline.outputs import ErrorBody, ErrorOutput
+
+        emit(
+            ErrorOutput(
+                error=ErrorBody(code="interrupted", message="interrupted", remedy="run it again to go on")
+            )
+        )
+    else:
+        err.print("emotrace: interrupted; what is done is kept, run it again to go on")
+    sys.exit(INTERRUPTED)
+
+
+def _usage_error(error: Exception) -> UserError | None:
+    """A wrong command line as a UserError; None for anything else, which is a bug and keeps its traceback."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "emotrace"
+    return UserError("usage", str(message()), f"see: {path} --help")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The decode pass behind the cache, and every piece of media that can be made from it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.media.cut import CutParams, cut_audio, cut_clip
+from pipeline.media.decode import DECODE_VERSION, DecodeParams, decode, frame_at
+from pipeline.project import Project
+from schemas.errors import MediaError
+from schemas.ids import content_id
+from schemas.parts import MediaRef, Span
+from schemas.records import Source
+from schemas.store import StoredPath
+
+REPORT = "decode.json"  # written last: where it stands, the decode pass is complete
+MEDIA_NAMES = {"clip": "clip.mp4", "audio": "audio.wav", "image": "image.jpg"}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The files of one decode pass; `audio` and `frames` are None where the source has no such stream."""
+
+    audio: Path | None
+    frames: Path | None
+    shots: tuple[Span, ...]
+    notes: tuple[str, ...]
+
+
+class MediaMaker:
+    """Decodes sources and makes clips, sounds and pictures, each at most once while the cache holds it."""
+
+    def __init__(self, project: Project, *, on_decode: Callable[[], None] = lambda: None) -> None:
+        self._project = project
+        self._on_decode = on_decode
+        self._paths: dict[str, list[StoredPath]] = defaultdict(list)
+        for stored in project.store.paths().values():
+            self._paths[stored.source_id].append(stored)
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        ingest, segment = project.settings.ingest, project.settings.segment
+        self.params = DecodeParams(
+            face_fps=ingest.face_fps,
+            frame_width_px=ingest.frame_width_px,
+            shot_detector=segment.shot_detector,
+            shot_threshold=segment.shot_threshold,
+        )
+
+    def known_path(self, source: Source) -> Path:
+        """Where the source was last seen, whether or not it is still there."""
+        return Path(self._paths[source.id][0].path)
+
+    def path(self, source: Source) -> Path:
+        """Where the source's bytes are now.
+
+        Raises:
+            MediaError: the file is gone, or has other bytes than when it was ingested.
+        """
+        for stored in self._paths[source.id]:
+            path = Path(stored.path)
+            if path.exists():
+                stat = path.stat()
+                if (stat.st_size, stat.st_mtime_ns) == (stored.size_bytes, stored.mtime_ns):
+                    return path
+                raise MediaError(
+                    "changed_file", f"{path} was changed after ingest", f"emotrace ingest {path}"
+                )
+        where = self._paths[source.id][0].path if self._paths[source.id] else source.id
+        raise MediaError("missing_file", f"{where} is gone", "put it back, then: emotrace run --retry-failed")
+
+    def decoded(self, source: Source) -> Decoded:
+        """The decode pass of a source, done now if the cache does not hold it.
+
+        Raises:
+            MediaError: the file is gone or cannot be decoded.
+        """
+        cache = self._project.artifacts
+        params = self.params.model_dump(mode="json")
+        key = content_id("dec", {"source": source.id, "version": DECODE_VERSION, "params": params})
+        with self._locks[key]:
+            if not cache.has(key, REPORT):
+                self._decode(source, key)
+            report = json.loads(cache.local(key, REPORT).read_text(encoding="utf-8"))
+        files = {name: cache.local(key, name) for name in report["files"]}
+        return Decoded(
+            audio=files.get("audio.wav"),
+            frames=files.get("frames.parquet"),
+            shots=tuple(Span(**shot) for shot in report["shots"]),
+            notes=tuple(report["notes"]),
+        )
+
+    def _decode(self, source: Source, key: str) -> None:
+        cache, path = self._project.artifacts, self.path(source)
+        self._on_decode()
+        with cache.workdir() as folder:
+            result = decode(path, source.media, folder, self.params)
+            files = [file for file in (result.audio, result.frames, result.thumbnails, result.pts) if file]
+            report = {
+                "files": [file.name for file in files],
+                "shots": [shot.model_dump() for shot in result.shots],
+                "cut_frames": list(result.cut_frames),
+                "frames_decoded": result.frames_decoded,
+                "errors": result.errors,
+                "notes": list(result.notes),
+            }
+            for file in files:
+                cache.put(key, file.name, file)
+        cache.put_bytes(key, REPORT, json.dumps(report).encode())
+
+    def make(self, ref: MediaRef, source: Source) -> Path:
+        """The file of a media reference, made now if the cache does not hold it."""
+        cache, name = self._project.artifacts, MEDIA_NAMES[ref.kind]
+        with self._locks[ref.key]:
+            if not cache.has(ref.key, name):
+                with cache.workdir() as folder:
+                    self._make(ref, source, folder / name)
+                    cache.put(ref.key, name, folder / name)
+            return cache.local(ref.key, name)
+
+    def has(self, ref: MediaRef) -> bool:
+        return self._project.artifacts.has(ref.key, MEDIA_NAMES[ref.kind])
+
+    def load(self, ref: MediaRef) -> bytes:
+        """The bytes of a media reference: what providers are given."""
+        source = self._project.store.get(Source, ref.source_id)
+        if source is None:
+            raise MediaError("unknown_source", f"no source {ref.source_id} in the store")
+        return self.make(ref, source).read_bytes()
+
+    def _make(self, ref: MediaRef, source: Source, out: Path) -> None:
+        start_s, end_s = ref.source_start_s, ref.source_end_s
+        if ref.kind == "image":
+            frames = self.decoded(source).frames
+            if frames is None:
+                raise MediaError("no_video_stream", f"{source.id} has no pictures")
+            out.write_bytes(frame_at(frames, start_s))
+        elif ref.kind == "audio":
+            self._on_decode()
+            cut_audio(self.path(source), source.media, start_s, end_s, out)
+        else:
+            self._on_decode()
+            cut_clip(self.path(source), source.media, start_s, end_s, out, CutParams(**ref.params))

@@ -1,0 +1,9 @@
+"""Feature extractors: `stage.backend` -> where it lives. One file and one line here add one."""
+
+EXTRACTORS: dict[str, str] = {
+    "asr.sidecar": "pipeline.features.asr_sidecar:SidecarTranscript",
+    "asr.faster_whisper": "pipeline.features.asr_faster_whisper:FasterWhisper",
+    "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
+    "prosody.core": "pipeline.features.prosody:CoreProsody",
+    "au.mediapipe": "pipeline.features.au_mediapipe:MediapipeAus",
+}

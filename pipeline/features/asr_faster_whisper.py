@@ -1,0 +1,150 @@
+"""Words by Whisper through faster-whisper, when its weights are on this machine. Nothing is downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import faster_whisper
+
+from pipeline.features.asr_weights import folder_digest, whisper_folder
+from pipeline.features.base import Audio, Clip, Params
+from schemas.errors import ItemError, UserError
+from schemas.parts import Word
+from schemas.records import Features
+
+OUTSIDE_SPEECH_TOLERANCE_S = 0.2
+
+
+class FasterWhisperParams(Params):
+    """`weights`, `model`, `device` and `cpu_threads` say where and how, so they are not in the question:
+    what the weights are is in `weights_digest`."""
+
+    weights: str | None = None  # folder of a CTranslate2 model; None: the local hub cache
+    model: str | None = None  # which model of the cache; None: the best one there
+    device: str = "cpu"
+    cpu_threads: int = 0  # 0: as many as the library finds right
+    compute_type: str = "int8"
+    beam_size: int = 5
+    language: str | None = None  # None: the language of the clip, else the model decides
+
+
+class FasterWhisper:
+    """Whisper with word times. Temperature is 0 and no text is carried over, so a clip stands for itself.
+
+    Reference: Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision",
+    arXiv 2212.04356.
+    """
+
+    stage: ClassVar[str] = "asr"
+    name: ClassVar[str] = "faster_whisper"
+    version: ClassVar[str] = "1"
+
+    def __init__(self, params: FasterWhisperParams | None = None) -> None:
+        """Find the weights.
+
+        Raises:
+            UserError: "weights_missing".
+        """
+        self._params = params or FasterWhisperParams()
+        self._folder: Path = whisper_folder(self._params.weights, self._params.model)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self._params.model_dump(mode="json", exclude={"weights", "model", "device", "cpu_threads"})
+
+    @property
+    def weights_digest(self) -> str | None:
+        return folder_digest(self._folder)
+
+    @cached_property
+    def _model(self) -> Any:
+        p = self._params
+        try:
+            return faster_whisper.WhisperModel(
+                str(self._folder),
+                device=p.device,
+                compute_type=p.compute_type,
+                cpu_threads=p.cpu_threads,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                "weights_unreadable",
+                f"the Whisper model in {self._folder} cannot be loaded: {error}",
+                "convert or download it again, or choose another device or compute_type",
+            ) from error
+
+    def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
+        """Words with confidence per clip.
+
+        Raises:
+            UserError: "weights_unreadable", before the first clip.
+        """
+        _ = self._model
+        for clip in clips:
+            try:
+                yield clip, self._features(clip)
+            except Exception as error:  # noqa: BLE001 - one clip must not end the shard
+                yield clip, ItemError("asr_failed", f"Whisper failed: {type(error).__name__}: {error}")
+
+    def _features(self, clip: Clip) -> Features:
+        words: tuple[Word, ...] = ()
+        notes: tuple[str, ...] = ()
+        if clip.audio is None:
+            missing: str | None = "no_audio_stream"
+        elif not clip.speech:
+            missing = "no_speech"
+        elif not self._understands(self._language(clip)):
+            missing = "unsupported_language"
+        else:
+            words, language = self._hear(clip, clip.audio)
+            missing, notes = (None if words else "no_words"), (f"language:{language}",)
+        return Features(
+            subject_id=clip.segment.id,
+            extractor=self.name,
+            version=self.version,
+            params=self.params,
+            weights_digest=self.weights_digest,
+            stage=self.stage,
+            missing=missing,
+            words=words,
+            notes=notes,
+        )
+
+    def _language(self, clip: Clip) -> str | None:
+        """The language code as Whisper writes it ("en" for "en-US")."""
+        language = self._params.language or clip.language
+        return None if language is None else language.split("-")[0].lower()
+
+    def _understands(self, language: str | None) -> bool:
+        return language is None or language in self._model.supported_languages
+
+    def _hear(self, clip: Clip, audio: Audio) -> tuple[tuple[Word, ...], str]:
+        """The words in speech, and the language. Sentences that Whisper wrote over silence are dropped."""
+        pieces, info = self._model.transcribe(
+            audio,
+            language=self._language(clip),
+            beam_size=self._params.beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=True,
+        )
+        length_s = clip.segment.duration_s
+        words = []
+        for heard in (word for piece in pieces for word in piece.words or ()):
+            start_s = round(min(max(float(heard.start), 0.0), length_s), 3)
+            end_s = round(min(max(float(heard.end), start_s), length_s), 3)
+            if heard.word.strip() and _in_speech((start_s + end_s) / 2, clip):
+                confidence = round(min(max(float(heard.probability), 0.0), 1.0), 3)
+                words.append(
+                    Word(text=heard.word.strip(), start_s=start_s, end_s=end_s, confidence=confidence)
+                )
+        return tuple(words), str(info.language)
+
+
+def _in_speech(time_s: float, clip: Clip) -> bool:
+    tolerance_s = OUTSIDE_SPEECH_TOLERANCE_S
+    return any(r.start_s - tolerance_s <= time_s <= r.end_s + tolerance_s for r in clip.speech)

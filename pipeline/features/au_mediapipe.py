@@ -1,0 +1,207 @@
+"""Faces, head pose and geometric action units from the MediaPipe face mesh, measured in a worker process.
+
+Reference: Kartynnik et al. 2019, https://arxiv.org/abs/1907.06724 (the mesh); docs/action-units.md (the units).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from pipeline.features.au_events import EventRule, au_events
+from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to_pixels
+from pipeline.features.au_tracks import Track, face_boxes, track_faces
+from pipeline.features.base import Clip, Params
+from pipeline.features.worker import run_worker
+from schemas.errors import ItemError
+from schemas.parts import Event, FaceTrack, Series
+from schemas.records import Features
+
+SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "mediapipe_faces.py"
+# SHA-256 over the three model files in the wheel of mediapipe 0.10.21; the worker reports what it loaded.
+WEIGHTS_DIGEST = "edd0e7f4b90cf3e244c95f5268715224eb7b6f0ff8732838ecfe2ea9810db842"
+DIGITS = 4
+POSE = ("pitch", "yaw", "roll")
+Array = npt.NDArray[np.float64]
+
+
+class MediapipeParams(Params):
+    """Settings of the backend; every one of them changes the id of what is measured."""
+
+    max_faces: int = Field(default=4, ge=1, le=16)
+    min_confidence: float = Field(default=0.5, gt=0, lt=1)  # of the detector and of the mesh
+    min_track_frames: int = Field(default=3, ge=1)  # a shorter track is taken for a false face
+    events: EventRule = EventRule()
+
+
+class MediapipeAus:
+    """Extractor "au.mediapipe": one worker process per call of `extract`."""
+
+    stage: ClassVar[str] = "au"
+    name: ClassVar[str] = "mediapipe"
+    version: ClassVar[str] = "1"
+
+    def __init__(self, params: MediapipeParams | None = None) -> None:
+        self._params = params or MediapipeParams()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self._params.model_dump(mode="json")
+
+    @property
+    def weights_digest(self) -> str | None:
+        return WEIGHTS_DIGEST
+
+    def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
+        """One result per clip; the clips without a video stream come first and start no process.
+
+        Raises:
+            UserError: the worker's environment cannot be built or started.
+        """
+        waiting: dict[str, Clip] = {}
+        for number, clip in enumerate(clips):
+            if clip.frames is None:
+                yield clip, self._features(clip, missing="no_video_stream")
+            else:
+                waiting[str(number)] = clip
+        if not waiting:
+            return
+        with tempfile.TemporaryDirectory(prefix="emotrace-faces-") as folder:
+            manifest = [self._manifest_row(key, clip, Path(folder)) for key, clip in waiting.items()]
+            for message in run_worker(SCRIPT, manifest):
+                clip = waiting[message["id"]]
+                if message["type"] == "error":
+                    yield clip, ItemError(message["code"], f"faces: {message['message']}")
+                else:
+                    yield clip, self._read(clip, Path(message["out"]))
+
+    def _manifest_row(self, key: str, clip: Clip, folder: Path) -> dict[str, Any]:
+        return {
+            "id": key,
+            "frames": str(clip.frames),
+            "start_s": clip.segment.source_start_s,
+            "end_s": clip.segment.source_end_s,
+            "still": clip.source.media.kind == "image",
+            "out": str(folder / f"{key}.npz"),
+            "max_faces": self._params.max_faces,
+            "min_confidence": self._params.min_confidence,
+        }
+
+    def _read(self, clip: Clip, path: Path) -> Features:
+        """The features of one clip from the worker's .npz, which is deleted: a shard may be long."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        path.unlink()
+        times_s: Array = arrays["times_s"] - clip.segment.source_start_s
+        scores = arrays["scores"].astype(np.float64)
+        boxes = face_boxes(arrays["landmarks"])
+        tracks, dropped = track_faces(times_s, boxes, scores, min_frames=self._params.min_track_frames)
+        notes = [f"{dropped} short or unconfirmed face track(s) dropped"] if dropped else []
+        if not len(times_s):
+            notes.append("no sampled frame lies in this segment")
+        if not tracks:
+            return self._features(clip, missing="no_face", notes=notes)
+        width_px, height_px = (int(size) for size in arrays["size_px"])
+        faces = []
+        for track in tracks:
+            mesh = np.full((len(times_s), *arrays["landmarks"].shape[2:]), np.nan)
+            mesh[track.rows] = arrays["landmarks"][track.rows, track.slots]
+            faces.append(measure_faces(to_pixels(mesh, width_px, height_px)))
+        clock = tuple(max(0.0, round(float(time), DIGITS)) for time in times_s)
+        return self._assemble(clip, clock, tracks, faces, notes)
+
+    def _assemble(
+        self, clip: Clip, clock: tuple[float, ...], tracks: list[Track], faces: list[Faces], notes: list[str]
+    ) -> Features:
+        series: list[Series] = []
+        events: list[Event] = []
+        for track, face in zip(tracks, faces, strict=True):
+            if turned := int((~face.measurable[track.rows]).sum()):
+                notes.append(
+                    f"{track.name}: head turned too far or face too small for intensities in {turned} frame(s)"
+                )
+            for cue in ACTION_UNITS:
+                values = _rounded(np.where(face.measurable, face.aus[cue], np.nan))
+                series.append(
+                    Series(name=cue, unit="intensity", times_s=clock, values=values, track=track.name)
+                )
+                events += au_events(
+                    clock,
+                    values,
+                    cue,
+                    rule=self._params.events,
+                    track=track.name,
+                    confidence=_confidence(track),
+                    clip_end_s=clip.segment.duration_s,
+                )
+            for angle in POSE:
+                values = _rounded(face.pose_deg[angle])
+                name = f"head_{angle}_deg"
+                series.append(Series(name=name, unit="deg", times_s=clock, values=values, track=track.name))
+        events.sort(key=lambda event: (event.start_s, event.cue, event.track or ""))
+        return self._features(
+            clip,
+            tracks=[
+                _face_track(*pair, clock, clip.segment.duration_s) for pair in zip(tracks, faces, strict=True)
+            ],
+            series=series,
+            events=events,
+            summary=_summary(tracks, faces[0], len(clock)),
+            notes=notes,
+        )
+
+    def _features(self, clip: Clip, **measured: Any) -> Features:
+        return Features(
+            subject_id=clip.segment.id,
+            extractor=self.name,
+            version=self.version,
+            params=self.params,
+            weights_digest=self.weights_digest,
+            stage=self.stage,
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()},
+        )
+
+
+def _rounded(values: Array) -> tuple[float | None, ...]:
+    """Few digits keep the records small and stable; NaN becomes None. Adding 0.0 turns -0.0 into 0.0."""
+    return tuple(round(float(value), DIGITS) + 0.0 if np.isfinite(value) else None for value in values)
+
+
+def _confidence(track: Track) -> float | None:
+    return None if track.score is None else round(track.score, DIGITS)
+
+
+def _face_track(track: Track, face: Faces, clock: tuple[float, ...], clip_end_s: float) -> FaceTrack:
+    x0, y0, x1, y1 = (float(side) for side in np.median(track.boxes, axis=0))
+    first, last = int(track.rows[0]), int(track.rows[-1])
+    # The last frame holds until the next one, or until the clip ends.
+    end_s = clock[last + 1] if last + 1 < len(clock) else max(clip_end_s, clock[last])
+    box = (round(x0, DIGITS), round(y0, DIGITS), round(x1 - x0, DIGITS), round(y1 - y0, DIGITS))
+    return FaceTrack(
+        name=track.name,
+        start_s=clock[first],
+        end_s=end_s,
+        frames=len(track.rows),
+        box=box,
+        confidence=_confidence(track),
+        pose_deg={name: round(float(np.nanmedian(face.pose_deg[name])), DIGITS) + 0.0 for name in POSE},
+    )
+
+
+def _summary(tracks: list[Track], main: Faces, frames: int) -> dict[str, float | None]:
+    """Numbers of the main face: highest and mean intensity of each unit, the share of frames that show it."""
+    summary: dict[str, float | None] = {
+        "face_share": round(len(tracks[0].rows) / frames, DIGITS),
+        "faces": float(len(tracks)),
+    }
+    for cue in ACTION_UNITS:
+        values = main.aus[cue][main.measurable]
+        summary[f"{cue}_max"] = round(float(values.max()), DIGITS) if len(values) else None
+        summary[f"{cue}_mean"] = round(float(values.mean()), DIGITS) if len(values) else None
+    return summary

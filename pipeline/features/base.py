@@ -1,0 +1,64 @@
+"""The contract of a feature extractor: one file, one line in `pipeline/features/__init__.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from schemas.errors import ItemError
+from schemas.parts import Span
+from schemas.records import Features, Segment, Source
+
+SAMPLE_RATE_HZ = 16_000
+Audio = npt.NDArray[np.float32]  # mono, 16 kHz, in [-1, 1], shape (samples,)
+
+
+class Params(BaseModel):
+    """Base of an extractor's parameters: part of the question, so every one of them changes the id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What an extractor gets of one segment. Times of `speech` are from the segment's start.
+
+    `audio` is None when the source has no audio stream; `frames` is the decode pass's Parquet file of the
+    whole source (columns `time_s` float64 in source time, `jpeg` binary), None without a video stream.
+    `source_speech` and `shots` are those of the whole source, in source time.
+    """
+
+    source: Source
+    segment: Segment
+    path: Path  # the recording itself; sidecar transcripts stand beside it
+    audio: Audio | None
+    frames: Path | None
+    speech: tuple[Span, ...] = ()
+    language: str | None = None
+    source_speech: tuple[Span, ...] = ()
+    shots: tuple[Span, ...] = ()
+
+
+class Extractor(Protocol):
+    """`name` is the backend's registry name, `stage` the kind of cue it gives (asr, prosody, au)."""
+
+    stage: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[str]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters as they stand in the question."""
+
+    @property
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the weights, None for a backend without weights of its own."""
+
+    def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
+        """One result per clip, in any order; a clip that fails gives its ItemError and the others go on."""

@@ -1,0 +1,189 @@
+"""Which backend measures a stage on this machine: `auto` takes the best one that can run without asking."""
+
+from __future__ import annotations
+
+import importlib.util
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pipeline.features import EXTRACTORS
+from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
+from pipeline.features.base import Extractor, Params
+from pipeline.features.transcripts import find_sidecar
+from schemas.errors import UserError
+from schemas.registry import resolve
+
+AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe"}  # words have a rule of their own
+
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """What a person should know of a backend before choosing it."""
+
+    package: str | None  # import name; None: nothing beyond the core
+    licence: str
+    download: str = ""  # what would be downloaded on first use
+
+
+FACTS: dict[str, BackendFacts] = {
+    "asr.sidecar": BackendFacts(None, "that of the transcript"),
+    "asr.faster_whisper": BackendFacts(
+        "faster_whisper",
+        "MIT (code and weights)",
+        f"weights, by hand: hf download {WHISPER_REPOSITORIES['small']} (about 0.5 GB)",
+    ),
+    "asr.pocketsphinx": BackendFacts(
+        "pocketsphinx",
+        "BSD-2-Clause (code and model)",
+    ),
+    "prosody.core": BackendFacts(
+        "swift_f0",
+        "MIT (pitch model), BSD-3-Clause (numpy, scipy)",
+    ),
+    "au.mediapipe": BackendFacts(
+        None,
+        "Apache-2.0 (code and models)",
+        "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+    ),
+}
+
+
+def pick_extractor(stage: str, requested: str, options: dict[str, Any], path: Path) -> Extractor:
+    """The extractor of `stage` for the recording at `path`.
+
+    `requested` is a backend's name or "auto": for words a transcript beside the recording, else Whisper when
+    its weights are on this machine, else PocketSphinx; for other stages what `AUTO` says. `options` are
+    the backend's parameters; with "auto" each backend takes those that it knows. The option "language" also
+    chooses among several transcripts.
+
+    Raises:
+        UserError: an unknown stage, backend or option; a named backend that cannot run here.
+    """
+    names = backend_names(stage)
+    if requested == "auto":
+        return _automatic(stage, options, path)
+    if requested not in names:
+        raise UserError(
+            "unknown_backend",
+            f'unknown {stage} backend "{requested}"',
+            f"known: auto, {', '.join(names)}",
+        )
+    if f"{stage}.{requested}" == "asr.sidecar":
+        return _sidecar(options, path)
+    return _build(f"{stage}.{requested}", options)
+
+
+def backend_names(stage: str) -> list[str]:
+    """The backends of a stage, sorted.
+
+    Raises:
+        UserError: no such stage.
+    """
+    names = sorted(key.partition(".")[2] for key in EXTRACTORS if key.partition(".")[0] == stage)
+    if not names:
+        stages = sorted({key.partition(".")[0] for key in EXTRACTORS})
+        raise UserError("unknown_stage", f'unknown stage "{stage}"', f"known: {', '.join(stages)}")
+    return names
+
+
+def _automatic(stage: str, options: dict[str, Any], path: Path) -> Extractor:
+    candidates = [f"{stage}.{name}" for name in backend_names(stage)]
+    known = {name for key in candidates for name in _option_names(key)}
+    _refuse_unknown(f"{stage} backends", options, known)
+    if stage != "asr":
+        chosen = f"{stage}.{AUTO[stage]}"
+    elif find_sidecar(path, options.get("language")) is not None:
+        return _sidecar({"language": options.get("language")}, path)
+    else:
+        chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
+    return _build(chosen, {name: options[name] for name in _option_names(chosen) if name in options})
+
+
+def _whisper_reachable(options: dict[str, Any]) -> bool:
+    """Whether weights can be loaded; a folder that the user named must be there, or it is an error."""
+    if options.get("weights") is not None:
+        whisper_folder(options["weights"])
+        return True
+    return cached_whisper(options.get("model")) is not None
+
+
+def _sidecar(options: dict[str, Any], path: Path) -> Extractor:
+    _refuse_unknown('asr backend "sidecar"', options, {"language"})
+    sidecar = find_sidecar(path, options.get("language"))
+    if sidecar is None:
+        raise UserError(
+            "transcript_missing",
+            f"no transcript stands beside {path.name}",
+            f"put {path.stem}.srt, .vtt or .txt in the same folder, or use another asr backend",
+            file=str(path),
+        )
+    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor")(sidecar)
+    return extractor
+
+
+def _build(key: str, options: dict[str, Any]) -> Extractor:
+    kind, _, name = key.partition(".")
+    _refuse_unknown(f'{kind} backend "{name}"', options, set(_option_names(key)))
+    make: Callable[[Any], Extractor] = resolve(EXTRACTORS, key, what="extractor")
+    params_class = _params_class(key)
+    try:
+        return make(params_class(**options) if params_class is not None else None)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError("bad_option", f'{kind} backend "{name}": option "{where}": {first["msg"]}') from error
+
+
+def _params_class(key: str) -> type[Params] | None:
+    """The class of the constructor's `params`; None for a backend without options."""
+    hints = typing.get_type_hints(resolve(EXTRACTORS, key, what="extractor").__init__)
+    choices = typing.get_args(hints.get("params")) or (hints.get("params"),)
+    return next((kind for kind in choices if isinstance(kind, type) and issubclass(kind, Params)), None)
+
+
+def _option_names(key: str) -> list[str]:
+    kind = _params_class(key)
+    return list(kind.model_fields) if kind is not None else []
+
+
+def _refuse_unknown(what: str, options: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(options) - known)
+    if unknown:
+        remedy = f"known: {', '.join(sorted(known))}" if known else "it takes no options"
+        raise UserError("unknown_option", f"{what}: unknown option {', '.join(unknown)}", remedy)
+
+
+def list_backends() -> list[dict[str, Any]]:
+    """For `emotrace backends`: stage, name, installed, reachable, note, download and licence of each backend."""
+    return [_row(key) for key in EXTRACTORS]
+
+
+def _row(key: str) -> dict[str, Any]:
+    stage, _, name = key.partition(".")
+    facts = FACTS[key]
+    installed = facts.package is None or importlib.util.find_spec(facts.package) is not None
+    return {
+        "stage": stage,
+        "name": name,
+        "installed": installed,
+        "reachable": installed and (key != "asr.faster_whisper" or cached_whisper() is not None),
+        "note": why(key),
+        "download": facts.download,
+        "licence": facts.licence,
+    }
+
+
+def why(key: str) -> str:
+    """One short reason: when `auto` takes this backend, or why it cannot."""
+    if key == "asr.faster_whisper" and cached_whisper() is None:
+        return "no Whisper weights on this machine"
+    return {
+        "asr.sidecar": "used where a transcript stands beside the recording",
+        "asr.faster_whisper": "used where no transcript stands beside the recording",
+        "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
+    }.get(key, "used by default")

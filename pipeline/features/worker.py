@@ -1,0 +1,219 @@
+"""Run a heavy backend as a child process in an environment of its own: the one boundary for all workers.
+
+A worker is a single-file script with inline dependency metadata (PEP 723). It gets the path of a JSON manifest
+(a list of clips, each with a unique "id") and writes JSON lines: "ready" once, then per clip "start", any number
+of "progress", and "done" or "error". Other lines on standard output are ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uv
+
+from schemas.errors import UserError
+
+Message = dict[str, Any]
+
+BUILD_TIMEOUT_S = 3600.0  # a first build may download gigabytes over a slow line
+IDLE_TIMEOUT_S = 600.0  # a worker says something for every clip and every few frames
+STOP_GRACE_S = 5.0
+STDERR_TAIL_CHARS = 400
+# Variables of the caller's environment that would leak its packages into the worker's.
+FOREIGN_VARIABLES = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+
+
+def uv_binary() -> str:
+    """Path of the uv that was installed with the core, or else the one on PATH."""
+    try:
+        return str(uv.find_uv_bin())
+    except FileNotFoundError:
+        beside = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    if beside is None:
+        raise UserError("uv_missing", "the program uv was not found", "install it: pip install uv")
+    return beside
+
+
+def run_worker(
+    script: Path,
+    manifest: list[Message],
+    *,
+    on_message: Callable[[Message], None] | None = None,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+) -> Iterator[Message]:
+    """Yield one "done" or "error" message per clip of `manifest`; `on_message` sees all messages as they come.
+
+    When the process dies, the clip in hand gets an "error" message with code "worker_crashed" (silent for
+    longer than `idle_timeout_s`: "worker_timeout") and a new process takes the rest. Closing the iterator, or
+    an exception such as Ctrl-C, ends the process with its children.
+
+    Raises:
+        UserError: code "worker_unavailable", when the worker cannot start at all.
+    """
+    tell = on_message or (lambda _: None)
+    rest = list(manifest)
+    offline = True  # a cached environment needs no network, and asking none makes the start fast
+    while rest:
+        with _Process(script, rest, offline=offline, idle_timeout_s=idle_timeout_s) as process:
+            for message in process.messages():
+                tell(message)
+                if message["type"] in ("done", "error"):
+                    rest = [clip for clip in rest if clip["id"] != message["id"]]
+                    yield message
+            process.stop()
+            if not process.ready and not offline:
+                raise _cannot_start(script, process)
+            failure = _failure(process, rest) if process.ready and rest else None
+        if not process.ready:
+            offline = False
+            tell({"type": "building", "worker": script.name})
+        elif failure is not None:
+            rest = [clip for clip in rest if clip["id"] != failure["id"]]
+            tell(failure)
+            yield failure
+
+
+def _cannot_start(script: Path, process: _Process) -> UserError:
+    detail = process.stderr_tail() or f"exit status {process.exit_status}"
+    return UserError(
+        "worker_unavailable",
+        f"the worker {script.name} cannot start: {detail}",
+        f"its first start downloads packages, so check the network; to see more: uv run --script {script}",
+    )
+
+
+def _failure(process: _Process, rest: list[Message]) -> Message:
+    """The error message of the clip that a dead process had in hand, or else of the next one.
+
+    Blaming one clip each time is what makes the retries end.
+    """
+    clip_id = process.in_hand if process.in_hand is not None else rest[0]["id"]
+    if process.timed_out:
+        code, text = "worker_timeout", f"the worker was silent for {process.idle_timeout_s:g} s"
+    else:
+        code, text = "worker_crashed", f"the worker ended with status {process.exit_status}"
+    tail = process.stderr_tail()
+    return {"type": "error", "id": clip_id, "code": code, "message": f"{text}: {tail}" if tail else text}
+
+
+class _Process:
+    """One run of a worker script; its manifest and standard error live in a temporary folder."""
+
+    def __init__(self, script: Path, clips: list[Message], *, offline: bool, idle_timeout_s: float) -> None:
+        self.ready = False
+        self.timed_out = False
+        self.in_hand: str | None = None
+        self.exit_status: int | None = None
+        self.idle_timeout_s = idle_timeout_s
+        self._offline = offline
+        self._killed = False
+        self._open_ids = {clip["id"] for clip in clips}
+        self._folder = tempfile.TemporaryDirectory(prefix="emotrace-worker-")
+        self._stderr = Path(self._folder.name) / "stderr.txt"
+        manifest = Path(self._folder.name) / "manifest.json"
+        manifest.write_text(json.dumps(clips), encoding="utf-8")
+        command = [uv_binary(), "run", "--quiet", "--python", sys.executable]
+        command += [*(["--offline"] if offline else []), "--script", str(script), str(manifest)]
+        with self._stderr.open("wb") as stderr:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES},
+                start_new_session=True,  # a process group of its own: uv and its child end together
+            )
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._pump, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+        self._folder.cleanup()
+
+    def messages(self) -> Iterator[Message]:
+        """The worker's messages until it ends or is silent for too long."""
+        while True:
+            building = not self.ready and not self._offline
+            timeout_s = max(self.idle_timeout_s, BUILD_TIMEOUT_S if building else 0.0)
+            try:
+                line = self._lines.get(timeout=timeout_s)
+            except queue.Empty:
+                self.timed_out = True
+                return
+            if line is None:
+                return
+            message = _parse(line)
+            if message is not None and self._note(message):
+                yield message
+
+    def stop(self) -> None:
+        """End the process, its children included, and note its exit status."""
+        if not self.timed_out:
+            try:  # its output has ended: it is on its way out
+                self.exit_status = self._child.wait(timeout=STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                self.timed_out = True
+        self._kill()
+
+    def stderr_tail(self) -> str:
+        """The end of what the worker wrote to standard error, as one line."""
+        text = self._stderr.read_bytes().decode("utf-8", "replace")
+        return " ".join(text[-STDERR_TAIL_CHARS:].split())
+
+    def _note(self, message: Message) -> bool:
+        """Keep track of the clip in hand; False for messages about clips that are not open."""
+        kind = message["type"]
+        if kind == "ready":
+            self.ready = True
+            return True
+        if message.get("id") not in self._open_ids:
+            return False
+        if kind == "start":
+            self.in_hand = message["id"]
+        elif kind in ("done", "error"):
+            self.in_hand = None
+            self._open_ids.discard(message["id"])
+        return True
+
+    def _kill(self) -> None:
+        if self._killed:
+            return
+        self._killed = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        self._reader.join(timeout=STOP_GRACE_S)
+        if self._child.stdout is not None:
+            self._child.stdout.close()
+
+    def _pump(self) -> None:
+        """Move lines into the queue, None at the end: reading a pipe has no timeout of its own."""
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+
+def _parse(line: bytes) -> Message | None:
+    """A message, or None for a line that is none (some library's own print)."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None

@@ -1,0 +1,60 @@
+"""Prefect at the edge: the engine of `emotrace run`. The only file that imports prefect.
+
+One flow, one named task per stage over shards. Prefect gives the page, schedules and distribution; our own
+keys give idempotency, so its caches and result stores are off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+# Read by Prefect when it is imported: no telemetry, no chatter on the terminal, no hosted anything.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a busy machine starts it slowly
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
+
+from prefect import Task, flow
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pipeline.run import LOCAL_WORKERS, Engine, Execute, Work
+
+
+def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine:
+    """Runs the stages inside one flow run named after the project; each shard is one task run.
+
+    The ephemeral server is used unless `PREFECT_API_URL` names a real one.
+    """
+
+    def engine(body: Callable[[Execute], None]) -> None:
+        @flow(
+            name="emotrace",
+            flow_run_name=project_name,
+            task_runner=ThreadPoolTaskRunner(max_workers=workers),  # type: ignore[arg-type]
+            validate_parameters=False,
+            persist_result=False,
+        )
+        def emotrace_flow() -> None:
+            body(_execute)
+
+        emotrace_flow()
+
+    return engine
+
+
+def _execute(stage: str, shards: list[list[Any]], work: Work) -> None:
+    """One task run per shard. Shards stay in this process: Prefect is given their numbers only."""
+
+    def run_shard(number: int) -> None:
+        work(shards[number])
+
+    task: Task[[int], None] = Task(run_shard, name=stage, cache_policy=NO_CACHE, persist_result=False)
+    futures: list[PrefectFuture[None]] = [task.submit(number) for number in range(len(shards))]
+    wait(futures)
+    for future in futures:
+        future.result()

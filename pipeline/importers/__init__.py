@@ -1,0 +1,7 @@
+"""Importers: file ending -> function that reads manifest rows. One file and one line here add one."""
+
+IMPORTERS: dict[str, str] = {
+    ".csv": "pipeline.importers.manifest:read_csv",
+    ".jsonl": "pipeline.importers.manifest:read_jsonl",
+    ".parquet": "pipeline.importers.manifest:read_parquet",
+}

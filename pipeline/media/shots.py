@@ -1,0 +1,188 @@
+"""Shot detectors for the shared decode pass: fed one small frame at a time, they find where shots begin."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Literal, Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from schemas.parts import Span
+
+Plane = npt.NDArray[np.uint8]
+DETECTION_WIDTH_PX = 256  # the longer side that frames are reduced to, as PySceneDetect does
+CONTENT_THRESHOLD = 27.0
+FADE_THRESHOLD = 12.0
+MIN_SHOT_FRAMES = 15
+
+
+class ShotDetector(Protocol):
+    cuts: list[int]
+
+    def add(self, red: Plane, green: Plane, blue: Plane) -> None:
+        """Takes the next frame: three planes of shape (height, width), all frames of one size."""
+
+
+def shot_detector(
+    name: Literal["content", "fade"], threshold: float | None, min_shot_frames: int
+) -> ContentDetector | FadeDetector:
+    """The detector behind a name; `threshold` None means its published default."""
+    if name == "fade":
+        return FadeDetector(FADE_THRESHOLD if threshold is None else threshold, min_shot_frames)
+    return ContentDetector(CONTENT_THRESHOLD if threshold is None else threshold, min_shot_frames)
+
+
+class ContentDetector:
+    """Hard cuts: mean change of hue, saturation and value between neighbouring frames, on 8-bit scales.
+
+    A change closer than `min_shot_frames` to the last one does not cut at once: such changes are merged, and
+    one cut is made at the last of them when the picture has been calm for that long.
+    Reference: ContentDetector of PySceneDetect 0.7, https://www.scenedetect.com/docs/latest/api/detectors.html
+    """
+
+    def __init__(self, threshold: float = CONTENT_THRESHOLD, min_shot_frames: int = MIN_SHOT_FRAMES) -> None:
+        self.cuts: list[int] = []
+        self._threshold, self._min_frames = threshold, min_shot_frames
+        self._index = -1
+        self._last: tuple[Plane, Plane, Plane] | None = None
+        self._last_change = 0
+        self._merge_from: int | None = None
+
+    def add(self, red: Plane, green: Plane, blue: Plane) -> None:
+        self._index += 1
+        now = hsv_planes(red, green, blue)
+        score = 0.0
+        if self._last is not None:
+            score = sum(_mean_distance(a, b) for a, b in zip(now, self._last, strict=True)) / 3
+        self._last = now
+        self._filter(score >= self._threshold)
+
+    def _filter(self, changed: bool) -> None:
+        calm = self._index - self._last_change >= self._min_frames
+        if changed:
+            self._last_change = self._index
+        if self._merge_from is not None:
+            if calm and not changed and self._last_change - self._merge_from >= self._min_frames:
+                self._merge_from = None
+                self.cuts.append(self._last_change)
+        elif changed and calm:
+            self.cuts.append(self._index)
+        elif changed and self.cuts:  # before the first cut there is nothing to merge with
+            self._merge_from = self._index
+
+
+class FadeDetector:
+    """Fades through black: a shot begins halfway between fading out and fading in again.
+
+    A frame is dark when its mean level is below `threshold` (0-255). Black that a recording begins with
+    belongs to its first shot.
+    Reference: ThresholdDetector of PySceneDetect 0.7, https://www.scenedetect.com/docs/latest/api/detectors.html
+    (which also cuts inside leading black).
+    """
+
+    def __init__(self, threshold: float = FADE_THRESHOLD, min_shot_frames: int = MIN_SHOT_FRAMES) -> None:
+        self.cuts: list[int] = []
+        self._threshold, self._min_frames = threshold, min_shot_frames
+        self._index = -1
+        self._seen_light = False
+        self._dark_from: int | None = None
+        self._last_fade_in = 0
+
+    def add(self, red: Plane, green: Plane, blue: Plane) -> None:
+        self._index += 1
+        if (float(red.mean()) + float(green.mean()) + float(blue.mean())) / 3 < self._threshold:
+            if self._dark_from is None:
+                self._dark_from = self._index
+            return
+        if self._dark_from is not None:
+            self._fade_in(self._dark_from)
+        self._dark_from, self._seen_light = None, True
+
+    def _fade_in(self, dark_from: int) -> None:
+        if self._index - self._last_fade_in < self._min_frames:
+            return
+        if self._seen_light:
+            self.cuts.append(dark_from + round((self._index - dark_from) / 2))
+        self._last_fade_in = self._index
+
+
+def shots_from_cuts(cuts: list[int], times_s: npt.NDArray[np.float64], duration_s: float) -> tuple[Span, ...]:
+    """Shots in source time that cover [0, duration_s]; `cuts` are frame indices into `times_s`."""
+    borders = [0.0, *(float(times_s[c]) for c in cuts if 0 < times_s[c] < duration_s), duration_s]
+    return tuple(Span(start_s=a, end_s=b) for a, b in itertools.pairwise(borders))
+
+
+class SmallFrames:
+    """Reduces frames for a detector by nearest neighbour, which is cheap and keeps single pixels unblended.
+
+    One filter graph serves all frames; it is rebuilt when a stream changes its size or format midway, but
+    always gives the size of the first frame so that neighbours stay comparable.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+        self._key: tuple[int, int, str] | None = None
+        self._size: tuple[int, int] | None = None
+
+    def planes(self, frame: Any) -> tuple[Plane, Plane, Plane]:
+        """Red, green and blue of a decoded PyAV frame, each uint8 of shape (height, width)."""
+        key = (frame.width, frame.height, frame.format.name)
+        if key != self._key:
+            self._key, self._graph = key, self._build(frame)
+        self._graph.push(frame)
+        small = self._graph.pull()
+        green, blue, red = (
+            np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[: small.height, : small.width]
+            for p in small.planes
+        )
+        return red, green, blue
+
+    def _build(self, frame: Any) -> Any:
+        factor = max(1.0, max(frame.width, frame.height) / DETECTION_WIDTH_PX)
+        if self._size is None:
+            self._size = (max(1, round(frame.width / factor)), max(1, round(frame.height / factor)))
+        graph = av.filter.Graph()
+        graph.threads = 1  # the pictures are too small for threads to pay
+        nodes = [
+            graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            ),
+            graph.add("scale", f"{self._size[0]}:{self._size[1]}:flags=neighbor"),
+            graph.add("format", "gbrp"),
+            graph.add("buffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def _division_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Saturation by (value, spread), shape (256, 256), and the fixed-point factor of hue by spread."""
+    level = np.arange(1, 256)
+    by_value = np.zeros(256, np.int64)
+    by_value[1:] = np.rint((255 << 12) / level)
+    by_spread = np.zeros(256, np.int32)
+    by_spread[1:] = np.rint((180 << 12) / (6.0 * level))
+    spread = np.arange(256)[None, :]
+    saturation = np.minimum((spread * by_value[:, None] + (1 << 11)) >> 12, 255)
+    return saturation.astype(np.uint8), by_spread
+
+
+_SATURATION, _HUE_FACTOR = _division_tables()
+
+
+def hsv_planes(red: Plane, green: Plane, blue: Plane) -> tuple[Plane, Plane, Plane]:
+    """Hue (0-179), saturation (0-255) and value (0-255), rounded as OpenCV rounds its 8-bit HSV."""
+    value = np.maximum(np.maximum(red, green), blue)
+    spread = value - np.minimum(np.minimum(red, green), blue)
+    saturation = _SATURATION.ravel().take((value.astype(np.uint16) << 8) | spread)
+    r, g, b, s = (plane.astype(np.int16) for plane in (red, green, blue, spread))
+    sector = np.where(value == red, g - b, np.where(value == green, b - r + 2 * s, r - g + 4 * s))
+    hue = (sector * _HUE_FACTOR.take(spread) + (1 << 11)) >> 12
+    hue += (hue < 0) * np.int32(180)
+    return hue.astype(np.uint8), saturation, value
+
+
+def _mean_distance(left: Plane, right: Plane) -> float:
+    return float((np.maximum(left, right) - np.minimum(left, right)).sum(dtype=np.uint32)) / left.size

@@ -1,0 +1,189 @@
+"""What the commands print with `--json`: typed, versioned, described by the JSON schemas in docs/json."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.store import ItemOutcome
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    schema_version: Literal[1] = 1
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FailedItem(Part):
+    """One item that did not work, why, and the command that tries it again."""
+
+    stage: str
+    id: str
+    path: str | None
+    code: str
+    message: str
+    retry: str
+
+    @classmethod
+    def of(cls, outcome: ItemOutcome) -> FailedItem:
+        return cls(
+            stage=outcome.stage,
+            id=outcome.item,
+            path=outcome.path,
+            code=outcome.code,
+            message=outcome.message,
+            retry=outcome.retry,
+        )
+
+
+class AnnotationCounts(Part):
+    labelled: int = 0
+    abstained: int = 0
+    refused: int = 0
+    unparsed: int = 0
+    failed: int = 0
+
+
+class CheckCounts(Part):
+    supported: int = 0
+    contradicted: int = 0
+    not_measurable: int = 0
+    outside_clip: int = 0
+
+
+class Totals(Part):
+    """Counts of what stands. `provider_calls` are requests put on a wire; keyless annotators make none."""
+
+    sources: int = 0
+    segments: int = 0
+    samples: int = 0
+    dropped: dict[str, int] = {}  # samples not worth annotating, by reason
+    annotations: AnnotationCounts = AnnotationCounts()
+    checks: CheckCounts = CheckCounts()
+    judgements: int = 0
+    provider_calls: int = 0
+    cached_calls: int = 0
+    spent_usd: float = 0.0
+    auto_accepted: int = 0
+    needs_review: int = 0
+    reviewed: int = 0
+    wall_s: float = 0.0
+    failed_items: list[FailedItem] = []
+
+
+class ThisRun(Totals):
+    """The same counts for one call: what it added. `decodes` counts recordings opened for decoding."""
+
+    decodes: int = 0
+
+
+class RunOutput(Output, Totals):
+    this_run: ThisRun
+
+
+class StatusOutput(Output, Totals):
+    project: str
+    hallucination: dict[str, dict[str, Any]] = {}  # annotator -> contradicted, measurable, rate
+
+
+class IngestOutput(Output):
+    new: int
+    known: int
+    duplicates: int
+    ignored: int
+    sources: int
+    failed_items: list[FailedItem]
+
+
+class InitOutput(Output):
+    project: str
+    settings: str
+
+
+class ShowOutput(Output):
+    """Everything known about a source (`kind` "source") or about one segment's sample (`kind` "item")."""
+
+    kind: Literal["source", "item"]
+    source: dict[str, Any]
+    paths: list[str]
+    facts: dict[str, Any]
+    shots: list[dict[str, float]]
+    speech: list[dict[str, float]]
+    speech_missing: str | None
+    items: list[dict[str, Any]]
+    failed_items: list[FailedItem]
+
+
+class ReleaseOutput(Output):
+    version: str
+    path: str
+    outcome: Literal["created", "unchanged"]
+    rows: int
+    splits: dict[str, int]
+
+
+class VerifyFinding(Part):
+    check: str
+    status: Literal["ok", "failed", "skipped", "warning"]
+    message: str
+
+
+class VerifyOutput(Output):
+    path: str
+    ok: bool
+    findings: list[VerifyFinding]
+
+
+class ReviewOutput(Output):
+    url: str
+    waiting: int
+
+
+class BackendsOutput(Output):
+    backends: list[dict[str, Any]]
+
+
+class DoctorOutput(Output):
+    ok: bool
+    checks: list[dict[str, Any]]
+
+
+class DemoOutput(Output):
+    project: str
+    release: str
+    verified: bool
+    run: RunOutput
+    items: list[dict[str, Any]]
+    review_command: str
+
+
+class ErrorBody(Part):
+    code: str
+    message: str
+    remedy: str
+    file: str | None = None
+    line: int | None = None
+
+
+class ErrorOutput(Output):
+    error: ErrorBody
+
+
+OUTPUTS: dict[str, type[Output]] = {
+    "init": InitOutput,
+    "ingest": IngestOutput,
+    "run": RunOutput,
+    "status": StatusOutput,
+    "show": ShowOutput,
+    "release": ReleaseOutput,
+    "verify": VerifyOutput,
+    "review": ReviewOutput,
+    "backends": BackendsOutput,
+    "doctor": DoctorOutput,
+    "demo": DemoOutput,
+    "error": ErrorOutput,
+}

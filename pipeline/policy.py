@@ -1,0 +1,287 @@
+"""When a label may stand: by rule, by a person, by an adjudicator, or not yet. Pure; imports schemas only.
+
+A machine label stands without a person only when every condition of the policy holds. Whatever fails is
+named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_score,
+too_few_annotators, no_modality, random_sample; and, after reviews: reviewers_disagree, cannot_tell, flagged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from schemas.ids import content_id
+from schemas.parts import LabelScore, MergedEvidence, Step
+from schemas.records import Consensus, Decision, Review
+from schemas.settings import PolicySection
+from schemas.taxonomy import Taxonomy
+
+POLICY_VERSION = "1"
+NO_CONFLICT = frozenset({"consistent", "undetermined"})
+MEASURED = frozenset({"text", "audio", "visual"})
+Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
+
+
+class Ruling(NamedTuple):
+    """What the people say together. `status` None: nobody has said anything that counts."""
+
+    status: Status | None
+    code: str = ""  # why it still needs a review
+    word: Review | None = None  # the review whose label and steps are taken
+
+
+def decide(
+    consensus: Consensus,
+    reviews: Iterable[Review],
+    sample_missing: Mapping[str, str],
+    policy: PolicySection,
+    *,
+    taxonomy: Taxonomy,
+    seed: int,
+) -> Decision:
+    """The decision on one segment and target from its consensus and all of its reviews.
+
+    Reviews of another taxonomy, rubric ratings, and labels outside the taxonomy do not count. A reviewer's
+    word is their latest revealed review, or the latest blind one when they never came to the reveal.
+    """
+    counted = counted_reviews(reviews, taxonomy)
+    ruling = _ruling(counted)
+    question = _question(consensus, counted, sample_missing, policy, taxonomy, seed)
+    reasons = review_reasons(consensus, sample_missing, policy, seed=seed)
+    if ruling.word is not None and ruling.status in ("reviewed", "adjudicated"):
+        return _by_person(question, consensus, ruling, counted)
+    if ruling.status is None and not reasons:
+        return Decision(
+            **question,
+            status="auto_accepted",
+            label=consensus.label,
+            labels=() if consensus.label is None else (LabelScore(label=consensus.label),),
+            rationale=consensus.rationale,
+            evidence=consensus.evidence,
+        )
+    return Decision(
+        **question,
+        status="needs_review",
+        reasons=(ruling.code, *reasons) if ruling.code else reasons,
+        priority=review_priority(consensus, taxonomy, policy, seed=seed),
+        evidence=consensus.evidence,
+    )
+
+
+def decision_question(
+    consensus: Consensus,
+    reviews: Iterable[Review],
+    sample_missing: Mapping[str, str],
+    policy: PolicySection,
+    *,
+    taxonomy: Taxonomy,
+    seed: int,
+) -> str:
+    """The id that the decision would get, without computing it."""
+    counted = counted_reviews(reviews, taxonomy)
+    question = _question(consensus, counted, sample_missing, policy, taxonomy, seed)
+    return content_id(Decision.PREFIX, {**question, "target": question["target"].model_dump(mode="json")})
+
+
+def _question(
+    consensus: Consensus,
+    counted: Sequence[Review],
+    sample_missing: Mapping[str, str],
+    policy: PolicySection,
+    taxonomy: Taxonomy,
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "segment_id": consensus.segment_id,
+        "target": consensus.target,
+        "consensus_id": consensus.id,
+        "review_ids": tuple(sorted(review.id for review in counted)),
+        "policy": {
+            **policy.model_dump(mode="json"),
+            "seed": seed,
+            "taxonomy": taxonomy.name,
+            "labels": len(taxonomy.labels),
+            "missing": sorted(sample_missing),
+        },
+        "version": POLICY_VERSION,
+    }
+
+
+# --- the rule for machine labels -------------------------------------------------------------------
+
+
+def review_reasons(
+    consensus: Consensus, sample_missing: Mapping[str, str], policy: PolicySection, *, seed: int
+) -> tuple[str, ...]:
+    """Every reason why a person must look, as stable codes; empty: the machine label may stand.
+
+    The best `s_final` is that of the annotations with the label; an unrated one (None) is a low score.
+    """
+    if not consensus.distribution:
+        failed = {"no_label": True, "too_few_annotators": True}
+    else:
+        annotators = {score.annotator for score in consensus.scores}
+        probability = max(consensus.distribution.values())
+        failed = {
+            "open_tie": consensus.label is None,
+            "conflict": consensus.conflict not in NO_CONFLICT,
+            "low_margin": consensus.margin < policy.min_margin,
+            "low_probability": probability < policy.accept_probability,
+            "low_score": best_s_final(consensus) < policy.accept_s_final,
+            "too_few_annotators": len(annotators) < policy.min_labelled,
+        }
+    failed["no_modality"] = set(sample_missing) >= MEASURED
+    failed["random_sample"] = in_random_share(consensus.segment_id, policy.random_review_share, seed=seed)
+    return tuple(code for code, holds in failed.items() if holds)
+
+
+def best_s_final(consensus: Consensus) -> float:
+    """The best score of an annotation with the consensus label; -1 when none was rated."""
+    own = (score.s_final for score in consensus.scores if score.label == consensus.label)
+    return max((value for value in own if value is not None), default=-1.0)
+
+
+def in_random_share(segment_id: str, share: float, *, seed: int) -> bool:
+    """Whether a segment belongs to the random share that always goes to people.
+
+    Drawn from the segment's id alone, so that neither the answers nor the other segments move it.
+    """
+    return _draw(f"{seed}|random_review|{segment_id}") < share
+
+
+def review_priority(consensus: Consensus, taxonomy: Taxonomy, policy: PolicySection, *, seed: int) -> float:
+    """What a review is worth, in [0, 1], highest first: mean of doubt, conflict and contradicted evidence.
+
+    Doubt is the entropy as a share of the largest possible (1 without a label). Items of the random share get
+    a random priority, so that their place in the queue tells nothing and any part of the queue that is done holds
+    a random part of them.
+    """
+    if in_random_share(consensus.segment_id, policy.random_review_share, seed=seed):
+        return round(_draw(f"{seed}|priority|{consensus.segment_id}"), 6)
+    most = math.log(max(2, len(taxonomy.labels)))
+    doubt = min(1.0, consensus.entropy / most) if consensus.label is not None else 1.0
+    contradicted = sum(item.verdict == "contradicted" for item in consensus.evidence)
+    measured = sum(item.verdict in ("contradicted", "supported") for item in consensus.evidence)
+    conflict = float(consensus.conflict not in NO_CONFLICT)
+    return round(0.5 * doubt + 0.25 * conflict + 0.25 * (contradicted / measured if measured else 0.0), 6)
+
+
+def _draw(text: str) -> float:
+    """A number in [0, 1) that depends on `text` only."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+# --- what people say -------------------------------------------------------------------------------
+
+
+def counted_reviews(reviews: Iterable[Review], taxonomy: Taxonomy) -> list[Review]:
+    """The reviews that count under this taxonomy, in time order."""
+    counted = [
+        review
+        for review in reviews
+        if review.taxonomy == taxonomy.name
+        and review.phase != "rubric"
+        and all(score.label in taxonomy.labels for score in review.labels)
+    ]
+    return sorted(counted, key=lambda review: (review.at, review.id))
+
+
+def reviewer_words(counted: Sequence[Review]) -> list[Review]:
+    """The standing review of each reviewer, in time order: the latest revealed, else the latest blind one."""
+    words: dict[str, Review] = {}
+    for phase in ("blind", "revealed"):
+        words |= {review.reviewer: review for review in counted if review.phase == phase}
+    return sorted(words.values(), key=lambda review: (review.at, review.id))
+
+
+def _ruling(counted: Sequence[Review]) -> Ruling:
+    """An adjudication decides alone (the latest one); else the reviewers' words, when they do not differ."""
+    adjudications = [review for review in counted if review.phase == "adjudication"]
+    if adjudications:
+        last = adjudications[-1]
+        return Ruling("adjudicated", word=last) if _tells(last) else Ruling("needs_review", "cannot_tell")
+    words = reviewer_words(counted)
+    telling = [word for word in words if _tells(word)]
+    if any(word.flagged for word in words):
+        return Ruling("needs_review", "flagged")
+    if len({word.labels[0].label for word in telling}) > 1:
+        return Ruling("needs_review", "reviewers_disagree")
+    if telling:
+        return Ruling("reviewed", word=telling[-1])
+    return Ruling("needs_review", "cannot_tell") if words else Ruling(None)
+
+
+def _tells(review: Review) -> bool:
+    return bool(review.labels) and not review.cannot_tell
+
+
+def _by_person(
+    question: dict[str, Any], consensus: Consensus, ruling: Ruling, counted: Sequence[Review]
+) -> Decision:
+    """The decision that takes a person's word: their label, and a rationale that argues for this label."""
+    word = ruling.word
+    assert word is not None  # a ruling with a deciding status always names its review
+    contradicted = contradicted_ids(consensus.evidence, person_marks(consensus, counted))
+    return Decision(
+        **question,
+        status=ruling.status,
+        label=word.labels[0].label,
+        labels=word.labels,
+        rationale=standing_steps(_steps(consensus, word, counted), contradicted),
+        evidence=consensus.evidence,
+    )
+
+
+def _steps(consensus: Consensus, word: Review, counted: Sequence[Review]) -> Sequence[Step]:
+    """The steps of the decision: the newest edited ones for this label, else those of the consensus.
+
+    The steps of the consensus argue for its own label, so they are left out when the person chose another.
+    Edited steps of an older consensus keep their text but lose their citations: its evidence had other names.
+    """
+    label = word.labels[0].label
+    words = [word] if word.phase == "adjudication" else reviewer_words(counted)
+    edited = [w for w in words if w.rationale and _tells(w) and w.labels[0].label == label]
+    if not edited:
+        return consensus.rationale if label == consensus.label else ()
+    if edited[-1].consensus_id == consensus.id:
+        return edited[-1].rationale
+    return [step.model_copy(update={"evidence_ids": ()}) for step in edited[-1].rationale]
+
+
+def person_marks(consensus: Consensus, counted: Sequence[Review]) -> dict[str, str]:
+    """Evidence id -> what people say of the claim; the latest mark wins, an adjudicator's over all others.
+
+    Only marks on this very consensus count: in another one the same id names another claim.
+    """
+    adjudications = [review for review in counted if review.phase == "adjudication"][-1:]
+    reviews = [*reviewer_words(counted), *adjudications]
+    return {
+        mark.evidence_id: mark.mark
+        for review in reviews
+        if review.consensus_id == consensus.id
+        for mark in review.marks
+    }
+
+
+def contradicted_ids(evidence: Iterable[MergedEvidence], marks: Mapping[str, str]) -> set[str]:
+    """The claims that must not stand in a rationale."""
+    return {
+        item.evidence.id for item in evidence if is_contradicted(item.verdict, marks.get(item.evidence.id))
+    }
+
+
+def is_contradicted(verdict: str, person_mark: str | None) -> bool:
+    """Contradicted by a person, or by the signal unless a person marked the claim as supported."""
+    return person_mark == "contradicted" or (verdict == "contradicted" and person_mark != "supported")
+
+
+def standing_steps(steps: Iterable[Step], contradicted: Collection[str]) -> tuple[Step, ...]:
+    """Steps without citations of contradicted claims, numbered anew; one that rests on such claims alone goes."""
+    kept = []
+    for step in steps:
+        cited = tuple(name for name in step.evidence_ids if name not in contradicted)
+        if cited or not step.evidence_ids:
+            kept.append(step.model_copy(update={"evidence_ids": cited}))
+    return tuple(step.model_copy(update={"n": n}) for n, step in enumerate(kept, start=1))

@@ -1,0 +1,164 @@
+"""What people see: progress with rate and time left, one-line errors, tables. All of it goes to stderr or to
+a terminal; machines read `--json`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.outputs import DemoOutput, FailedItem, Totals
+from schemas.errors import UserError
+
+MAX_FAILED_SHOWN = 20
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:.1f}/s", style="progress.data.speed")
+
+
+class TerminalProgress:
+    """One bar per stage; silent when stderr is not a terminal or machines are reading."""
+
+    def __init__(self, console: Console, *, silent: bool) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=silent or not console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> TerminalProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def start(self, stage: str, total: int) -> None:
+        with self._lock:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+
+    def update(self, stage: str) -> Callable[[int, int], None]:
+        """A callback that sets how many of how many are done, for work whose total shows on the way."""
+        return lambda done, total: self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def advance(self, stage: str, n: int = 1) -> None:
+        self._bars.advance(self._tasks[stage], n)
+
+    def finish(self, stage: str) -> None:
+        task = self._bars.tasks[self._tasks[stage]] if self._tasks[stage] < len(self._bars.tasks) else None
+        if task is not None:
+            self._bars.update(self._tasks[stage], completed=task.total)
+
+
+def print_error(console: Console, error: UserError) -> None:
+    console.print(f"emotrace: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_totals(console: Console, totals: Totals) -> None:
+    """The summary after `run` and of `status`."""
+    notes, verdicts = totals.annotations, totals.checks
+    rows = [
+        ("recordings", f"{totals.sources}, {totals.segments} segments, {totals.samples} samples"),
+        (
+            "not annotated",
+            ", ".join(f"{n} {reason}" for reason, n in sorted(totals.dropped.items())) or "none",
+        ),
+        (
+            "annotations",
+            f"{notes.labelled} labelled, {notes.abstained} abstained, {notes.refused} refused, "
+            f"{notes.unparsed} unparsed, {notes.failed} failed",
+        ),
+        (
+            "claims",
+            f"{verdicts.supported} supported, {verdicts.contradicted} contradicted, "
+            f"{verdicts.not_measurable} not measurable, {verdicts.outside_clip} outside the clip",
+        ),
+        (
+            "paid calls",
+            f"{totals.provider_calls} ({totals.cached_calls} answered from the ledger), {totals.spent_usd:g} USD",
+        ),
+        (
+            "decisions",
+            f"{totals.auto_accepted} accepted, {totals.reviewed} by people, "
+            f"{totals.needs_review} wait for a person",
+        ),
+    ]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, text in rows:
+        table.add_row(name, text)
+    console.print(table)
+
+
+def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
+    """One line per failed item: what, why, how to retry."""
+    for item in failed[:MAX_FAILED_SHOWN]:
+        console.print(
+            f"failed: {item.stage} {item.path or item.id}: {item.message} ({item.code}) -> {item.retry}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(failed) > MAX_FAILED_SHOWN:
+        console.print(f"... and {len(failed) - MAX_FAILED_SHOWN} more: emotrace status --json")
+
+
+def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
+    """What was decided and why, one row per segment."""
+    table = Table(title="What was decided and why")
+    for column in ("recording", "seconds", "speaker", "votes", "label", "decision", "why"):
+        table.add_column(column, overflow="fold")
+    for item in items:
+        table.add_row(
+            item["name"],
+            item["span"],
+            item["speaker"] or "-",
+            item["votes"],
+            item["label"] or "(open)",
+            item["status"],
+            ", ".join(item["reasons"]) or "all rules hold",
+        )
+    console.print(table)
+
+
+def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of like dictionaries as a table."""
+    table = Table(box=None)
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+
+
+def print_demo(console: Console, result: DemoOutput) -> None:
+    """The end of the demo: what was decided, where the release is, how to open the page."""
+    print_decisions(console, result.items)
+    print_totals(console, result.run)
+    console.print(
+        f"release: {result.release} ({'verified' if result.verified else 'NOT verified'})", soft_wrap=True
+    )
+    console.print(f"review page: {result.review_command}", soft_wrap=True)

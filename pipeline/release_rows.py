@@ -1,0 +1,263 @@
+"""One row of a release: its Arrow schema, and how it is made from everything that stands about an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.aggregate.evidence import claim_key
+from pipeline.aggregate.readings import majority_readings
+from pipeline.aggregate.scores import current_check, labelled
+from pipeline.live import LiveItem
+from pipeline.policy import counted_reviews, person_marks
+from schemas.ids import canonical_json, content_digest, content_id
+from schemas.parts import MergedEvidence, Verdict
+from schemas.records import Annotation, Consensus, Decision
+from schemas.taxonomy import Taxonomy
+
+FORMAT = "emotrace-release/1"
+TEXT, NUMBER, COUNT, YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+
+
+def _struct(**fields: pa.DataType) -> pa.DataType:
+    return pa.struct(list(fields.items()))
+
+
+def _list(of: pa.DataType) -> pa.DataType:
+    """A list whose items are named as Parquet names them, so that a file reads back with this very schema."""
+    return pa.list_(pa.field("element", of))
+
+
+def _many(**fields: pa.DataType) -> pa.DataType:
+    return _list(_struct(**fields))
+
+
+SCHEMA = pa.schema(
+    {
+        # what it is
+        "id": TEXT,
+        "split": TEXT,
+        "group": TEXT,
+        "segment_id": TEXT,
+        "source_id": TEXT,
+        "source_sha256": TEXT,
+        "source_name": TEXT,
+        "source_start_s": NUMBER,
+        "source_end_s": NUMBER,
+        "duration_s": NUMBER,
+        "segment_rule": TEXT,
+        "target": _struct(speaker=TEXT, face_track=TEXT),
+        "speaker": TEXT,
+        "language": TEXT,
+        "license": TEXT,
+        "consent": TEXT,
+        # what it shows
+        "taxonomy": TEXT,
+        "label": TEXT,
+        "labels": _many(label=TEXT, intensity=NUMBER),
+        "soft_labels": _many(label=TEXT, p=NUMBER),
+        "dimensions": _struct(valence=NUMBER, arousal=NUMBER, dominance=NUMBER),
+        "readings": _struct(text=TEXT, audio=TEXT, visual=TEXT),
+        "conflict": TEXT,
+        "rationale": _many(n=COUNT, text=TEXT, evidence_ids=_list(TEXT)),
+        "evidence": _many(
+            id=TEXT, modality=TEXT, cue=TEXT, direction=TEXT, quote=TEXT, description=TEXT, start_s=NUMBER,
+            end_s=NUMBER, shown=YES_NO, verdict=TEXT, measured=NUMBER, reference=NUMBER, unit=TEXT,
+            person_mark=TEXT, supporters=_list(TEXT),
+        ),
+        "transcript": TEXT,
+        "words": _many(text=TEXT, start_s=NUMBER, end_s=NUMBER, confidence=NUMBER, speaker=TEXT),
+        "words_source": TEXT,
+        "missing": _many(modality=TEXT, reason=TEXT),
+        # how sure it is
+        "status": TEXT,
+        "reasons": _list(TEXT),
+        "uncertainty": _struct(probability=NUMBER, margin=NUMBER, entropy_nats=NUMBER, s_final=NUMBER),
+        "outcomes": _many(outcome=TEXT, n=COUNT),
+        "annotations": _many(
+            annotator=TEXT, provider=TEXT, model=TEXT, model_version=TEXT, replicate=COUNT, outcome=TEXT,
+            reason=TEXT, label=TEXT, intensity=NUMBER, confidence=NUMBER, s_rec=NUMBER,
+            s_rec_source=TEXT, s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER,
+            request_digest=TEXT, id=TEXT, digest=TEXT,
+        ),
+        "human": _struct(reviewers=COUNT, blind=COUNT, revealed=COUNT, adjudications=COUNT),
+        # where it comes from
+        "provenance": _struct(
+            extractors=_many(stage=TEXT, name=TEXT, version=TEXT, weights_digest=TEXT),
+            judges=_many(judge=TEXT, provider=TEXT, model=TEXT),
+            aggregation=TEXT, aggregation_version=TEXT, policy_version=TEXT,
+            sample_id=TEXT, sample_digest=TEXT, consensus_id=TEXT, consensus_digest=TEXT,
+            decision_id=TEXT, decision_digest=TEXT,
+        ),
+    },
+    metadata={"format": FORMAT},
+)  # fmt: skip
+
+
+def schema_fields(schema: pa.Schema) -> list[dict[str, Any]]:
+    """A schema as plain data: name and type of every column, as it stands in the manifest."""
+    return [{"name": field.name, "type": str(field.type), "nullable": field.nullable} for field in schema]
+
+
+def schema_digest(schema: pa.Schema) -> str:
+    return content_digest(schema_fields(schema))
+
+
+def row_line(row: dict[str, Any]) -> str:
+    """The canonical JSON text of a row as Arrow gives it back: what the content hash is made of."""
+    return canonical_json(row)
+
+
+def row_id(segment_id: str, target_key: str) -> str:
+    """The id of a row: the same for the same segment and target in every version."""
+    return content_id("row", {"segment_id": segment_id, "target": target_key})
+
+
+def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy: Taxonomy) -> dict[str, Any]:
+    """The row of a decided item, without `split` and `group`, which depend on the other rows.
+
+    Names and paths of the user's machine stay out, but for the file name of the recording.
+    """
+    sample, segment = item.sample, item.segment
+    human = counted_reviews(item.reviews, taxonomy)
+    marks = person_marks(consensus, human)
+    phases = [review.phase for review in human]
+    votes = labelled(item.annotations)
+    return {
+        "id": row_id(segment.id, sample.target.key),
+        "segment_id": segment.id,
+        "source_id": item.source.id,
+        "source_sha256": item.source.sha256,
+        "source_name": _base_name(item.facts.get("name")),
+        "source_start_s": segment.source_start_s,
+        "source_end_s": segment.source_end_s,
+        "duration_s": sample.duration_s,
+        "segment_rule": segment.rule,
+        "target": sample.target.model_dump(),
+        **{key: _text(item.facts.get(key)) for key in ("speaker", "language", "license", "consent")},
+        "taxonomy": taxonomy.name,
+        "label": decision.label,
+        "labels": [score.model_dump() for score in decision.labels],
+        "soft_labels": [{"label": label, "p": p} for label, p in sorted(consensus.distribution.items())],
+        "dimensions": consensus.dimensions.model_dump(),
+        "readings": majority_readings(votes).model_dump(),
+        "conflict": consensus.conflict,
+        "rationale": [step.model_dump() for step in decision.rationale],
+        "evidence": [_evidence(claim, item, marks) for claim in decision.evidence],
+        "transcript": " ".join(word.text for word in sample.words),
+        "words": [word.model_dump() for word in sample.words],
+        "words_source": sample.words_source,
+        "missing": [{"modality": name, "reason": why} for name, why in sorted(sample.missing.items())],
+        "status": decision.status,
+        "reasons": list(decision.reasons),
+        "uncertainty": _uncertainty(consensus, decision.label),
+        "outcomes": [{"outcome": name, "n": n} for name, n in sorted(consensus.outcomes.items())],
+        "annotations": [_annotation(annotation, consensus) for annotation in _by_name(item.annotations)],
+        "human": {
+            "reviewers": len({review.reviewer for review in human}),
+            "blind": len({review.reviewer for review in human if review.phase == "blind"}),
+            "revealed": phases.count("revealed"),
+            "adjudications": phases.count("adjudication"),
+        },
+        "provenance": _provenance(item, consensus, decision),
+    }
+
+
+def _uncertainty(consensus: Consensus, label: str | None) -> dict[str, float | None]:
+    """`probability` is that of the released label among the annotators, also when a person chose it."""
+    rated = [
+        score.s_final for score in consensus.scores if score.label == label and score.s_final is not None
+    ]
+    return {
+        "probability": None if label is None else consensus.distribution.get(label, 0.0),
+        "margin": consensus.margin,
+        "entropy_nats": consensus.entropy,
+        "s_final": max(rated, default=None),
+    }
+
+
+def _evidence(claim: MergedEvidence, item: LiveItem, marks: dict[str, str]) -> dict[str, Any]:
+    verdict = _deciding_verdict(claim, item)
+    return {
+        **claim.evidence.model_dump(),
+        "verdict": claim.verdict,
+        "measured": None if verdict is None else verdict.measured,
+        "reference": None if verdict is None else verdict.reference,
+        "unit": None if verdict is None or not verdict.unit else verdict.unit,
+        "person_mark": marks.get(claim.evidence.id),
+        "supporters": list(claim.supporters),
+    }
+
+
+def _deciding_verdict(claim: MergedEvidence, item: LiveItem) -> Verdict | None:
+    """The measurement behind a merged verdict: that of the annotation whose words and span stand in it."""
+    wanted = claim.evidence.model_dump(exclude={"id"})
+    for annotation in _by_name(item.annotations):
+        check = current_check(annotation, item.checks)
+        if check is None or annotation.answer is None or annotation.annotator not in claim.supporters:
+            continue
+        verdicts = {verdict.evidence_id: verdict for verdict in check.verdicts}
+        for said in annotation.answer.evidence:
+            same = claim_key(said) == claim_key(claim.evidence) and said.model_dump(exclude={"id"}) == wanted
+            if same and said.id in verdicts and verdicts[said.id].verdict == claim.verdict:
+                return verdicts[said.id]
+    return None
+
+
+def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
+    score = next((score for score in consensus.scores if score.annotation_id == annotation.id), None)
+    answer = annotation.answer
+    return {
+        **annotation.model_dump(
+            include={"annotator", "provider", "model", "model_version", "replicate", "outcome"}
+        ),
+        "reason": annotation.reason or None,
+        "label": None if answer is None or annotation.outcome != "labelled" else answer.primary,
+        "intensity": None if answer is None else answer.labels[0].intensity,
+        "confidence": None if answer is None else answer.confidence,
+        **{
+            name: None if score is None else getattr(score, name)
+            for name in ("s_rec", "s_rec_source", "s_reason", "s_cot", "s_final")
+        },
+        "request_digest": annotation.request_digest,
+        "id": annotation.id,
+        "digest": annotation.digest,
+    }
+
+
+def _provenance(item: LiveItem, consensus: Consensus, decision: Decision) -> dict[str, Any]:
+    extractors = {(f.stage, f.extractor, f.version, f.weights_digest) for f in item.features}
+    judges = {(j.judge, j.provider, j.model) for group in item.judgements.values() for j in group}
+    return {
+        "extractors": [
+            dict(zip(("stage", "name", "version", "weights_digest"), values, strict=True))
+            for values in sorted(extractors, key=str)
+        ],
+        "judges": [
+            dict(zip(("judge", "provider", "model"), values, strict=True)) for values in sorted(judges)
+        ],
+        "aggregation": consensus.method,
+        "aggregation_version": consensus.version,
+        "policy_version": decision.version,
+        "sample_id": item.sample.id,
+        "sample_digest": item.sample.digest,
+        "consensus_id": consensus.id,
+        "consensus_digest": consensus.digest,
+        "decision_id": decision.id,
+        "decision_digest": decision.digest,
+    }
+
+
+def _by_name(annotations: Iterable[Annotation]) -> list[Annotation]:
+    return sorted(annotations, key=lambda a: (a.annotator, a.replicate, a.id))
+
+
+def _base_name(name: Any) -> str | None:
+    return None if name is None else PurePosixPath(str(name).replace("\\", "/")).name
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,188 @@
+"""`run(project, engine)`: every stage in order, only what is missing. Read this first.
+
+A stage plans (which items are missing?), works (in shards, through the engine) and finishes (what stands
+now?). As long as nothing is missing no engine is started, so a run with nothing to do costs only the looking.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from pipeline.decoding import MediaMaker
+from pipeline.ledger import Ledger
+from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, ThisRun
+from pipeline.project import Project
+from pipeline.stages.aggregate import AggregateStage
+from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
+from pipeline.stages.check import CheckStage
+from pipeline.stages.compose import ComposeStage
+from pipeline.stages.decide import DecideStage
+from pipeline.stages.extract import FEATURE_STAGES, ExtractStage
+from pipeline.stages.judge import JudgeStage
+from pipeline.stages.media import MediaStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.status import totals
+from schemas.store import utc_now
+
+LOCAL_WORKERS = 2
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Work = Callable[[list[Any]], None]
+Execute = Callable[[str, list[list[Any]], Work], None]  # stage name, shards, what to do with a shard
+Engine = Callable[[Callable[[Execute], None]], None]  # calls the body with an Execute
+
+
+def all_stages() -> list[Stage]:
+    """The stages in order; each one may rely on what those before it set on the `Run`."""
+    return [
+        SegmentStage(),
+        *(ExtractStage(stage) for stage in FEATURE_STAGES),
+        ComposeStage(),
+        AnnotateStage(),
+        CheckStage(),
+        JudgeStage(),
+        AggregateStage(),
+        DecideStage(),
+        MediaStage(),
+    ]
+
+
+def run(
+    project: Project,
+    engine: Engine,
+    *,
+    progress: Progress,
+    retry_failed: bool = False,
+    rebaseline: bool = False,
+) -> RunOutput:
+    """Bring the project up to date and tell what stands.
+
+    Raises:
+        UserError: the user must change something (a key, the budget, the disk); what is done is kept.
+        KeyboardInterrupt: interrupted; what is done is kept and the next run goes on from there.
+    """
+    started_at, clock = utc_now(), time.monotonic()
+    ledger = Ledger(project.store, project.settings.budget)
+    state: Run
+    media = MediaMaker(project, on_decode=lambda: state.count("decodes"))
+    state = Run(project, media, ledger, progress, retry_failed=retry_failed, rebaseline=rebaseline)
+    try:
+        with _interruptible(state):
+            _drive(state, engine)
+    finally:
+        this_run = _this_run(state, time.monotonic() - clock)
+        project.store.add_run(started_at, this_run.wall_s, this_run.model_dump(mode="json"))
+    whole = totals(project.store)
+    return RunOutput(**whole.model_dump(), this_run=this_run)
+
+
+@contextmanager
+def _interruptible(state: Run) -> Iterator[None]:
+    """Ctrl-C (and SIGTERM) ask the stages to end after the item in hand; whole records are kept.
+
+    Raises:
+        KeyboardInterrupt: once everything in hand is stored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, partial(_stop, state)) for number in STOP_SIGNALS}
+    try:
+        yield
+        if state.cancelled.is_set():
+            raise KeyboardInterrupt
+    except Stopped as error:
+        raise KeyboardInterrupt from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(state: Run, *_signal: object) -> None:
+    if state.cancelled.is_set():  # asked twice: leave now, the store holds every finished record
+        raise KeyboardInterrupt
+    state.cancelled.set()
+
+
+def _drive(state: Run, engine: Engine) -> None:
+    """Plan stages until one has work; only then start the engine, and go on inside it."""
+    work = _pending(state, all_stages())
+    first = next(work, None)
+    if first is None:
+        return
+
+    def body(execute: Execute) -> None:
+        step: tuple[Stage, list[Any]] | None = first
+        while step is not None:
+            stage, items = step
+            state.progress.start(stage.name, len(items))
+            pieces = list(shards(items, stage.shard_size))
+            execute(stage.name, pieces, partial(stage.work, state))
+            state.progress.finish(stage.name)
+            stage.finish(state)
+            step = next(work, None)
+
+    engine(body)
+
+
+def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[Any]]]:
+    """Stages with something missing; the others are finished here, in passing."""
+    for stage in stages:
+        state.stop_if_cancelled()
+        items = stage.plan(state)
+        if items:
+            yield stage, items
+        else:
+            stage.finish(state)
+
+
+def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
+    """Shards in threads of this process; what `--local` uses."""
+
+    def execute(_stage: str, pieces: list[list[Any]], work: Work) -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(work, piece) for piece in pieces]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:  # after a failure or an interrupt no further shard is begun
+                for future in futures:
+                    future.cancel()
+            for future in futures:
+                if not future.cancelled():
+                    future.result()
+
+    return lambda body: body(execute)
+
+
+def _this_run(state: Run, wall_s: float) -> ThisRun:
+    """What this call added, from what the stages counted."""
+    counts = state.counts
+    spent = state.project.store.call_totals()["spent_usd"] - state.ledger.spent_before_usd
+    return ThisRun(
+        sources=counts["sources"],
+        segments=counts["segments"],
+        samples=counts["samples"],
+        dropped=dict(state.dropped),
+        annotations=AnnotationCounts(
+            **{k: counts[f"annotations.{k}"] for k in AnnotationCounts.model_fields}
+        ),
+        checks=CheckCounts(**{k: counts[f"checks.{k}"] for k in CheckCounts.model_fields}),
+        judgements=counts["judgements"],
+        provider_calls=state.ledger.calls,
+        cached_calls=state.ledger.cached,
+        spent_usd=round(spent, 6),
+        auto_accepted=counts["auto_accepted"],
+        needs_review=counts["needs_review"],
+        reviewed=counts["reviewed"],
+        wall_s=round(wall_s, 3),
+        failed_items=state.failed_items(),
+        decodes=counts["decodes"],
+    )

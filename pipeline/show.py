@@ -1,0 +1,162 @@
+"""Everything known about a source or about one of its segments, for people and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.live import LiveItem, live_items, source_facts
+from pipeline.outputs import FailedItem, ShowOutput
+from pipeline.project import Project
+from schemas.errors import UserError
+from schemas.parts import Span
+from schemas.records import Features, Segment, Source
+
+
+def show(project: Project, what: str) -> ShowOutput:
+    """`what` is the path or name of a recording, or the (start of an) id of a source or segment or of
+    anything made from one.
+
+    Raises:
+        UserError: nothing of that name, or several.
+    """
+    source_id, segment_id = _find(project, what)
+    source = project.store.by_id(Source, [source_id])[0]
+    segments = [s.id for s in project.store.live(Segment, [source_id]) if segment_id in (None, s.id)]
+    features = {f.stage: f for f in project.store.live(Features, [source_id])}
+    speech = features.get("speech")
+    runs = project.store.runs()
+    failed = [FailedItem(**item) for item in (runs[-1]["counts"]["failed_items"] if runs else [])]
+    facts = source_facts(project.store.facts(), source_id)
+    return ShowOutput(
+        kind="source" if segment_id is None else "item",
+        source=source.as_json(),
+        paths=[stored.path for stored in project.store.paths().values() if stored.source_id == source_id],
+        facts=facts,
+        shots=_spans(features["shots"].regions if "shots" in features else ()),
+        speech=_spans(speech.regions if speech else ()),
+        speech_missing=speech.missing if speech else None,
+        items=[item_json(item) for item in live_items(project.store, segments)],
+        failed_items=[item for item in failed if item.path == facts.get("name")],
+    )
+
+
+def item_json(item: LiveItem) -> dict[str, Any]:
+    """One segment's story, every record whole with its id and digest."""
+    return {
+        "segment": item.segment.as_json(),
+        "features": {feature.stage: feature.as_json() for feature in item.features},
+        "baselines": [baseline.as_json() for baseline in item.baselines],
+        "sample": item.sample.as_json(),
+        "annotations": [
+            {
+                **annotation.as_json(),
+                "check": item.checks[annotation.id].as_json() if annotation.id in item.checks else None,
+                "judgements": [judgement.as_json() for judgement in item.judgements[annotation.id]],
+            }
+            for annotation in item.annotations
+        ],
+        "consensus": item.consensus.as_json() if item.consensus else None,
+        "reviews": [review.as_json() for review in item.reviews],
+        "decision": item.decision.as_json() if item.decision else None,
+    }
+
+
+def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
+    """One short row per segment for tables: who voted what, what was decided, and why."""
+    rows = []
+    for item in items:
+        votes = [
+            f"{a.annotator}: {a.answer.primary if a.answer else a.reason or a.outcome}"
+            for a in item.annotations
+        ]
+        decision = item.decision
+        rows.append(
+            {
+                "name": str(item.facts.get("name", item.source.id)),
+                "span": f"{item.segment.source_start_s:.2f}-{item.segment.source_end_s:.2f}",
+                "speaker": item.facts.get("speaker"),
+                "votes": "\n".join(votes),
+                "label": (decision.label if decision and decision.label else None)
+                or (item.consensus.label if item.consensus else None),
+                "status": decision.status if decision else "not_annotated",
+                "reasons": list(decision.reasons) if decision else [],
+            }
+        )
+    return rows
+
+
+def _spans(spans: Iterable[Span]) -> list[dict[str, float]]:
+    return [{"start_s": span.start_s, "end_s": span.end_s} for span in spans]
+
+
+def _find(project: Project, what: str) -> tuple[str, str | None]:
+    """(source id, segment id or None)."""
+    store = project.store
+    paths = store.paths()
+    resolved = str(Path(what).resolve())
+    if resolved in paths:
+        return paths[resolved].source_id, None
+    named = {stored.source_id for path, stored in paths.items() if Path(path).name == what}
+    if len(named) == 1:
+        return named.pop(), None
+    found = store.find_ids(what) if "_" in what else []
+    if len(named) > 1 or len(found) > 1:
+        options = sorted(named) or [record_id for _, record_id in found]
+        raise UserError("ambiguous", f"{what} may mean several things", f"give one of: {', '.join(options)}")
+    if not found:
+        raise UserError(
+            "unknown_item", f"nothing here is called {what}", "give a recording's path or name, or an id"
+        )
+    return _owner(project, *found[0])
+
+
+def _owner(project: Project, kind: str, record_id: str) -> tuple[str, str | None]:
+    """Walk up from any record to its segment and source."""
+    from schemas.records import RECORDS
+
+    while kind not in ("source", "segment"):
+        record = project.store.get(RECORDS[kind], record_id)
+        parent = record.parent_id if record is not None else None
+        above = project.store.find_ids(parent) if parent else []
+        if not above:
+            raise UserError(
+                "unknown_item", f"{record_id} belongs to no recording", "show a source or segment instead"
+            )
+        kind, record_id = above[0]
+    if kind == "source":
+        return record_id, None
+    segment = project.store.by_id(Segment, [record_id])[0]
+    return segment.source_id, segment.id
+
+
+def print_show(console: Console, found: ShowOutput) -> None:
+    """The main facts in a few lines; `--json` has all of it."""
+    media = found.source["media"]
+    lines = [
+        f"{found.facts.get('name', found.source['id'])}  {found.source['id']}",
+        f"{media['kind']}, {media['container']}, {media['duration_s']:.2f} s",
+        f"facts: {', '.join(f'{k}={v}' for k, v in sorted(found.facts.items()) if k != 'name') or 'none'}",
+        f"shots: {len(found.shots)}",
+        f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",
+    ]
+    for item in found.items:
+        segment, decision = item["segment"], item["decision"]
+        lines.append(f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}")
+        lines.append(f"  said: {' '.join(w['text'] for w in item['sample']['words']) or 'nothing'}")
+        for annotation in item["annotations"]:
+            answer = annotation["answer"]
+            lines.append(
+                f"  {annotation['annotator']}: {answer['labels'][0]['label'] if answer else annotation['reason']}"
+            )
+        if decision:
+            lines.append(f"  decision: {decision['label'] or 'open'} ({decision['status']})")
+    lines += [f"failed: {item.stage}: {item.message} -> {item.retry}" for item in found.failed_items]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _span_text(spans: list[dict[str, float]]) -> str:
+    return ", ".join(f"{span['start_s']:.2f}-{span['end_s']:.2f}" for span in spans)

@@ -1,0 +1,223 @@
+"""What the stages of a run share: the `Run` they work on, and the boundary at which one item may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from pipeline.decoding import MediaMaker
+from pipeline.ledger import Ledger
+from pipeline.outputs import FailedItem
+from pipeline.project import Project
+from schemas.errors import ItemError, UserError
+from schemas.records import Annotation, Record, Sample, Segment, Source
+from schemas.store import ItemOutcome
+
+T = TypeVar("T")
+COMMIT_EVERY = 64  # records of one shard in one transaction
+CANCEL_POLL_S = 0.1
+RETRY = "emotrace run --retry-failed"
+
+
+class Stopped(Exception):  # noqa: N818 - it says what happened, it is no error
+    """The run was interrupted; what is done is stored, the next run goes on from there."""
+
+
+class Progress(Protocol):
+    """Where a run tells how far it is; stages may tell it from several threads."""
+
+    def start(self, stage: str, total: int) -> None: ...
+    def advance(self, stage: str, n: int = 1) -> None: ...
+    def finish(self, stage: str) -> None: ...
+
+
+@dataclass
+class Run:
+    """One `emotrace run`: the project, what stands so far, and what this call did.
+
+    `segments`, `feature_ids`, `samples` and `annotations` are set by the stages, each for those after it.
+    """
+
+    project: Project
+    media: MediaMaker
+    ledger: Ledger
+    progress: Progress
+    retry_failed: bool = False
+    rebaseline: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)  # segment -> stage -> id
+    samples: list[Sample] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    annotations: list[Annotation] = field(default_factory=list)
+    _known: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._known = self.project.store.outcomes()
+
+    def count(self, name: str, n: int = 1) -> None:
+        with self._lock:
+            self.counts[name] += n
+
+    def stop_if_cancelled(self) -> None:
+        """Called between items, so that an interrupted run ends with whole records.
+
+        Raises:
+            Stopped: somebody interrupted the run.
+        """
+        if self.cancelled.is_set():
+            raise Stopped
+
+    def done_before(self, stage: str, item: str) -> bool:
+        """Whether the item ended well in an earlier run."""
+        outcome = self._known.get((stage, item))
+        return outcome is not None and outcome.status == "done"
+
+    def failed_before(self, stage: str, item: str) -> bool:
+        """Whether the item failed earlier and is not to be tried again now; it then stands as failed."""
+        outcome = self._known.get((stage, item))
+        if outcome is None or outcome.status != "failed" or self.retry_failed:
+            return False
+        with self._lock:
+            self.failures[stage, item] = outcome
+        return True
+
+    def fail(self, outcome: ItemOutcome) -> None:
+        with self._lock:
+            self.failures[outcome.stage, outcome.item] = outcome
+            self._known[outcome.stage, outcome.item] = outcome
+
+    def succeed(self, outcome: ItemOutcome) -> None:
+        with self._lock:
+            self.failures.pop((outcome.stage, outcome.item), None)
+            self._known[outcome.stage, outcome.item] = outcome
+
+    def failed_items(self) -> list[FailedItem]:
+        return [FailedItem.of(outcome) for _, outcome in sorted(self.failures.items())]
+
+    def source_of(self, segment: Segment) -> Source:
+        return self.sources[segment.source_id]
+
+    def path_text(self, source: Source) -> str:
+        """The path of a source for messages, or its name when the file is gone."""
+        return str(self.facts.get(source.id, {}).get("name", source.id))
+
+
+class Stage(Protocol):
+    """`plan` says which items are missing, `work` makes some of them, `finish` says what stands now."""
+
+    name: str
+    shard_size: int
+
+    def plan(self, run: Run) -> list[Any]: ...
+    def work(self, run: Run, items: Sequence[Any]) -> None: ...
+    def finish(self, run: Run) -> None: ...
+
+
+class Writer:
+    """Collects the records of a shard and commits them in groups, also when the shard is interrupted.
+
+    Nothing is told as done before it is durable.
+    """
+
+    def __init__(self, run: Run, stage: str) -> None:
+        self._run, self._stage = run, stage
+        self._records: list[Record] = []
+        self._outcomes: list[ItemOutcome] = []
+
+    def add(self, records: Iterable[Record], outcomes: Iterable[ItemOutcome] = ()) -> None:
+        self._records += records
+        self._outcomes += outcomes
+        if len(self._records) + len(self._outcomes) >= COMMIT_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        self._run.project.store.add(self._records, self._outcomes)
+        for outcome in self._outcomes:
+            (self._run.fail if outcome.status == "failed" else self._run.succeed)(outcome)
+        self._records, self._outcomes = [], []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.commit()
+
+
+def each(
+    run: Run,
+    stage: str,
+    items: Sequence[T],
+    make: Callable[[T], Iterable[Record]],
+    *,
+    name: Callable[[T], str],
+    path: Callable[[T], str | None],
+    remember: bool = False,
+) -> None:
+    """Make the records of every item. One that fails becomes a failed outcome and the others go on.
+
+    `remember` also stores a "done" outcome per item, for items whose records do not tell that they are done.
+    """
+    with Writer(run, stage) as writer:
+        for item in items:
+            run.stop_if_cancelled()
+            try:
+                records = list(make(item))
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the per-item boundary: a failure becomes an outcome
+                writer.add([], [failed(stage, name(item), path(item), error)])
+            else:
+                writer.add(records, [ItemOutcome(stage, name(item), "done", path(item))] if remember else [])
+            run.progress.advance(stage)
+
+
+def run_async(run: Run, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, or until the run is cancelled: then calls in flight are dropped at once.
+
+    Raises:
+        Stopped: the run was cancelled.
+    """
+
+    async def watched() -> None:
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait([task], timeout=CANCEL_POLL_S)
+            if run.cancelled.is_set():
+                task.cancel()
+        try:
+            task.result()
+        except asyncio.CancelledError as error:
+            raise Stopped from error
+
+    asyncio.run(watched())
+
+
+def failed(stage: str, item: str, path: str | None, error: Exception) -> ItemOutcome:
+    """The failed outcome of an error; an unexpected one also leaves its traceback on stderr."""
+    if isinstance(error, ItemError):
+        return ItemOutcome(stage, item, "failed", path, error.code, str(error), _retry(error))
+    traceback.print_exception(error, file=sys.stderr)
+    return ItemOutcome(
+        stage, item, "failed", path, "internal_error", f"{type(error).__name__}: {error}", RETRY
+    )
+
+
+def _retry(error: ItemError) -> str:
+    return RETRY if error.retry == "emotrace run" else error.retry
+
+
+def shards(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

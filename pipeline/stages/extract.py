@@ -1,0 +1,162 @@
+"""Extract: words, prosody and action units of each segment, one stage per kind of cue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.features.base import Clip, Extractor
+from pipeline.features.select import pick_extractor
+from pipeline.media.decode import read_audio
+from pipeline.stages.base import Run, Writer, failed
+from schemas.errors import ItemError
+from schemas.parts import Span
+from schemas.records import Features, Segment
+from schemas.settings import FeatureSection
+from schemas.store import ItemOutcome
+
+FEATURE_STAGES = ("asr", "prosody", "au")
+
+
+@dataclass(frozen=True)
+class _Item:
+    segment: Segment
+    feature_id: str
+    extractor: Extractor
+
+
+class ExtractStage:
+    """One kind of cue. Segments that share a backend with the same parameters go to it together."""
+
+    shard_size = 50
+
+    def __init__(self, stage: str) -> None:
+        self.name = stage
+
+    def plan(self, run: Run) -> list[Any]:
+        section = run.project.settings.features.get(self.name, FeatureSection())
+        if not section.enabled:
+            return []
+        there = run.project.store.digests(Features)
+        extractors: dict[str, Extractor] = {}
+        items: list[_Item] = []
+        for segment in run.segments:
+            if segment.source_id not in extractors:
+                extractors[segment.source_id] = self._pick(run, section, segment)
+            extractor = extractors[segment.source_id]
+            feature_id = question_id(segment, extractor, self.name)
+            run.feature_ids.setdefault(segment.id, {})[self.name] = feature_id
+            if feature_id not in there and not run.failed_before(self.name, feature_id):
+                items.append(_Item(segment, feature_id, extractor))
+        return sorted(
+            items, key=lambda item: (_identity(item.extractor), item.segment.source_id, item.segment.index)
+        )
+
+    def _pick(self, run: Run, section: FeatureSection, segment: Segment) -> Extractor:
+        path = run.media.known_path(run.source_of(segment))
+        return pick_extractor(self.name, section.backend, section.options, path)
+
+    def work(self, run: Run, items: Sequence[_Item]) -> None:
+        by_backend: dict[str, list[_Item]] = {}
+        for item in items:
+            by_backend.setdefault(_identity(item.extractor), []).append(item)
+        for group in by_backend.values():
+            self._extract(run, group)
+
+    def _extract(self, run: Run, items: list[_Item]) -> None:
+        ids = {item.segment.id: item.feature_id for item in items}
+        with Writer(run, self.name) as writer:
+            clips = self._clips(run, items, writer)
+            for clip, result in items[0].extractor.extract(clips):
+                if isinstance(result, ItemError):
+                    name = run.path_text(clip.source)
+                    writer.add([], [failed(self.name, ids[clip.segment.id], name, result)])
+                else:
+                    writer.add([result], [])
+                    writer.add([], [ItemOutcome(self.name, ids[clip.segment.id], "done")])
+                run.progress.advance(self.name)
+
+    def _clips(self, run: Run, items: list[_Item], writer: Writer) -> Iterator[Clip]:
+        """What the backend is given, one by one; a source that cannot be decoded fails here."""
+        speech = source_speech(run, sorted({item.segment.source_id for item in items}))
+        for item in items:
+            run.stop_if_cancelled()
+            source = run.source_of(item.segment)
+            try:
+                yield make_clip(run, item.segment, speech[source.id])
+            except ItemError as error:
+                writer.add([], [failed(self.name, item.feature_id, run.path_text(source), error)])
+                run.progress.advance(self.name)
+
+    def finish(self, run: Run) -> None:
+        """Extraction stands as a whole once the last kind of cue is through."""
+        if self.name == FEATURE_STAGES[-1]:
+            wanted = [i for stages in run.feature_ids.values() for i in stages.values()]
+            sources = run.project.store.by_parent(Features, list(run.sources))
+            wanted += [feature.id for features in sources.values() for feature in features]
+            run.project.store.set_live(Features, wanted)
+
+
+def question_id(segment: Segment, extractor: Extractor, stage: str) -> str:
+    """The id that the features of a segment will have, without computing them."""
+    return Features(
+        subject_id=segment.id,
+        extractor=extractor.name,
+        version=extractor.version,
+        params=extractor.params,
+        weights_digest=extractor.weights_digest,
+        stage=stage,
+    ).id
+
+
+def _identity(extractor: Extractor) -> str:
+    return f"{extractor.name} {extractor.version} {extractor.params} {extractor.weights_digest}"
+
+
+def source_speech(run: Run, source_ids: list[str]) -> dict[str, tuple[Span, ...]]:
+    """Speech regions of sources, in source time, newest version."""
+    found = run.project.store.by_parent(Features, source_ids)
+    regions: dict[str, tuple[Span, ...]] = {}
+    for source_id, features in found.items():
+        for feature in features:
+            if feature.stage == "speech":
+                regions[source_id] = feature.regions
+    return regions
+
+
+def shift(regions: Sequence[Span], segment: Segment) -> tuple[Span, ...]:
+    """Regions of a source as regions of a segment: cut at its borders, in its own time."""
+    inside = []
+    for region in regions:
+        start_s = max(region.start_s, segment.source_start_s)
+        end_s = min(region.end_s, segment.source_end_s)
+        if end_s > start_s:
+            offset = segment.source_start_s
+            inside.append(Span(start_s=round(start_s - offset, 3), end_s=round(end_s - offset, 3)))
+    return tuple(inside)
+
+
+def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
+    """A segment as extractors are given it.
+
+    Raises:
+        MediaError: the recording is gone or cannot be decoded.
+    """
+    source = run.source_of(segment)
+    decoded = run.media.decoded(source)
+    audio = None
+    if decoded.audio is not None:
+        audio = read_audio(decoded.audio, segment.source_start_s, segment.source_end_s)
+    facts = run.facts.get(source.id, {})
+    return Clip(
+        source=source,
+        segment=segment,
+        path=run.media.path(source),
+        audio=audio,
+        frames=decoded.frames,
+        speech=shift(speech, segment),
+        source_speech=tuple(speech),
+        shots=decoded.shots,
+        language=facts.get("language") or run.project.settings.project.language,
+    )

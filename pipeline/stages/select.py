@@ -1,0 +1,35 @@
+"""Select: which samples are worth annotating. Pure and seeded; every drop has a reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from schemas.records import Sample
+from schemas.settings import SelectSection
+
+
+def drop_reasons(samples: Sequence[Sample], select: SelectSection, *, seed: int) -> dict[str, str]:
+    """Sample id -> why it is not annotated. What `require` leaves is cut to `limit` by a seeded order."""
+    dropped = {sample.id: reason for sample in samples if (reason := _lacks(sample, select.require))}
+    left = [sample.id for sample in samples if sample.id not in dropped]
+    if select.limit is not None:
+        left.sort(key=lambda sample_id: hashlib.sha256(f"{seed}|{sample_id}".encode()).digest())
+        dropped |= dict.fromkeys(left[select.limit :], "over_limit")
+    return dropped
+
+
+def _lacks(sample: Sample, require: str) -> str | None:
+    speech, face = bool(sample.speech or sample.words), bool(sample.faces)
+    wanted = {
+        "any": True,
+        "speech": speech,
+        "face": face,
+        "speech_or_face": speech or face,
+        "speech_and_face": speech and face,
+    }
+    if wanted[require]:
+        return None
+    return {"speech": "no_speech", "face": "no_face"}.get(
+        require, "no_speech_or_face" if not speech else "no_face"
+    )

@@ -1,0 +1,61 @@
+"""The project file that `emotrace init` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.errors import UserError
+from schemas.settings import PROJECT_FILE
+
+TEMPLATE = """\
+# Settings of this project. Every key may be left out; docs/configuration.md explains them all.
+# An environment variable wins over this file: EMOTRACE__SEGMENT__MAX_S=20
+
+[project]
+name = "{name}"
+taxonomy = "ekman7"        # a shipped label set, or the path of your own TOML file
+# language = "en"          # the language spoken, unless a manifest says otherwise
+
+[segment]
+rule = "both"              # shots | speech | both | fixed | given | whole
+max_s = 15.0
+
+# Without [[annotators]] three keyless ones stand: lexicon, prosody, facial. A model is added like this;
+# its key is read from the environment variable that api_key_env names.
+#
+# [[annotators]]
+# name = "gpt"
+# provider = "openai_compatible"
+# model = "MODEL NAME"
+# api_key_env = "OPENAI_API_KEY"
+# takes = ["text", "images"]
+#
+# [budget]
+# usd = 5.0                # a run stops cleanly when this is spent
+
+[release]
+# license = "CC-BY-4.0"    # of the labels; recordings keep their own, stated at ingest
+split_policy = "speaker"   # speaker | source | single
+"""
+
+
+def create_project(folder: Path) -> Path:
+    """Make the folder and its settings file; returns the file.
+
+    Raises:
+        UserError: there is a project already, or the folder cannot be made.
+    """
+    path = folder / PROJECT_FILE
+    if path.exists():
+        raise UserError(
+            "project_exists", "this folder is a project already", "use it, or init another", str(path)
+        )
+    name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in folder.resolve().name).strip("-._")[:64]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(TEMPLATE.format(name=name or "project"), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            "cannot_create", f"cannot make {path}: {error.strerror}", "choose another folder"
+        ) from error
+    return path

@@ -1,0 +1,267 @@
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = ["mediapipe==0.10.21", "opencv-contrib-python-headless<4.12", "numpy<2", "pyarrow>=17,<22"]
+# [tool.uv]
+# override-dependencies = ["jax; sys_platform == 'never'", "jaxlib; sys_platform == 'never'", "sounddevice; sys_platform == 'never'", "sentencepiece; sys_platform == 'never'", "opencv-contrib-python; sys_platform == 'never'"]
+# ///
+# ruff: noqa: E501  (uv reads the override list from one line)
+"""Find faces and their 478 mesh landmarks in sampled frames, in an environment of its own.
+
+Usage: uv run --script mediapipe_faces.py MANIFEST.json
+
+The manifest is a list of clips: {"id", "frames" (Parquet: time_s, jpeg), "start_s", "end_s" (source time),
+"still" (one picture, no motion to follow), "out" (.npz)}, and the same in all of them: "max_faces" (4),
+"min_confidence" (0.5). Standard output carries JSON lines only: "ready" once, then per clip "start", "progress"
+and one of "done" or "error". A clip that fails does not stop the others.
+
+The .npz holds times_s (frames,), landmarks (frames, faces, 478, 3) as shares of the frame's width and height
+(z in the unit of x; NaN where no face), scores (frames, faces; NaN = no detector confirmed the mesh)
+and size_px (width, height).
+
+Reference: Kartynnik et al. 2019, Real-time Facial Surface Geometry, https://arxiv.org/abs/1907.06724
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import cv2
+import mediapipe as mp
+import numpy as np
+import pyarrow.parquet as pq
+
+LANDMARKS = 478
+PROGRESS_EVERY_FRAMES = 50
+TIME_TOLERANCE_S = 1e-6
+WEIGHTS = (
+    "face_landmark/face_landmark_with_attention.tflite",
+    "face_detection/face_detection_short_range.tflite",
+    "face_detection/face_detection_full_range_sparse.tflite",
+)
+CROP_FACTOR = 2.0  # side of a crop in sizes of the detected box: hair and chin lie outside it
+CROP_PX = 256
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
+MIN_OVERLAP = 0.3  # intersection over union at which a detection confirms a mesh
+
+
+class Models:
+    """The meshes and detectors, made once per shard.
+
+    The mesh finds near faces by itself and follows them from frame to frame. Far faces (less than a tenth of the
+    picture's width) it misses: the full-range detector finds those, and a second mesh reads each from its crop.
+    """
+
+    def __init__(self, max_faces: int, confidence: float) -> None:
+        solutions = mp.solutions
+        mesh = {
+            "refine_landmarks": True,
+            "min_detection_confidence": confidence,
+            "min_tracking_confidence": confidence,
+        }
+        self.max_faces = max_faces
+        self.video = solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=max_faces, **mesh)
+        self.still = solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=max_faces, **mesh)
+        self.crop = solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, **mesh)
+        self.near, self.far = (
+            solutions.face_detection.FaceDetection(model_selection=reach, min_detection_confidence=confidence)
+            for reach in (0, 1)
+        )
+
+    def start_clip(self) -> None:
+        """Forget the faces of the clip before."""
+        self.video.reset()
+
+
+def weights_digest() -> str:
+    """SHA-256 (hex) over the model files that the mesh and the detector load from the wheel."""
+    digest = hashlib.sha256()
+    for name in WEIGHTS:
+        digest.update((Path(mp.__file__).parent / "modules" / name).read_bytes())
+    return digest.hexdigest()
+
+
+def rows_between(file: pq.ParquetFile, start_s: float, end_s: float) -> Iterator[tuple[float, bytes]]:
+    """The frames of [start_s, end_s) in order; only the row groups that hold some are read."""
+    for group in range(file.num_row_groups):
+        times_s = file.read_row_group(group, columns=["time_s"]).column("time_s").to_numpy()
+        wanted = (times_s >= start_s - TIME_TOLERANCE_S) & (
+            times_s < max(end_s, start_s + 1e-3) - TIME_TOLERANCE_S
+        )
+        if not wanted.any():
+            continue
+        jpegs = file.read_row_group(group, columns=["jpeg"]).column("jpeg")
+        for row in np.flatnonzero(wanted):
+            yield float(times_s[row]), jpegs[int(row)].as_py()
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes (x0, y0, x1, y1)."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return shared / (areas - shared)
+
+
+def box_of(points: np.ndarray) -> Box:
+    """The box of a mesh (478, 3), as shares of the picture."""
+    (x0, y0), (x1, y1) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def detect(detector: Any, image: np.ndarray) -> list[tuple[Box, float]]:
+    """Boxes and scores of one detector, best first."""
+    found = []
+    for detection in detector.process(image).detections or []:
+        box = detection.location_data.relative_bounding_box
+        corners = (box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height)
+        found.append((corners, min(1.0, float(detection.score[0]))))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def mesh_of(mesh: Any, image: np.ndarray) -> list[np.ndarray]:
+    """The meshes (478, 3) that one model finds, as shares of the picture."""
+    faces = mesh.process(image).multi_face_landmarks or []
+    return [np.array([(p.x, p.y, p.z) for p in face.landmark], dtype=np.float32) for face in faces]
+
+
+def mesh_in_crop(mesh: Any, image: np.ndarray, box: Box) -> np.ndarray | None:
+    """The mesh of the face in `box`, read from an enlarged square around it and put back into the picture."""
+    height, width = image.shape[:2]
+    side = CROP_FACTOR * max((box[2] - box[0]) * width, (box[3] - box[1]) * height)
+    left = (box[0] + box[2]) / 2 * width - side / 2
+    top = (box[1] + box[3]) / 2 * height - side / 2
+    to_crop = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]]) * (CROP_PX / side)
+    crop = cv2.warpAffine(image, to_crop, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)
+    faces = mesh_of(mesh, crop)
+    if not faces:
+        return None
+    points = faces[0] * side + np.array([left, top, 0.0], dtype=np.float32)
+    return points / np.array([width, height, width], dtype=np.float32)
+
+
+def faces_of(image: np.ndarray, mesh: Any, models: Models) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks (max_faces, 478, 3) and scores (max_faces,) of one RGB image."""
+    faces = mesh_of(mesh, image)[: models.max_faces]
+    boxes = [box_of(face) for face in faces]
+    found = detect(models.far, image)
+    scores = [best_score(box, found) for box in boxes]
+    if any(np.isnan(scores)):
+        near = detect(models.near, image)
+        scores = [
+            best_score(box, near) if np.isnan(score) else score
+            for box, score in zip(boxes, scores, strict=True)
+        ]
+    for box, score in found:
+        if len(faces) == models.max_faces:
+            break
+        if any(overlap(box, other) >= MIN_OVERLAP for other in boxes):
+            continue
+        face = mesh_in_crop(models.crop, image, box)
+        if face is not None and overlap(box_of(face), box) >= MIN_OVERLAP:
+            faces.append(face)
+            boxes.append(box_of(face))
+            scores.append(score)
+    return padded(faces, scores, models.max_faces)
+
+
+def best_score(box: Box, found: list[tuple[Box, float]]) -> float:
+    """Score of the best detection that covers the box, NaN without one."""
+    return next((score for other, score in found if overlap(box, other) >= MIN_OVERLAP), float("nan"))
+
+
+def padded(faces: list[np.ndarray], scores: list[float], max_faces: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same number of slots in every frame; an empty slot is NaN."""
+    points = np.full((max_faces, LANDMARKS, 3), np.nan, dtype=np.float32)
+    marks = np.full(max_faces, np.nan, dtype=np.float32)
+    for slot, (face, score) in enumerate(zip(faces, scores, strict=True)):
+        points[slot], marks[slot] = face, score
+    return points, marks
+
+
+def process_clip(clip: dict[str, Any], models: Models, send: Any) -> dict[str, Any]:
+    """Measure one clip, write its .npz and return the facts of its "done" message."""
+    max_faces = models.max_faces
+    file = pq.ParquetFile(clip["frames"])
+    rows = rows_between(file, clip["start_s"], clip["end_s"])
+    models.start_clip()
+    still = bool(clip.get("still", file.metadata.num_rows == 1))
+    mesh = models.still if still else models.video
+    times_s: list[float] = []
+    points: list[np.ndarray] = []
+    scores: list[np.ndarray] = []
+    size_px = (0, 0)
+    for time_s, jpeg in rows:
+        image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"the frame at {time_s:.3f} s is no readable JPEG")
+        found, score = faces_of(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), mesh, models)
+        times_s.append(time_s)
+        points.append(found)
+        scores.append(score)
+        size_px = (image.shape[1], image.shape[0])
+        if len(times_s) % PROGRESS_EVERY_FRAMES == 0:
+            send({"type": "progress", "id": clip["id"], "frames": len(times_s)})
+    landmarks = np.stack(points) if points else np.zeros((0, max_faces, LANDMARKS, 3), dtype=np.float32)
+    write_npz(
+        Path(clip["out"]),
+        times_s=np.asarray(times_s, dtype=np.float64),
+        landmarks=landmarks,
+        scores=np.stack(scores) if scores else np.zeros((0, max_faces), dtype=np.float32),
+        size_px=np.asarray(size_px, dtype=np.int64),
+    )
+    with_face = int(np.isfinite(landmarks[:, :, 0, 0]).any(axis=1).sum())
+    return {"out": clip["out"], "frames": len(times_s), "frames_with_face": with_face}
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Write all at once: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)
+
+
+def main() -> None:
+    # Libraries print on standard output as they like; keep the real one for the JSON lines.
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def send(message: dict[str, Any]) -> None:
+        lines.write(json.dumps(message) + "\n")
+        lines.flush()
+
+    cv2.setNumThreads(1)
+    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    models = Models(clips[0].get("max_faces", 4), clips[0].get("min_confidence", 0.5))
+    send({"type": "ready", "mediapipe": mp.__version__, "weights_digest": weights_digest()})
+    for clip in clips:
+        send({"type": "start", "id": clip["id"]})
+        try:
+            send({"type": "done", "id": clip["id"], **process_clip(clip, models, send)})
+        except BrokenPipeError:
+            return  # nobody listens any more
+        except Exception as error:  # noqa: BLE001  one bad clip must not cost the shard
+            send(
+                {
+                    "type": "error",
+                    "id": clip["id"],
+                    "code": "clip_failed",
+                    "message": f"{type(error).__name__}: {error}",
+                }
+            )
+
+
+if __name__ == "__main__":
+    main()

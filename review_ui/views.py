@@ -1,0 +1,135 @@
+"""What a page may show. The blind view is made from a Sample alone: it cannot hold what it never sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.parts import MergedEvidence, Turn, Word
+from schemas.records import Consensus, Sample
+
+Box = tuple[float, float, float, float]
+
+MISSING_REASONS = {
+    "no_audio_stream": "no audio stream",
+    "no_video_stream": "no video stream",
+    "silence": "silent",
+    "no_speech": "nobody speaks",
+    "no_face": "no face found",
+}
+VERDICTS = {
+    "supported": "The signal supports this.",
+    "contradicted": "The signal contradicts this.",
+    "not_measurable": "The signal cannot tell.",
+    "outside_clip": "The claimed time is outside the clip.",
+}
+
+
+@dataclass(frozen=True)
+class BlindView:
+    """The item before the blind label: the clip, whom it is about, what was said, what is not there."""
+
+    sample_id: str
+    duration_s: float
+    has_clip: bool
+    audio_only: bool
+    target: str
+    target_box: Box | None  # x, y, width, height as a share of the frame
+    words: tuple[Word, ...]
+    words_source: str | None
+    context: tuple[Turn, ...]
+    missing: tuple[tuple[str, str], ...]  # modality, reason
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    field: str  # name of its mark in the form
+    id: str
+    modality: str
+    text: str
+    quote: str | None
+    start_s: float
+    end_s: float
+    supporters: int
+    cue: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class StepView:
+    n: int
+    text: str
+    evidence_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RevealView:
+    """What the models said: shown only after the blind label is stored."""
+
+    consensus_id: str
+    label: str | None
+    shares: tuple[tuple[str, float], ...]  # label, probability; highest first
+    conflict: str
+    steps: tuple[StepView, ...]
+    claims: tuple[ClaimView, ...]
+
+
+def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
+    """The blind page's content. It must stay a function of the sample: no model's answer is in its reach."""
+    face = next((track for track in sample.faces if track.name == sample.target.face_track), None)
+    return BlindView(
+        sample_id=sample.id,
+        duration_s=sample.duration_s,
+        has_clip=has_clip,
+        audio_only=sample.missing.get("visual") == "no_video_stream",
+        target=_target_text(sample),
+        target_box=face.box if face else None,
+        words=sample.words,
+        words_source=sample.words_source,
+        context=sample.context,
+        missing=tuple(
+            (modality, MISSING_REASONS.get(reason, reason.replace("_", " ")))
+            for modality, reason in sorted(sample.missing.items())
+        ),
+    )
+
+
+def reveal_view(consensus: Consensus) -> RevealView:
+    shares = sorted(consensus.distribution.items(), key=lambda item: (-item[1], item[0]))
+    return RevealView(
+        consensus_id=consensus.id,
+        label=consensus.label,
+        shares=tuple(shares),
+        conflict=consensus.conflict.replace("_", " "),
+        steps=tuple(StepView(step.n, step.text, step.evidence_ids) for step in consensus.rationale),
+        claims=tuple(_claim(n, merged) for n, merged in enumerate(consensus.evidence)),
+    )
+
+
+def mark_field(n: int) -> str:
+    """The form field of the n-th claim. Ids of claims are model output and never become field names."""
+    return f"mark-{n}"
+
+
+def _claim(n: int, merged: MergedEvidence) -> ClaimView:
+    evidence = merged.evidence
+    return ClaimView(
+        field=mark_field(n),
+        id=evidence.id,
+        modality=evidence.modality,
+        text=evidence.description or f"{evidence.cue} {evidence.direction}",
+        quote=evidence.quote,
+        start_s=evidence.start_s,
+        end_s=evidence.end_s,
+        supporters=len(merged.supporters),
+        cue=f"{evidence.cue} {evidence.direction}",
+        verdict=VERDICTS[merged.verdict],
+    )
+
+
+def _target_text(sample: Sample) -> str:
+    names = []
+    if sample.target.speaker is not None:
+        names.append(f"speaker {sample.target.speaker}")
+    if sample.target.face_track is not None:
+        names.append(f"face {sample.target.face_track}")
+    return ", ".join(names) or "the person heard or seen"

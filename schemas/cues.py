@@ -1,0 +1,109 @@
+"""The cue vocabulary: which words stand for which measurement. Data in `data/cues.csv`, one row a cue."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.ids import content_digest
+from schemas.parts import Modality
+
+CUE_FILE = Path(__file__).parent / "data" / "cues.csv"
+
+
+class Cue(BaseModel):
+    """One row: the cue is there when `statistic` of `feature` in the claimed span, `operator`, `threshold`.
+
+    `scale` "z" compares deviations of the speaker's baseline and needs one; `opposite` names the cue at the
+    other pole of the same measure; `synonyms` are words that stand for this cue. Statistics: "range" is the
+    95th minus the 5th percentile, "share" the part of the frames, "clip" the one number of the whole clip
+    (it cannot be measured in a part), "quote" the share of the quoted words that were said. With "max" or
+    "min" of a curve, `min_duration_s` is how long the level must be held; else it is the least amount of
+    measured signal that the span must hold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cue: str
+    modality: Modality
+    feature: str
+    statistic: Literal["max", "min", "median", "range", "share", "clip", "quote"]
+    scale: Literal["absolute", "z"]
+    operator: Literal[">=", "<="]
+    threshold: float
+    unit: str
+    min_duration_s: float = 0.0
+    opposite: str | None = None
+    synonyms: tuple[str, ...] = ()
+    reference: str = ""
+
+
+class CueTable(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    cues: dict[str, Cue]
+
+    @cached_property
+    def digest(self) -> str:
+        return content_digest(self.model_dump(mode="json"))
+
+    def find(self, word: str) -> Cue | None:
+        """The cue with this name or synonym (case, blanks and punctuation aside), else None.
+
+        One action unit may also be written "AU 12" or "AU12 (lip corner puller)"; a combination of several
+        is no cue, because one verdict could not say which of them was meant.
+        """
+        if word in self.cues:
+            return self.cues[word]
+        units = re.findall(r"\bau[\s_-]*(\d{1,2})(?!\d)", word.lower())
+        if len(units) == 1 and len(re.findall(r"\d+", word)) == 1:
+            return self.cues.get(f"AU{int(units[0]):02d}")
+        return self._by_synonym.get(_plain(word))
+
+    def as_markdown(self) -> str:
+        """The table of docs/cues.md, one row a cue."""
+        head = [
+            "cue",
+            "modality",
+            "holds when, in the claimed span",
+            "held or at least",
+            "opposite",
+            "also called",
+        ]
+        rows = [
+            [
+                f"`{cue.cue}`",
+                cue.modality,
+                f"{cue.statistic} of `{cue.feature}` {cue.operator} {cue.threshold:g} {cue.unit}",
+                f"{cue.min_duration_s:g} s" if cue.min_duration_s else "",
+                f"`{cue.opposite}`" if cue.opposite else "",
+                ", ".join(cue.synonyms),
+            ]
+            for cue in self.cues.values()
+        ]
+        return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+    @cached_property
+    def _by_synonym(self) -> dict[str, Cue]:
+        return {_plain(name): cue for cue in self.cues.values() for name in (cue.cue, *cue.synonyms)}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text).strip().lower()
+
+
+@cache
+def cue_table() -> CueTable:
+    """The shipped cue table."""
+    with CUE_FILE.open(encoding="utf-8", newline="") as file:
+        rows = [_parse(row) for row in csv.DictReader(file)]
+    return CueTable(cues={cue.cue: cue for cue in rows})
+
+
+def _parse(row: dict[str, str]) -> Cue:
+    values: dict[str, object] = {key: value for key, value in row.items() if value != ""}
+    values["synonyms"] = tuple(word for word in row["synonyms"].split("|") if word)
+    return Cue.model_validate(values)

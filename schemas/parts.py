@@ -1,0 +1,300 @@
+"""The value types that records are made of. Times are seconds from the segment's first presented instant."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.ids import content_id
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # a number in [0, 1]
+SignedUnit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+Modality = Literal["text", "audio", "visual", "context"]
+Direction = Literal["up", "down", "present", "absent"]
+VerdictName = Literal["supported", "contradicted", "not_measurable", "outside_clip"]
+MODALITIES: tuple[Modality, ...] = ("text", "audio", "visual", "context")
+
+
+class Part(BaseModel):
+    """Base of every value type: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Span(Part):
+    start_s: Seconds
+    end_s: Seconds
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Span:
+        if self.end_s < self.start_s:
+            raise ValueError(f"end_s {self.end_s} is before start_s {self.start_s}")
+        return self
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+# --- what a recording is ---------------------------------------------------------------------------
+
+
+class VideoFacts(Part):
+    """Facts of the first video stream. `frames` counts presented frames; times come from the PTS table."""
+
+    codec: str
+    width_px: int
+    height_px: int
+    rotation_deg: int = 0
+    pixel_format: str | None = None
+    frames: int
+    first_pts_s: Finite
+    last_pts_s: Finite
+    average_fps: float | None = None
+    min_frame_interval_s: float | None = None
+    max_frame_interval_s: float | None = None
+    variable_frame_rate: bool = False
+
+
+class AudioFacts(Part):
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    duration_s: float | None = None
+
+
+class MediaFacts(Part):
+    """What a probe found. `start_s` is the container time of source time 0 (the first presented instant)."""
+
+    kind: Literal["video", "audio", "image"]
+    container: str
+    duration_s: Seconds
+    start_s: Finite = 0.0
+    video: VideoFacts | None = None
+    audio: tuple[AudioFacts, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class MediaRef(Part):
+    """A piece of media by its recipe, so that it can be made again when the cache was deleted.
+
+    Times here are source times. The `key` stands in requests and samples instead of a byte digest, because
+    an encoder need not give the same bytes on two machines.
+    """
+
+    kind: Literal["clip", "audio", "image"]
+    source_id: str
+    source_start_s: Seconds
+    source_end_s: Seconds
+    params: dict[str, Any] = {}
+    version: str = "1"
+
+    @property
+    def key(self) -> str:
+        return content_id("med", self.model_dump(mode="json"))
+
+    @property
+    def mime_type(self) -> str:
+        return {"clip": "video/mp4", "audio": "audio/wav", "image": "image/jpeg"}[self.kind]
+
+
+# --- what was measured -----------------------------------------------------------------------------
+
+
+class Word(Span):
+    text: str
+    confidence: Unit | None = None
+    speaker: str | None = None
+
+
+class Event(Span):
+    """Something that happens: an AU with onset (`start_s`), apex and offset (`end_s`), a pause, a burst.
+
+    `size` is in `unit`: "intensity" for AUs (0-1), "semitone", "dB", "s", "sd" (deviations of the baseline).
+    """
+
+    cue: str
+    modality: Modality
+    apex_s: Seconds | None = None
+    size: Finite | None = None
+    unit: str = ""
+    confidence: Unit | None = None
+    track: str | None = None
+
+
+class Series(Part):
+    """A measured curve; `values[i]` belongs to `times_s[i]`; None = not measured there (unvoiced, no face)."""
+
+    name: str
+    unit: str
+    times_s: tuple[Seconds, ...]
+    values: tuple[Finite | None, ...]
+    track: str | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Series:
+        if len(self.times_s) != len(self.values):
+            raise ValueError(f"series {self.name}: {len(self.times_s)} times, {len(self.values)} values")
+        return self
+
+
+class FaceTrack(Span):
+    """One face over time. `box` is the median (x, y, width, height) as a share of the frame."""
+
+    name: str
+    frames: int
+    box: tuple[float, float, float, float]
+    confidence: Unit | None = None
+    pose_deg: dict[str, float] = {}  # median pitch, yaw, roll
+
+
+class Measure(Part):
+    """One number of a sample's view; `z` is in standard deviations of the baseline, None without one."""
+
+    name: str
+    value: Finite | None
+    unit: str
+    z: Finite | None = None
+
+
+class Stat(Part):
+    """Location and spread of one measure in a baseline: median and 1.4826 * MAD."""
+
+    median: Finite
+    sd: Finite
+    n: int
+
+
+class KeyFrame(Part):
+    time_s: Seconds
+    ref: MediaRef
+    reason: str
+
+
+class Target(Part):
+    """Whose emotion: a declared or found speaker, and/or a face track. Both None: whoever is heard or seen."""
+
+    speaker: str | None = None
+    face_track: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.speaker or '-'}/{self.face_track or '-'}"
+
+
+class Turn(Part):
+    """A previous turn of the conversation, shown as context."""
+
+    speaker: str | None = None
+    text: str
+
+
+# --- what an annotator says ------------------------------------------------------------------------
+
+
+class Evidence(Span):
+    """One checkable claim. `cue` is a name of the cue table (or "quote"); `shown` says whether the
+    measurement that decides it stood in the prompt: a shown claim proves only copying."""
+
+    id: str
+    modality: Modality
+    cue: str
+    direction: Direction = "present"
+    quote: str | None = None
+    description: str = ""
+    shown: bool = False
+
+
+class Step(Part):
+    n: int
+    text: str
+    evidence_ids: tuple[str, ...] = ()
+
+
+class Readings(Part):
+    """What each modality points to alone; None = nothing, or the modality is missing."""
+
+    text: str | None = None
+    audio: str | None = None
+    visual: str | None = None
+
+
+class LabelScore(Part):
+    label: str
+    intensity: Annotated[float, Field(ge=0, le=3)] | None = None
+
+
+class Dimensions(Part):
+    valence: SignedUnit | None = None
+    arousal: SignedUnit | None = None
+    dominance: SignedUnit | None = None
+
+
+class TrajectoryPoint(Span):
+    label: str
+
+
+class Triplet(Part):
+    """An annotator's answer, in the order in which it must be written: the label follows from the reasons."""
+
+    evidence: tuple[Evidence, ...]
+    rationale: tuple[Step, ...]
+    readings: Readings
+    labels: tuple[LabelScore, ...]  # the first is the primary label
+    confidence: Unit
+    dimensions: Dimensions = Dimensions()
+    trajectory: tuple[TrajectoryPoint, ...] = ()
+
+    @property
+    def primary(self) -> str:
+        return self.labels[0].label
+
+
+class Usage(Part):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+
+
+class Verdict(Part):
+    """What the signal says to one evidence item. `measured` against `reference`, both in `unit`."""
+
+    evidence_id: str
+    verdict: VerdictName
+    shown: bool = False
+    measured: Finite | None = None
+    reference: Finite | None = None
+    unit: str = ""
+    reason: str = ""
+
+
+class MergedEvidence(Part):
+    """Evidence of a consensus: who claims it, and what the signal says."""
+
+    evidence: Evidence
+    verdict: VerdictName
+    supporters: tuple[str, ...]  # annotator names, sorted
+
+
+class AnnotationScore(Part):
+    """The three scores of one annotation and their weighted sum, each in [0, 1]; None = not rated."""
+
+    annotation_id: str
+    annotator: str
+    label: str
+    s_rec: Unit | None
+    s_reason: Unit | None
+    s_cot: Unit | None
+    s_final: Unit | None
+    s_rec_source: Literal["judge", "agreement", "none"]
+
+
+class ClaimMark(Part):
+    """A person's mark on one claim, after the blind label."""
+
+    evidence_id: str
+    mark: Literal["supported", "contradicted", "cannot_tell"]

@@ -1,0 +1,44 @@
+"""Protocols that cross rooms: agents write through `Journal` and read time through `Clock`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from schemas.parts import Usage
+
+
+class Receipt(NamedTuple):
+    """A received answer. `raw` is exactly the text of the answer, kept before it is parsed."""
+
+    raw: str
+    model_version: str | None
+    usage: Usage
+    finish_reason: str | None = None
+
+
+class Journal(Protocol):
+    """Durable memory of paid calls. `key` = digest of request, provider, model and replicate."""
+
+    def find(self, key: str) -> Receipt | None:
+        """The receipt of an earlier call with this key, if one was received."""
+
+    def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
+        """Durable before the first byte is sent.
+
+        Raises:
+            UserError: code "budget_reached", when the budget allows no further call.
+        """
+
+    def receive(self, key: str, receipt: Receipt) -> None:
+        """Durable before the answer is parsed."""
+
+    def fail(self, key: str, *, code: str, message: str) -> None:
+        """The call ended without an answer."""
+
+
+class Clock(Protocol):
+    """Time for the engine's waits; tests pass one that does not wait."""
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...

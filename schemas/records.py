@@ -1,0 +1,329 @@
+"""The twelve records. Frozen; `id` is the hash of the question, `digest` the hash of the answer.
+
+Each class names the fields of its question in `QUESTION`; every other field is the answer. Neither `id`
+nor `digest` is stored inside a record, so neither can disagree with it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.ids import content_digest, content_id
+from schemas.parts import (
+    AnnotationScore,
+    ClaimMark,
+    Dimensions,
+    Event,
+    FaceTrack,
+    KeyFrame,
+    LabelScore,
+    Measure,
+    MediaFacts,
+    MediaRef,
+    MergedEvidence,
+    Seconds,
+    Series,
+    Span,
+    Stat,
+    Step,
+    Target,
+    Triplet,
+    Turn,
+    Unit,
+    Usage,
+    Verdict,
+    Word,
+)
+
+
+class Record(BaseModel):
+    """Base of the twelve. `PARENT` names the field that the store indexes for look-ups."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    PREFIX: ClassVar[str]
+    QUESTION: ClassVar[tuple[str, ...]]
+    PARENT: ClassVar[str | None] = None
+
+    schema_version: Literal[1] = 1
+
+    @cached_property
+    def id(self) -> str:
+        return content_id(self.PREFIX, self.model_dump(mode="json", include=set(self.QUESTION)))
+
+    @cached_property
+    def digest(self) -> str:
+        return content_digest(self.model_dump(mode="json", exclude=set(self.QUESTION)))
+
+    @property
+    def parent_id(self) -> str | None:
+        return None if self.PARENT is None else str(getattr(self, self.PARENT))
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain JSON with its id and digest in front, for people and other programs."""
+        return {"id": self.id, "digest": self.digest, **self.model_dump(mode="json")}
+
+
+class Source(Record):
+    """A recording, identified by its bytes; names and paths are facts kept beside it."""
+
+    PREFIX = "src"
+    QUESTION = ("sha256",)
+    sha256: str
+    size_bytes: int
+    media: MediaFacts
+
+
+class Segment(Record):
+    """A stretch of a source. Source time 0 is the first presented instant of the source."""
+
+    PREFIX = "seg"
+    QUESTION = ("source_id", "rule", "version", "params", "source_start_s", "source_end_s")
+    PARENT = "source_id"
+    source_id: str
+    rule: str
+    version: str
+    params: dict[str, Any] = {}
+    source_start_s: Seconds
+    source_end_s: Seconds
+    index: int
+    split_group: str
+
+    @property
+    def duration_s(self) -> float:
+        return round(self.source_end_s - self.source_start_s, 6)
+
+
+class Features(Record):
+    """What one extractor measured on one segment (or, for shots and speech regions, on a whole source).
+
+    `missing` says why there is nothing: "no_audio_stream", "no_video_stream", "silence", "no_speech",
+    "no_words", "unsupported_language", "no_face". Which of the other fields are filled depends on `stage`.
+    """
+
+    PREFIX = "fea"
+    QUESTION = ("subject_id", "extractor", "version", "params", "weights_digest")
+    PARENT = "subject_id"
+    subject_id: str
+    extractor: str
+    version: str
+    params: dict[str, Any] = {}
+    weights_digest: str | None = None
+
+    stage: str  # shots | speech | asr | prosody | au, or a later one
+    missing: str | None = None
+    words: tuple[Word, ...] = ()
+    regions: tuple[Span, ...] = ()
+    tracks: tuple[FaceTrack, ...] = ()
+    series: tuple[Series, ...] = ()
+    events: tuple[Event, ...] = ()
+    summary: dict[str, float | None] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Baseline(Record):
+    """How a speaker usually sounds or looks, frozen from the features that existed at the time."""
+
+    PREFIX = "bas"
+    QUESTION = ("subject", "extractor", "version", "feature_digests")
+    PARENT = "subject"
+    subject: str  # "speaker:NAME" or "source:ID"
+    extractor: str
+    version: str
+    feature_digests: tuple[str, ...]  # sorted
+    segments: int
+    speech_s: Seconds
+    stats: dict[str, Stat] = {}
+
+
+class Sample(Record):
+    """The unified view of a segment for one target: what annotators may be shown, and what is missing."""
+
+    PREFIX = "smp"
+    QUESTION = ("segment_id", "target", "feature_digests", "baseline_ids", "context", "view_version")
+    PARENT = "segment_id"
+    segment_id: str
+    target: Target
+    feature_digests: tuple[str, ...]  # sorted
+    baseline_ids: tuple[str, ...]  # sorted
+    context: tuple[Turn, ...] = ()
+    view_version: str
+
+    duration_s: Seconds
+    words: tuple[Word, ...] = ()
+    words_source: str | None = None  # e.g. "sidecar", "faster_whisper", "pocketsphinx (low quality)"
+    speech: tuple[Span, ...] = ()
+    prosody: tuple[Measure, ...] = ()
+    events: tuple[Event, ...] = ()
+    faces: tuple[FaceTrack, ...] = ()
+    key_frames: tuple[KeyFrame, ...] = ()
+    clip: MediaRef | None = None
+    audio: MediaRef | None = None
+    missing: dict[str, str] = {}  # modality -> reason
+
+
+class Annotation(Record):
+    """What one annotator said of one sample, or how it failed to. A failure is a state, never a label."""
+
+    PREFIX = "ann"
+    QUESTION = ("sample_id", "annotator", "request_digest", "provider", "model", "replicate")
+    PARENT = "sample_id"
+    sample_id: str
+    annotator: str
+    request_digest: str
+    provider: str
+    model: str
+    replicate: int = 0
+
+    outcome: Literal["labelled", "abstained", "refused", "unparsed", "failed"]
+    reason: str = ""  # a stable snake_case code, for every outcome but "labelled"
+    detail: str = ""
+    answer: Triplet | None = None
+    repaired: bool = False
+    model_version: str | None = None
+    prob_source: Literal["stated", "logprobs", "rule"] = "stated"
+    usage: Usage = Usage()
+
+
+class Check(Record):
+    """One verdict per evidence item of an annotation."""
+
+    PREFIX = "chk"
+    QUESTION = (
+        "annotation_id",
+        "annotation_digest",
+        "feature_digests",
+        "cue_table_digest",
+        "checker_version",
+    )
+    PARENT = "annotation_id"
+    annotation_id: str
+    annotation_digest: str
+    feature_digests: tuple[str, ...]  # sorted
+    cue_table_digest: str
+    checker_version: str
+    verdicts: tuple[Verdict, ...]
+
+
+class Judgement(Record):
+    """A judge's rating of one annotation, reasons first. `s_rec` None: left to agreement."""
+
+    PREFIX = "jud"
+    QUESTION = ("annotation_id", "request_digest", "judge", "provider", "model", "replicate")
+    PARENT = "annotation_id"
+    annotation_id: str
+    request_digest: str
+    judge: str
+    provider: str
+    model: str
+    replicate: int = 0
+
+    outcome: Literal["scored", "refused", "unparsed", "failed"]
+    reason: str = ""
+    detail: str = ""
+    reasons: tuple[str, ...] = ()
+    s_rec: Unit | None = None
+    s_reason: Unit | None = None
+    s_cot: Unit | None = None
+    implied_label: str | None = None
+    flags: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+class Consensus(Record):
+    """What the annotators say together: a distribution, a label or an open tie, merged evidence."""
+
+    PREFIX = "con"
+    QUESTION = ("segment_id", "target", "input_digests", "method", "version", "params")
+    PARENT = "segment_id"
+    segment_id: str
+    target: Target
+    input_digests: tuple[str, ...]  # sorted "id:digest" of annotations, checks and judgements
+    method: str
+    version: str
+    params: dict[str, Any] = {}
+
+    sample_id: str
+    distribution: dict[str, Unit]  # sums to 1; empty when nobody labelled
+    label: str | None  # None: an open tie, or nobody labelled
+    margin: Unit  # first minus second probability
+    entropy: float  # nats
+    dimensions: Dimensions = Dimensions()
+    conflict: str = "undetermined"  # consistent | text_aligned | audio_aligned | visual_aligned | mixed | ...
+    scores: tuple[AnnotationScore, ...] = ()
+    best_annotation_id: str | None = None
+    rationale: tuple[Step, ...] = ()
+    evidence: tuple[MergedEvidence, ...] = ()
+    outcomes: dict[str, int] = {}  # annotation outcome -> how many: failures stay in the denominator
+
+
+class Review(Record):
+    """What a person said, at one moment, in one phase. Keyed by segment, so better ASR never orphans it."""
+
+    PREFIX = "rev"
+    QUESTION = ("segment_id", "target", "taxonomy", "reviewer", "phase", "at")
+    PARENT = "segment_id"
+    segment_id: str
+    target: Target
+    taxonomy: str
+    reviewer: str
+    phase: Literal["blind", "revealed", "adjudication", "rubric"]
+    at: str  # ISO 8601, UTC
+
+    labels: tuple[LabelScore, ...] = ()  # empty: cannot tell
+    cannot_tell: bool = False
+    certainty: Unit | None = None
+    marks: tuple[ClaimMark, ...] = ()
+    rationale: tuple[Step, ...] = ()  # edited steps; empty: unchanged
+    comment: str = ""
+    flagged: bool = False
+    seconds: float | None = None
+    blind_review_id: str | None = None
+    consensus_id: str | None = None  # what was revealed
+
+
+class Decision(Record):
+    """The final word on a segment and target: by rule, by a person, by an adjudicator, or not yet."""
+
+    PREFIX = "dec"
+    QUESTION = ("segment_id", "target", "consensus_id", "review_ids", "policy", "version")
+    PARENT = "segment_id"
+    segment_id: str
+    target: Target
+    consensus_id: str
+    review_ids: tuple[str, ...]  # sorted
+    policy: dict[str, Any]
+    version: str
+
+    status: Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
+    label: str | None = None
+    labels: tuple[LabelScore, ...] = ()
+    reasons: tuple[str, ...] = ()
+    priority: float = 0.0
+    rationale: tuple[Step, ...] = ()
+    evidence: tuple[MergedEvidence, ...] = ()
+
+
+class Release(Record):
+    """One immutable version of the dataset; its date is frozen here so that a rebuild gives the same bytes."""
+
+    PREFIX = "rel"
+    QUESTION = ("version", "rows_digest", "config_digest", "date")
+    version: str
+    rows_digest: str
+    config_digest: str
+    date: str
+    rows: int
+    splits: dict[str, int] = {}
+    manifest_sha256: str
+
+
+RECORDS: dict[str, type[Record]] = {
+    cls.__name__.lower(): cls
+    for cls in (
+        Source, Segment, Features, Baseline, Sample, Annotation, Check, Judgement, Consensus, Review, Decision,
+        Release,
+    )
+}  # fmt: skip

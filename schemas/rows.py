@@ -1,0 +1,105 @@
+"""The tables of the store. Rows are made only inside `schemas.store`: SQLModel tables do not validate."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class RecordRow(SQLModel, table=True):
+    """One version of one record. A second version of an id exists only after a failed attempt."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        UniqueConstraint("id", "digest"),
+        Index("records_by_kind_parent", "kind", "parent"),
+    )
+    seq: int | None = Field(default=None, primary_key=True)
+    kind: str
+    id: str = Field(index=True)
+    digest: str
+    parent: str | None = None
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: str
+
+
+class FactRow(SQLModel, table=True):
+    """What people say about a source or speaker; appended, the latest of a key wins."""
+
+    __tablename__ = "facts"
+    seq: int | None = Field(default=None, primary_key=True)
+    subject: str = Field(index=True)
+    key: str
+    value: str  # JSON
+    at: str
+
+
+class PathRow(SQLModel, table=True):
+    """Where a source was last seen; saves hashing a file again whose size, mtime and inode are the same."""
+
+    __tablename__ = "paths"
+    path: str = Field(primary_key=True)
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    source_id: str = Field(index=True)
+
+
+class OutcomeRow(SQLModel, table=True):
+    """How an item of a stage ended; appended, the latest of (stage, item) wins. Failures live here."""
+
+    __tablename__ = "outcomes"
+    __table_args__ = (Index("outcomes_by_item", "stage", "item"),)
+    seq: int | None = Field(default=None, primary_key=True)
+    stage: str
+    item: str
+    status: str  # done | failed
+    path: str | None = None
+    code: str = ""
+    message: str = ""
+    retry: str = ""
+    at: str
+
+
+class LiveRow(SQLModel, table=True):
+    """Which records stand now: what the last run derived from the settings and files as they are."""
+
+    __tablename__ = "live"
+    kind: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+
+
+class CallRow(SQLModel, table=True):
+    """The ledger of paid calls: one row per event (intent, receipt, failure) of a call key."""
+
+    __tablename__ = "calls"
+    seq: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    event: str  # intent | receipt | failure
+    provider: str
+    model: str
+    annotator: str = ""
+    raw: str | None = Field(default=None, sa_column=Column(Text))
+    model_version: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    message: str = ""
+    at: str
+
+
+class RunRow(SQLModel, table=True):
+    """One finished `run`: its counts as JSON, so that totals over runs can be told."""
+
+    __tablename__ = "runs"
+    seq: int | None = Field(default=None, primary_key=True)
+    started_at: str
+    wall_s: float
+    counts: str  # JSON
+
+
+class MigrationRow(SQLModel, table=True):
+    __tablename__ = "migrations"
+    name: str = Field(primary_key=True)
+    at: str

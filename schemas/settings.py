@@ -1,0 +1,332 @@
+"""The only reader of the project file and of the environment. File < environment < flags.
+
+Environment variables are named `EMOTRACE__SECTION__KEY`, e.g. `EMOTRACE__SEGMENT__MAX_S=20`. Secrets are never
+settings: an annotator names the variable that holds its key (`api_key_env`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.errors import UserError
+
+PROJECT_FILE = "emotrace.toml"
+ENV_PREFIX = "EMOTRACE__"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProjectSection(Section):
+    name: Name = "project"
+    taxonomy: str = "ekman7"
+    language: str | None = None
+    seed: int = 0
+    store: str = "emotrace.db"  # a path below the project, or an SQLAlchemy URL
+    artifacts: str = "cache"  # a path below the project, or an fsspec URL
+
+
+class IngestSection(Section):
+    face_fps: Positive = 5.0
+    frame_width_px: Annotated[int, Field(ge=64)] = 640
+
+
+class SegmentSection(Section):
+    rule: Literal["shots", "speech", "both", "fixed", "given", "whole"] = "both"
+    min_s: Annotated[float, Field(ge=0)] = 0.5
+    max_s: Positive = 15.0
+    pad_s: Annotated[float, Field(ge=0)] = 0.1
+    merge_gap_s: Annotated[float, Field(ge=0)] = 0.6
+    window_s: Positive = 10.0
+    shot_detector: Literal["content", "fade"] = "content"
+    shot_threshold: Positive | None = None  # None: the detector's own default
+
+
+class SelectSection(Section):
+    """Which samples are worth annotating; a dropped sample keeps its reason."""
+
+    limit: Annotated[int, Field(ge=1)] | None = None
+    require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
+
+
+class FeatureSection(Section):
+    """Settings of one feature stage; every key beside these two goes to the backend's parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    backend: str = "auto"
+    enabled: bool = True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class ModelSection(Section):
+    """What annotators and judges have in common: a provider, a model, and how to ask it."""
+
+    name: Name
+    provider: str
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] = 2000
+    seed: int | None = None
+    replicates: Annotated[int, Field(ge=1)] = 1
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    timeout_s: Positive = 120.0
+    attempts: Annotated[int, Field(ge=1)] = 5
+    usd_per_million_input_tokens: Annotated[float, Field(ge=0)] | None = None
+    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] | None = None
+    options: dict[str, Any] = {}
+
+
+class AnnotatorSection(ModelSection):
+    key_frames: Annotated[int, Field(ge=0)] = 3
+
+
+class JudgeSection(ModelSection):
+    pass
+
+
+class AggregateSection(Section):
+    method: str = "judge_weighted"
+    alpha: Share = 0.5
+    beta: Share = 0.25
+    gamma: Share = 0.25
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> AggregateSection:
+        total = self.alpha + self.beta + self.gamma
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"alpha + beta + gamma must be 1, not {total:g}")
+        return self
+
+
+class PolicySection(Section):
+    """When a machine label may stand without a person. Ties, conflicts and low margins never do."""
+
+    accept_probability: Share = 0.8
+    accept_s_final: Share = 0.5
+    min_margin: Share = 0.3
+    min_labelled: Annotated[int, Field(ge=1)] = 2
+    random_review_share: Share = 0.05
+
+
+class BudgetSection(Section):
+    usd: Annotated[float, Field(ge=0)] | None = None
+    calls: Annotated[int, Field(ge=0)] | None = None
+
+
+class ReviewSection(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765
+    reviewer: Name = "reviewer"
+
+
+class ReleaseSection(Section):
+    title: str | None = None
+    license: str | None = None
+    language: str | None = None
+    split_policy: Literal["source", "speaker", "single"] = "speaker"
+    validation_share: Share = 0.1
+    test_share: Share = 0.1
+    include_undecided: bool = False
+
+    @field_validator("test_share")
+    @classmethod
+    def _leaves_train(cls, value: float, info: Any) -> float:
+        if value + info.data.get("validation_share", 0) >= 1:
+            raise ValueError("validation_share + test_share must leave something for train")
+        return value
+
+
+KEYLESS: tuple[dict[str, Any], ...] = tuple(
+    {"name": name, "provider": "cues", "model": name} for name in ("lexicon", "prosody", "facial")
+)
+
+
+class Settings(BaseSettings):
+    """The whole project file. Without annotators the three keyless ones stand, without judges the keyless one."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+    project: ProjectSection = ProjectSection()
+    ingest: IngestSection = IngestSection()
+    segment: SegmentSection = SegmentSection()
+    select: SelectSection = SelectSection()
+    features: dict[str, FeatureSection] = {}
+    annotators: tuple[AnnotatorSection, ...] = tuple(AnnotatorSection(**fields) for fields in KEYLESS)
+    judges: tuple[JudgeSection, ...] = (JudgeSection(name="rules", provider="cues", model="rules"),)
+    aggregate: AggregateSection = AggregateSection()
+    policy: PolicySection = PolicySection()
+    budget: BudgetSection = BudgetSection()
+    review: ReviewSection = ReviewSection()
+    release: ReleaseSection = ReleaseSection()
+
+    @field_validator("annotators", "judges")
+    @classmethod
+    def _names_differ(cls, value: tuple[ModelSection, ...]) -> tuple[ModelSection, ...]:
+        names = [section.name for section in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'the name "{name}" is used twice')
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(project_dir: Path) -> Settings:
+    """Read `emotrace.toml` of a project and lay the environment over it.
+
+    Raises:
+        UserError: no project, bad TOML, unknown key (with the nearest known one), bad value; file and line given.
+    """
+    path = project_dir / PROJECT_FILE
+    if not path.is_file():
+        raise UserError(
+            "no_project",
+            f"no {PROJECT_FILE} in {project_dir}",
+            "run: emotrace init DIR, or give --project DIR",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise UserError(
+            "bad_toml",
+            f"not valid TOML: {error}",
+            "mend this line",
+            str(path),
+            int(line[1]) if line else None,
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            "unreadable_project", str(error), "make the file readable (UTF-8)", str(path)
+        ) from error
+    try:
+        return Settings(**data)
+    except ValidationError as error:
+        raise _user_error(error, text, data, path) from error
+
+
+def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: Path) -> UserError:
+    """The first complaint of pydantic as one line with file, line and remedy."""
+    # An unknown key is told before a missing one: it is most often the missing one, misspelt.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    loc = tuple(first["loc"])
+    name = ".".join(str(part) for part in loc)
+    variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
+    in_environment = not _stands_in(loc, data) and variable in (key.upper() for key in os.environ)
+    where = (f"environment {variable}", None) if in_environment else (str(path), _line_of(loc, text))
+    if first["type"] == "extra_forbidden":
+        return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
+    message = first["msg"].removeprefix("Value error, ")
+    return UserError("bad_setting", f"{name}: {message}", f"given: {first['input']!r}"[:120], *where)
+
+
+def _stands_in(loc: tuple[int | str, ...], data: Any) -> bool:
+    for part in loc:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
+    if "key" in str(loc[-1]) or "secret" in str(loc[-1]) or str(loc[-1]) == "token":
+        return "secrets are read from the environment only: set api_key_env to the variable's name"
+    known = _known_keys(loc[:-1])
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {
+        name: type(field.default)
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, Section)
+    }
+    sections |= {"annotators": AnnotatorSection, "judges": JudgeSection, "features": FeatureSection}
+    model = sections.get(str(loc[0])) if loc else Settings
+    return list(model.model_fields) if model else []
+
+
+def _line_of(loc: tuple[int | str, ...], text: str) -> int | None:
+    """The line of a key in TOML text: its table's header first, then the key below it."""
+    keys = [part for part in loc if isinstance(part, str)]
+    nth = next((part for part in loc if isinstance(part, int)), 0)
+    lines = text.splitlines()
+    for depth in range(len(keys), 0, -1):
+        header = re.compile(rf"^\s*\[\[?\s*{re.escape('.'.join(keys[:depth]))}\s*\]\]?")
+        starts = [number for number, line in enumerate(lines) if header.match(line)]
+        if len(starts) <= nth:
+            continue
+        start = starts[nth]
+        if depth == len(keys):
+            return start + 1
+        key = re.compile(rf"^\s*\"?{re.escape(keys[depth])}\"?\s*[=.]")
+        for number in range(start + 1, len(lines)):
+            if lines[number].lstrip().startswith("["):
+                break
+            if key.match(lines[number]):
+                return number + 1
+        return start + 1
+    plain = re.compile(rf"^\s*\"?{re.escape(keys[0])}\"?\s*[=.]") if keys else None
+    return next((n + 1 for n, line in enumerate(lines) if plain and plain.match(line)), None)
+
+
+def secret(env_name: str, *, needed_by: str) -> str:
+    """The value of an environment variable that holds a key.
+
+    Raises:
+        UserError: the variable is not set.
+    """
+    value = os.environ.get(env_name, "")
+    if not value:
+        raise UserError(
+            "missing_key", f"{needed_by} needs the environment variable {env_name}", f"export {env_name}=..."
+        )
+    return value
+
+
+def store_url(project_dir: Path, settings: Settings) -> str:
+    """SQLAlchemy URL of a project's store; a plain path is an SQLite file below the project."""
+    store = settings.project.store
+    return store if "://" in store else f"sqlite:///{(project_dir / store).resolve()}"
+
+
+def artifacts_url(project_dir: Path, settings: Settings) -> str:
+    """fsspec URL of a project's artifact cache; a plain path is a folder below the project."""
+    artifacts = settings.project.artifacts
+    return artifacts if "://" in artifacts else str((project_dir / artifacts).resolve())

@@ -1,0 +1,374 @@
+"""The append-only store: SQLite in WAL mode by default, PostgreSQL by URL.
+
+Everything that cannot be recomputed is here: records, raw answers, reviews, money, what people said. Writes
+go through SQLAlchemy Core, one transaction a call (`synchronous=FULL`: a returned write survives a crash).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlmodel import create_engine
+
+from schemas.errors import UserError
+from schemas.migrations import migrate
+from schemas.records import Record
+from schemas.rows import CallRow, FactRow, LiveRow, OutcomeRow, PathRow, RecordRow, RunRow
+
+R = TypeVar("R", bound=Record)
+BUSY_TIMEOUT_S = 60
+IN_CHUNK = 900  # below SQLite's limit of bound variables
+
+_records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
+_facts: sa.Table = FactRow.__table__  # type: ignore[attr-defined]
+_paths: sa.Table = PathRow.__table__  # type: ignore[attr-defined]
+_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
+_live: sa.Table = LiveRow.__table__  # type: ignore[attr-defined]
+_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+_runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
+
+
+class StoredPath(NamedTuple):
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    source_id: str
+
+
+class ItemOutcome(NamedTuple):
+    """How an item of a stage ended. `retry` is the command that tries it again."""
+
+    stage: str
+    item: str
+    status: Literal["done", "failed"]
+    path: str | None = None
+    code: str = ""
+    message: str = ""
+    retry: str = ""
+
+
+class CallEvent(NamedTuple):
+    key: str
+    event: Literal["intent", "receipt", "failure"]
+    provider: str
+    model: str
+    annotator: str = ""
+    raw: str | None = None
+    model_version: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    message: str = ""
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Store:
+    """All reads and writes of one project's memory. Safe for threads; several processes may share it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._write_lock = threading.Lock()
+        with self._writing() as connection:
+            migrate(connection, now=utc_now())
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open or create a store by SQLAlchemy URL (`sqlite:///PATH`, `postgresql+psycopg://...`).
+
+        Raises:
+            UserError: cannot be opened, is not a database, the disk is full, or is newer than this program.
+        """
+        try:
+            engine = create_engine(url)
+            if engine.dialect.name == "sqlite":
+                if engine.url.database:
+                    Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+                engine.dispose()
+                engine = create_engine(
+                    url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+                )
+                sa.event.listen(engine, "connect", _sqlite_pragmas)
+            return cls(engine)
+        except (OSError, DatabaseError, sa.exc.ArgumentError, ModuleNotFoundError) as error:
+            raise _store_error(error, url) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # --- records ---------------------------------------------------------------------------------------
+
+    def add(self, records: Iterable[Record], outcomes: Iterable[ItemOutcome] = ()) -> None:
+        """Append records and outcomes in one transaction. A record that is already there is left alone."""
+        now = utc_now()
+        rows = [
+            {
+                "kind": type(record).__name__.lower(),
+                "id": record.id,
+                "digest": record.digest,
+                "parent": record.parent_id,
+                "body": record.model_dump_json(),
+                "created_at": now,
+            }
+            for record in records
+        ]
+        ends = [{**outcome._asdict(), "at": now} for outcome in outcomes]
+        if not rows and not ends:
+            return
+        with self._writing() as connection:
+            if rows:
+                connection.execute(self._insert_new(_records), rows)
+            if ends:
+                connection.execute(_outcomes.insert(), ends)
+
+    def get(self, cls: type[R], record_id: str) -> R | None:
+        """The newest version of a record, None when there is none."""
+        return next(iter(self.by_id(cls, [record_id])), None)
+
+    def by_id(self, cls: type[R], ids: Sequence[str]) -> list[R]:
+        """The newest version of each id that exists, in the order of `ids`."""
+        found: dict[str, R] = {}
+        for chunk in _chunks(list(dict.fromkeys(ids))):
+            query = (
+                sa.select(_records.c.id, _records.c.body)
+                .where(_records.c.id.in_(chunk))
+                .order_by(_records.c.seq)
+            )
+            with self._reading() as connection:
+                found |= {row.id: cls.model_validate_json(row.body) for row in connection.execute(query)}
+        return [found[record_id] for record_id in dict.fromkeys(ids) if record_id in found]
+
+    def all(self, cls: type[R]) -> list[R]:
+        """The newest version of every record of a kind, in the order in which they first came."""
+        query = sa.select(_records.c.id, _records.c.body).where(_records.c.kind == cls.__name__.lower())
+        with self._reading() as connection:
+            bodies = {row.id: row.body for row in connection.execute(query.order_by(_records.c.seq))}
+        return [cls.model_validate_json(body) for body in bodies.values()]
+
+    def by_parent(self, cls: type[R], parents: Sequence[str]) -> dict[str, list[R]]:
+        """Records by the id in their parent field: newest versions, in the order in which they came."""
+        found: dict[str, dict[str, R]] = {parent: {} for parent in parents}
+        for chunk in _chunks(list(found)):
+            query = (
+                sa.select(_records.c.parent, _records.c.id, _records.c.body)
+                .where(_records.c.kind == cls.__name__.lower(), _records.c.parent.in_(chunk))
+                .order_by(_records.c.seq)
+            )
+            with self._reading() as connection:
+                for row in connection.execute(query):
+                    found[row.parent][row.id] = cls.model_validate_json(row.body)
+        return {parent: list(records.values()) for parent, records in found.items()}
+
+    def digests(self, cls: type[R]) -> dict[str, str]:
+        """Id -> digest of the newest version, of every record of a kind, without reading bodies."""
+        query = sa.select(_records.c.id, _records.c.digest).where(_records.c.kind == cls.__name__.lower())
+        with self._reading() as connection:
+            return {row.id: row.digest for row in connection.execute(query.order_by(_records.c.seq))}
+
+    def find_ids(self, prefix: str) -> list[tuple[str, str]]:
+        """(kind, id) of the records whose id starts with `prefix`, at most 20."""
+        query = (
+            sa.select(_records.c.kind, _records.c.id)
+            .where(_records.c.id.startswith(prefix, autoescape=True))
+            .distinct()
+            .limit(20)
+        )
+        with self._reading() as connection:
+            return [(row.kind, row.id) for row in connection.execute(query)]
+
+    # --- what stands now ---------------------------------------------------------------------------------
+
+    def set_live(self, cls: type[Record], ids: Iterable[str]) -> None:
+        """Say which records of a kind stand now; all others are history."""
+        kind, rows = (
+            cls.__name__.lower(),
+            [{"kind": cls.__name__.lower(), "id": i} for i in dict.fromkeys(ids)],
+        )
+        with self._writing() as connection:
+            connection.execute(_live.delete().where(_live.c.kind == kind))
+            if rows:
+                connection.execute(_live.insert(), rows)
+
+    def live_ids(self, cls: type[Record]) -> set[str]:
+        with self._reading() as connection:
+            return set(
+                connection.execute(
+                    sa.select(_live.c.id).where(_live.c.kind == cls.__name__.lower())
+                ).scalars()
+            )
+
+    def live(self, cls: type[R], parents: Sequence[str] | None = None) -> list[R]:
+        """The records of a kind that stand now, in the order in which they came; of some parents, or all."""
+        ids = self.live_ids(cls)
+        if parents is None:
+            return [record for record in self.all(cls) if record.id in ids]
+        found = self.by_parent(cls, parents)
+        return [record for parent in parents for record in found[parent] if record.id in ids]
+
+    # --- outcomes --------------------------------------------------------------------------------------
+
+    def outcomes(self, stage: str | None = None) -> dict[tuple[str, str], ItemOutcome]:
+        """The latest outcome of every (stage, item)."""
+        query = sa.select(_outcomes).order_by(_outcomes.c.seq)
+        if stage is not None:
+            query = query.where(_outcomes.c.stage == stage)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings()
+            return {
+                (row["stage"], row["item"]): ItemOutcome(**{name: row[name] for name in ItemOutcome._fields})
+                for row in rows
+            }
+
+    # --- facts and paths -------------------------------------------------------------------------------
+
+    def add_facts(self, facts: Iterable[tuple[str, str, Any]]) -> None:
+        """Append (subject, key, value) facts; those that say what is already known are left out."""
+        facts = list(facts)
+        known = self.facts({subject for subject, _, _ in facts})
+        new = {
+            (subject, key): value
+            for subject, key, value in facts
+            if known.get(subject, {}).get(key, _ABSENT) != value
+        }
+        rows = [
+            {"subject": subject, "key": key, "value": json.dumps(value, ensure_ascii=False), "at": utc_now()}
+            for (subject, key), value in new.items()
+        ]
+        if rows:
+            with self._writing() as connection:
+                connection.execute(_facts.insert(), rows)
+
+    def facts(self, subjects: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Subject -> key -> latest value. Subjects are source ids and "speaker:NAME"."""
+        found: dict[str, dict[str, Any]] = {}
+        chunks: Iterable[list[str] | None] = [None] if subjects is None else _chunks(sorted(subjects))
+        for chunk in chunks:
+            query = sa.select(_facts.c.subject, _facts.c.key, _facts.c.value).order_by(_facts.c.seq)
+            if chunk is not None:
+                query = query.where(_facts.c.subject.in_(chunk))
+            with self._reading() as connection:
+                for row in connection.execute(query):
+                    found.setdefault(row.subject, {})[row.key] = json.loads(row.value)
+        return found
+
+    def set_paths(self, paths: Iterable[StoredPath]) -> None:
+        """Remember where sources are; a path that is known is moved to what it is now."""
+        rows = [path._asdict() for path in paths]
+        if not rows:
+            return
+        with self._writing() as connection:
+            connection.execute(
+                _paths.delete().where(_paths.c.path == sa.bindparam("p")), [{"p": r["path"]} for r in rows]
+            )
+            connection.execute(_paths.insert(), rows)
+
+    def paths(self) -> dict[str, StoredPath]:
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_paths)).mappings()
+            return {row["path"]: StoredPath(**row) for row in rows}
+
+    # --- calls and runs --------------------------------------------------------------------------------
+
+    def add_call(self, call: CallEvent) -> None:
+        """Append one ledger event; durable when this returns."""
+        with self._writing() as connection:
+            connection.execute(_calls.insert(), [{**call._asdict(), "at": utc_now()}])
+
+    def receipt(self, key: str) -> CallEvent | None:
+        """The receipt of a call key, None when no answer was ever received."""
+        query = (
+            sa.select(_calls)
+            .where(_calls.c.key == key, _calls.c.event == "receipt")
+            .order_by(_calls.c.seq.desc())
+        )
+        with self._reading() as connection:
+            row = connection.execute(query.limit(1)).mappings().first()
+        return None if row is None else CallEvent(**{name: row[name] for name in CallEvent._fields})
+
+    def call_totals(self) -> dict[str, float]:
+        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""
+        query = sa.select(_calls.c.event, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by(
+            _calls.c.event
+        )
+        totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0}
+        with self._reading() as connection:
+            for event, count, cost in connection.execute(query):
+                totals[event] = count
+                totals["spent_usd"] += cost or 0.0
+        return totals
+
+    def add_run(self, started_at: str, wall_s: float, counts: Mapping[str, Any]) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                _runs.insert(), [{"started_at": started_at, "wall_s": wall_s, "counts": json.dumps(counts)}]
+            )
+
+    def runs(self) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_runs).order_by(_runs.c.seq)).mappings()
+            return [{**row, "counts": json.loads(row["counts"])} for row in rows]
+
+    # --- connections -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """One transaction; SQLite takes its write lock at the start, so that writers queue and do not fail."""
+        try:
+            with self._write_lock, self._engine.connect() as connection:
+                if self._engine.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+        except OperationalError as error:
+            raise _store_error(error, str(self._engine.url)) from error
+
+    def _insert_new(self, table: sa.Table) -> Any:
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table).on_conflict_do_nothing()
+
+
+_ABSENT = object()
+
+
+def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by us
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+
+
+def _chunks(items: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), IN_CHUNK):
+        yield list(items[start : start + IN_CHUNK])
+
+
+def _store_error(error: Exception, url: str) -> UserError:
+    text = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if "disk is full" in text or "No space left" in text:
+        return UserError(
+            "no_space", "no space left for the store", "free disk space, then run again; nothing is lost", url
+        )
+    if "locked" in text:
+        return UserError(
+            "store_locked", "the store is held by another program", "stop it, then run again", url
+        )
+    return UserError("bad_store", f"the store cannot be used: {text}", "check project.store", url)

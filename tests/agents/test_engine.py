@@ -1,0 +1,343 @@
+"""The one retry loop: what is sent, what is written down before, and when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.engine import BACKOFF_CAP_S, Job, Outcome, SystemClock, ask, ask_all, backoff_s, call_key
+from agents.prompting import annotation_request, keyless_request
+from agents.protocol import Provider, Request
+from agents.providers.openai_compatible import OpenAICompatibleProvider
+from agents.providers.scripted import ScriptedProvider
+from schemas.errors import UserError
+from schemas.ports import Journal
+from schemas.settings import AnnotatorSection
+from tests.wire.material import InstantClock, MemoryJournal, make_sample, media_bytes, rng, section, taxonomy
+from tests.wire.server import FakeModels, Reply
+
+TAXONOMY = taxonomy()
+
+
+def question(number: int = 0, **changes: Any) -> Request:
+    sample = make_sample(duration_s=2.5 + number)
+    return annotation_request(sample, TAXONOMY, section(takes=("text",), **changes))
+
+
+def run_one(
+    models: FakeModels, *, journal: Journal | None = None, clock: Any = None, **changes: Any
+) -> Outcome:
+    async def go() -> Outcome:
+        settings = section(base_url=models.openai_url, **changes)
+        provider = OpenAICompatibleProvider(settings)
+        try:
+            return await ask(
+                Job(question(), provider, settings),
+                journal=journal,
+                clock=clock or InstantClock(),
+                load=media_bytes,
+                rng=rng(),
+            )
+        finally:
+            await provider.close()
+
+    return asyncio.run(go())
+
+
+def run_all(
+    models: FakeModels,
+    requests: list[Request],
+    journal: Journal | None = None,
+    ending: Any = None,
+    **changes: Any,
+) -> dict[int, Outcome]:
+    """Outcomes by the position of their request; `ending` is how the run has to end."""
+    outcomes: dict[int, Outcome] = {}
+
+    async def go() -> None:
+        settings = section(base_url=models.openai_url, **changes)
+        provider = OpenAICompatibleProvider(settings)
+        jobs = ((n, Job(request, provider, settings)) for n, request in enumerate(requests))
+        try:
+            await ask_all(
+                jobs, journal=journal, clock=InstantClock(), load=media_bytes, on_outcome=outcomes.__setitem__
+            )
+        finally:
+            await provider.close()
+
+    with ending or nullcontext():
+        asyncio.run(go())
+    return outcomes
+
+
+@pytest.fixture
+def models() -> Any:
+    with FakeModels() as server:
+        yield server
+
+
+def test_an_answer_is_written_down_in_order_and_never_asked_for_again(models: FakeModels) -> None:
+    journal = MemoryJournal()
+    first = run_one(models, journal=journal)
+    second = run_one(models, journal=journal)
+    key = call_key(question(), "openai_compatible", "m1")
+    assert journal.events == [("intend", key), ("receive", key)]
+    assert (first.cached, first.calls, second.cached, second.calls) == (False, 1, True, 0)
+    assert first.response == second.response
+    assert len(models.requests) == 1
+
+
+def test_transient_errors_are_retried_and_each_call_is_written_down(models: FakeModels) -> None:
+    models.script(Reply(status=500), Reply(status=429, headers={"retry-after": "7"}))
+    journal, clock = MemoryJournal(), InstantClock()
+    outcome = run_one(models, journal=journal, clock=clock)
+    assert outcome.error is None
+    assert outcome.calls == len(models.requests) == 3
+    kinds = [kind for kind, _ in journal.events]
+    assert kinds == ["intend", "fail server_error", "intend", "fail rate_limited", "intend", "receive"]
+    assert 0 <= clock.slept[0] <= 1
+    assert 7 <= clock.slept[1] <= 8
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_permanent_errors_are_asked_once(models: FakeModels, status: int) -> None:
+    models.script(Reply(status=status, times=0))
+    outcome = run_one(models)
+    assert outcome.error is not None
+    assert not outcome.error.transient
+    assert outcome.calls == len(models.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+def test_attempts_are_counted_and_then_the_error_stays(models: FakeModels, status: int) -> None:
+    models.script(Reply(status=status, times=0))
+    journal = MemoryJournal()
+    outcome = run_one(models, journal=journal, attempts=3)
+    assert outcome.error is not None
+    assert outcome.error.transient
+    assert outcome.calls == len(models.requests) == journal.count("intend") == 3
+
+
+def test_being_asked_to_wait_very_long_fails_now(models: FakeModels) -> None:
+    models.script(Reply(status=429, headers={"retry-after": "3600"}, times=0))
+    clock = InstantClock()
+    outcome = run_one(models, clock=clock)
+    assert outcome.error is not None
+    assert (outcome.calls, clock.slept) == (1, [])
+
+
+@given(st.integers(1, 40), st.none() | st.floats(0, 300), st.integers())
+def test_backoff_is_jittered_bounded_and_never_before_the_server_allows(
+    attempt: int, wait_s: float | None, seed: int
+) -> None:
+    seconds = backoff_s(attempt, wait_s, random.Random(seed))
+    assert 0 <= seconds <= (BACKOFF_CAP_S if wait_s is None else wait_s + 1)
+    assert seconds >= (wait_s or 0)
+
+
+def test_backoff_spreads_over_its_whole_range() -> None:
+    waits = [backoff_s(4, None, random.Random(seed)) for seed in range(200)]
+    assert min(waits) < 1
+    assert max(waits) > 7
+
+
+def test_identical_questions_in_flight_are_sent_once(models: FakeModels) -> None:
+    models.delay_s = 0.1
+    outcomes = run_all(models, [question()] * 5 + [question(1)])
+    assert len(outcomes) == 6
+    assert len(models.requests) == 2
+    assert Counter(outcome.calls for outcome in outcomes.values()) == {1: 2, 0: 4}
+    assert sum(outcome.cached for outcome in outcomes.values()) == 4
+    assert len({outcome.response for outcome in list(outcomes.values())[:5]}) == 1
+
+
+def test_concurrency_is_used_and_not_exceeded(models: FakeModels) -> None:
+    models.delay_s = 0.15
+    outcomes = run_all(models, [question(n) for n in range(12)], concurrency=3)
+    assert len(outcomes) == 12
+    assert models.most_at_once == 3
+
+
+def test_questions_are_read_only_as_slots_become_free(models: FakeModels) -> None:
+    taken: list[int] = []
+    finished: list[int] = []
+    most_ahead = 0
+
+    async def go() -> None:
+        nonlocal most_ahead
+        settings = section(base_url=models.openai_url, concurrency=2)
+        provider = OpenAICompatibleProvider(settings)
+
+        def jobs() -> Any:
+            nonlocal most_ahead
+            for n in range(40):
+                taken.append(n)
+                most_ahead = max(most_ahead, len(taken) - len(finished))
+                yield n, Job(question(n), provider, settings)
+
+        await ask_all(
+            jobs(),
+            journal=None,
+            clock=InstantClock(),
+            load=media_bytes,
+            on_outcome=lambda n, _: finished.append(n),
+        )
+        await provider.close()
+
+    asyncio.run(go())
+    assert sorted(finished) == list(range(40))
+    assert most_ahead <= 9
+
+
+def test_a_reached_budget_stops_cleanly_and_keeps_what_was_in_flight(models: FakeModels) -> None:
+    models.delay_s = 0.05
+    journal = MemoryJournal(budget_calls=5)
+    reached = pytest.raises(UserError, match="the budget is spent")
+    outcomes = run_all(models, [question(n) for n in range(30)], journal, reached, concurrency=4)
+    assert len(models.requests) == len(outcomes) == len(journal.receipts) == 5
+    assert all(outcome.response is not None for outcome in outcomes.values())
+    journal.budget_calls = None
+    again = run_all(models, [question(n) for n in range(30)], journal, concurrency=4)
+    assert sum(outcome.cached for outcome in again.values()) == 5
+    assert len(models.requests) == 30
+
+
+def test_nothing_new_is_sent_after_the_budget_said_no(models: FakeModels) -> None:
+    """Also when a later, cheaper question would have fitted: the run has been told to stop."""
+
+    class RefusesOnce(MemoryJournal):
+        def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
+            self.budget_calls = 3 if self.count("refuse") == 0 else None
+            self.events += [("refuse", key)] if self.count("intend") == 3 else []
+            super().intend(key, provider=provider, model=model, annotator=annotator)
+
+    journal = RefusesOnce()
+    reached = pytest.raises(UserError, match="the budget is spent")
+    outcomes = run_all(models, [question(n) for n in range(20)], journal, reached, concurrency=1)
+    assert len(models.requests) == len(outcomes) == 3
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_refused_key_stops_asking_that_provider(models: FakeModels, status: int) -> None:
+    models.script(Reply(status=status, times=0))
+    outcomes = run_all(models, [question(n) for n in range(20)], concurrency=2)
+    assert len(outcomes) == 20
+    assert all(outcome.error and not outcome.error.transient for outcome in outcomes.values())
+    assert len(models.requests) <= 2
+
+
+def test_one_bad_question_does_not_hurt_the_others(models: FakeModels) -> None:
+    models.script(Reply(status=400, match="4.500 s", times=0))
+    outcomes = run_all(models, [question(n) for n in range(6)])
+    assert [n for n, outcome in outcomes.items() if outcome.error] == [2]
+
+
+def test_a_bug_in_a_callback_ends_the_run_with_that_bug(models: FakeModels) -> None:
+    async def go() -> None:
+        settings = section(base_url=models.openai_url)
+        provider = OpenAICompatibleProvider(settings)
+
+        def broken(number: int, outcome: Outcome) -> None:
+            raise ZeroDivisionError(number)
+
+        jobs = [(n, Job(question(n % 2), provider, settings)) for n in range(20)]
+        try:
+            await ask_all(jobs, journal=None, clock=InstantClock(), load=media_bytes, on_outcome=broken)
+        finally:
+            await provider.close()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(go())
+
+
+def test_two_providers_do_not_wait_for_each_other(models: FakeModels) -> None:
+    """A provider whose key is refused leaves the other one working."""
+    models.script(Reply(status=401, match='"model":"bad"', times=0))
+    outcomes: dict[tuple[str, int], Outcome] = {}
+
+    async def go() -> None:
+        good, bad = (section(name=n, model=n, base_url=models.openai_url) for n in ("good", "bad"))
+        providers = {s.name: OpenAICompatibleProvider(s) for s in (good, bad)}
+        jobs = [
+            ((s.name, n), Job(question(n, model=s.model), providers[s.name], s))
+            for n in range(10)
+            for s in (bad, good)
+        ]
+        await ask_all(
+            jobs, journal=None, clock=InstantClock(), load=media_bytes, on_outcome=outcomes.__setitem__
+        )
+        for provider in providers.values():
+            await provider.close()
+
+    asyncio.run(go())
+    failed = {name for (name, _), outcome in outcomes.items() if outcome.error}
+    assert failed == {"bad"}
+    assert len(outcomes) == 20
+
+
+def test_keyless_providers_leave_the_journal_alone() -> None:
+    settings = section("scripted", options={"answers": [{"answer": "hello"}]})
+    provider: Provider = ScriptedProvider(settings)
+    journal = MemoryJournal(budget_calls=0)
+    job = Job(keyless_request(make_sample(), TAXONOMY, settings), provider, settings)
+    outcome = asyncio.run(ask(job, journal=journal, clock=SystemClock(), load=media_bytes, rng=rng()))
+    assert outcome.response is not None
+    assert outcome.response.raw == "hello"
+    assert journal.events == []
+
+
+def test_the_key_tells_providers_models_and_repetitions_apart() -> None:
+    keys = {
+        call_key(question(), "openai_compatible", "m1"),
+        call_key(question(), "gemini", "m1"),
+        call_key(question(), "openai_compatible", "m2"),
+        call_key(question(1), "openai_compatible", "m1"),
+    }
+    assert len(keys) == 4
+    assert all(key.startswith("call_") for key in keys)
+
+
+def scripted(rules: list[dict[str, Any]], **changes: Any) -> AnnotatorSection:
+    return section("scripted", options={"answers": rules}, **changes)
+
+
+def script_outcome(settings: AnnotatorSection) -> Outcome:
+    request = keyless_request(make_sample(), TAXONOMY, settings)
+    job = Job(request, ScriptedProvider(settings), settings)
+    return asyncio.run(ask(job, journal=None, clock=InstantClock(), load=media_bytes, rng=rng()))
+
+
+def test_scripted_rules_are_chosen_by_words_and_annotator() -> None:
+    rules: list[dict[str, Any]] = [
+        {"text": "terrible", "answer": "no"},
+        {"annotator": "somebody", "answer": "no"},
+        {"text": "GREAT", "annotator": "a1", "answer": {"yes": 1}},
+    ]
+    outcome = script_outcome(scripted(rules))
+    assert outcome.response is not None
+    assert json.loads(outcome.response.raw) == {"yes": 1}
+
+
+def test_scripted_errors_are_retried_like_real_ones() -> None:
+    rules = [{"error": {"code": "rate_limited", "transient": True}}]
+    outcome = script_outcome(scripted(rules, attempts=4))
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.calls) == ("rate_limited", 4)
+
+
+def test_a_bad_script_is_named_with_its_line(tmp_path: Any) -> None:
+    path = tmp_path / "script.jsonl"
+    path.write_text('{"answer": "x"}\n\n{"anwser": "x"}\n')
+    with pytest.raises(UserError) as caught:
+        ScriptedProvider(section("scripted", options={"script": str(path)}))
+    assert (caught.value.code, caught.value.file, caught.value.line) == ("bad_script", str(path), 3)
+    with pytest.raises(UserError, match="no scripted answers"):
+        ScriptedProvider(section("scripted"))

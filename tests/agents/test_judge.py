@@ -1,0 +1,163 @@
+"""Judges: what they are shown, what becomes of their answers, and the keyless judge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from agents.annotator import Annotator, annotate
+from agents.judge import Case, Judge, judge_all, judgement_request
+from agents.protocol import TextPart
+from schemas.errors import ItemError
+from schemas.parts import Verdict
+from schemas.records import Annotation, Check, Judgement
+from tests.wire.material import (
+    InstantClock,
+    MemoryJournal,
+    answer,
+    empty_check,
+    judge_section,
+    make_sample,
+    media_bytes,
+    section,
+    taxonomy,
+)
+from tests.wire.server import FakeModels, Reply
+
+
+@pytest.fixture
+def models() -> Any:
+    with FakeModels() as server:
+        yield server
+
+
+def make_case(name: str = "secret-annotator", **changes: Any) -> Case:
+    """A case whose annotator is named so that the name would be noticed."""
+    settings = section(
+        "scripted", name=name, model="secret-model", options={"answers": [{"answer": answer(**changes)}]}
+    )
+    found: list[Annotation] = []
+    sample = make_sample()
+    asyncio.run(
+        annotate(
+            [(Annotator(settings, taxonomy()), sample, 0)],
+            journal=None,
+            clock=InstantClock(),
+            load=media_bytes,
+            on_annotation=found.append,
+        )
+    )
+    assert found[0].outcome == "labelled", found[0].detail
+    verdict = Verdict(evidence_id="e1", verdict="contradicted", shown=True, reason="AU12 stayed at 0.1")
+    check = empty_check(found[0])
+    return Case(sample, found[0], Check(**{**check.model_dump(), "verdicts": (verdict,)}))
+
+
+def run(judge: Judge, cases: list[Case], journal: Any = None) -> list[Judgement]:
+    found: list[Judgement] = []
+    asyncio.run(
+        judge_all(
+            [(judge, case, 0) for case in cases],
+            journal=journal,
+            clock=InstantClock(),
+            load=media_bytes,
+            on_judgement=found.append,
+        )
+    )
+    return found
+
+
+def model_judge(models: FakeModels, **changes: Any) -> Judge:
+    return Judge(judge_section(base_url=models.openai_url, **changes), taxonomy())
+
+
+def test_the_judge_sees_claims_and_verdicts_but_not_whose_they_are() -> None:
+    request = judgement_request(*make_case(), taxonomy(), judge_section())
+    part = request.parts[0]
+    assert isinstance(part, TextPart)
+    assert "AU12 present: the lip corners go up | contradicted (AU12 stayed at 0.1), shown" in part.text
+    assert "Step 1: A smile speaks for joy. [e1]" in part.text
+    assert part.text.index("<Rationale>") < part.text.index("label: joy")
+    everything = json.dumps(request.model_dump(mode="json"))
+    assert "secret" not in everything
+    assert list(request.answer_schema["properties"]) == [
+        "reasons",
+        "implied_label",
+        "s_rec",
+        "s_reason",
+        "s_cot",
+    ]
+
+
+def test_equal_annotations_of_two_annotators_are_one_question(models: FakeModels) -> None:
+    cases = [make_case("one"), make_case("two")]
+    journal = MemoryJournal()
+    found = run(model_judge(models), cases, journal)
+    assert len(models.requests) == 1
+    assert len({j.id for j in found}) == 2
+
+
+def test_a_rating_becomes_a_judgement(models: FakeModels) -> None:
+    models.script(Reply(label="joy"))
+    case, journal = make_case(), MemoryJournal()
+    judge = model_judge(models)
+    (found,) = run(judge, [case], journal)
+    assert (found.outcome, found.s_rec, found.s_reason, found.s_cot) == ("scored", 0.8, 0.7, 0.6)
+    assert (found.implied_label, found.flags) == ("joy", ())
+    assert found.reasons == ("the evidence fits the label",)
+    assert found.id == judge.question_id(case)
+    assert run(judge, [case], journal)[0].digest == found.digest
+    assert len(models.requests) == 1
+
+
+def test_reasons_for_another_label_are_flagged(models: FakeModels) -> None:
+    models.script(Reply(label="anger"))
+    (found,) = run(model_judge(models), [make_case()])
+    assert (found.implied_label, found.flags) == ("anger", ("label_mismatch",))
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "reason"),
+    [
+        (Reply(text="8 out of 10"), "unparsed", "not_json"),
+        (Reply(text='{"reasons": ["x"]}'), "unparsed", "wrong_shape"),
+        (Reply(refusal="no"), "refused", "refusal"),
+        (Reply(text="{", finish_reason="length"), "unparsed", "truncated"),
+        (Reply(status=500, times=0), "failed", "server_error"),
+    ],
+)
+def test_a_judge_that_fails_gives_no_score(
+    reply: Reply, outcome: str, reason: str, models: FakeModels
+) -> None:
+    models.script(reply)
+    (found,) = run(model_judge(models), [make_case()])
+    assert (found.outcome, found.reason) == (outcome, reason)
+    assert (found.s_rec, found.s_reason, found.s_cot) == (None, None, None)
+
+
+def test_an_annotation_without_an_answer_cannot_be_judged() -> None:
+    sample, annotation, check = make_case()
+    failed = annotation.model_copy(update={"answer": None, "outcome": "failed"})
+    with pytest.raises(ItemError, match="the annotation is failed"):
+        judgement_request(sample, failed, check, taxonomy(), judge_section())
+
+
+def test_a_changed_verdict_is_another_question() -> None:
+    case = make_case()
+    judge = Judge(judge_section(), taxonomy())
+    assert judge.question_id(case) != judge.question_id(case._replace(check=empty_check(case.annotation)))
+
+
+def test_the_keyless_judge_needs_no_wire_and_leaves_the_label_to_agreement() -> None:
+    judge = Judge(judge_section("cues", name="rules", model="rules"), taxonomy())
+    case, journal = make_case(), MemoryJournal(budget_calls=0)
+    (found,) = run(judge, [case], journal)
+    assert (found.outcome, found.s_rec) == ("scored", None)
+    assert found.s_reason is not None
+    assert found.s_cot is not None
+    assert found.reasons
+    assert found.id == judge.question_id(case)
+    assert journal.events == []

@@ -1,0 +1,264 @@
+"""Answers of all kinds become outcomes: nothing raises, and no failure becomes a label."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.jsontext import NotJsonError, find_object
+from agents.parsing import ParsedAnnotation, parse_annotation, parse_judgement
+from tests.wire.material import answer, answer_json, make_sample, taxonomy
+
+TAXONOMY = taxonomy()
+SAMPLE = make_sample()
+REASONS = {
+    "refusal", "content_filter", "truncated", "empty_answer", "not_json", "wrong_shape", "unknown_label",
+    "span_outside_clip", "missing_modality_cited", "empty_rationale", "no_evidence", "bad_step_reference",
+}  # fmt: skip
+
+
+def parse(text: str, finish_reason: str | None = "stop", sample: Any = SAMPLE) -> ParsedAnnotation:
+    return parse_annotation(text, finish_reason, sample, TAXONOMY, shown=frozenset())
+
+
+def item(**changes: Any) -> list[dict[str, Any]]:
+    return [answer()["evidence"][0] | changes]
+
+
+def test_a_valid_answer_is_read_as_it_is() -> None:
+    parsed = parse(answer_json())
+    assert (parsed.outcome, parsed.reason, parsed.repaired) == ("labelled", "", False)
+    assert parsed.answer is not None
+    assert parsed.answer.primary == "joy"
+    assert parsed.answer.evidence[0].cue == "AU12"
+    assert parsed.answer.rationale[0].evidence_ids == ("e1",)
+    assert parsed.answer.readings.audio is None
+    assert parsed.answer.labels[0].intensity == 2
+    assert parsed.answer.dimensions.valence == 0.6
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "reason"),
+    [
+        ("I cannot help with that.", "refusal", "refusal"),
+        (answer_json(), "content_filter", "content_filter"),
+        (answer_json()[:80], "length", "truncated"),
+        (answer_json(), "length", "truncated"),
+        ("  \n", "stop", "empty_answer"),
+        ("The person is joyful.", "stop", "not_json"),
+        (answer_json()[:80], "stop", "not_json"),
+        ('["joy"]', "stop", "not_json"),
+        ('"joy"', "stop", "not_json"),
+        (answer_json() + answer_json(), "stop", "not_json"),
+        (answer_json().replace("0.8", "NaN"), "stop", "not_json"),
+        ('{"labels": [{"label": "joy"}], ' + answer_json()[1:], "stop", "not_json"),
+        ("[" * 100_000, "stop", "not_json"),
+        ('{"a":' * 100_000, "stop", "not_json"),
+        ("{}", "stop", "wrong_shape"),
+        (answer_json(confidence=1.2), "stop", "wrong_shape"),
+        (answer_json(confidence="0.8"), "stop", "wrong_shape"),
+        (answer_json(confidence=True), "stop", "wrong_shape"),
+        (answer_json(confidence=10**400), "stop", "wrong_shape"),
+        (answer_json(labels=[]), "stop", "wrong_shape"),
+        (answer_json(labels="joy"), "stop", "wrong_shape"),
+        (answer_json(labels=[{"label": "joy", "intensity": 9}]), "stop", "wrong_shape"),
+        (answer_json(labels=[{"label": "jealousy", "intensity": 1}]), "stop", "unknown_label"),
+        (answer_json(labels=[{"label": "", "intensity": 1}]), "stop", "unknown_label"),
+        (answer_json(readings={"text": "bliss"}), "stop", "unknown_label"),
+        (answer_json(evidence=item(end_s=2.7)), "stop", "span_outside_clip"),
+        (answer_json(evidence=item(start_s=-1)), "stop", "span_outside_clip"),
+        (answer_json(evidence=item(end_s=1e999)).replace("Infinity", "1e999"), "stop", "wrong_shape"),
+        (answer_json(evidence=item(start_s=2)), "stop", "wrong_shape"),
+        (answer_json(evidence=item(modality="smell")), "stop", "wrong_shape"),
+        (answer_json(evidence=item() + item()), "stop", "wrong_shape"),
+        (answer_json(evidence=[]), "stop", "no_evidence"),
+        (answer_json(rationale=[]), "stop", "empty_rationale"),
+        (answer_json(rationale=[{"n": 1, "text": " ", "evidence_ids": []}]), "stop", "empty_rationale"),
+        (
+            answer_json(rationale=[{"n": 1, "text": "so", "evidence_ids": ["e9"]}]),
+            "stop",
+            "bad_step_reference",
+        ),
+        (answer_json(dimensions={"valence": 3}), "stop", "wrong_shape"),
+    ],
+)
+def test_each_failure_has_its_own_reason_and_no_label(text: str, finish_reason: str, reason: str) -> None:
+    parsed = parse(text, finish_reason)
+    assert parsed.reason == reason
+    assert parsed.outcome == ("refused" if finish_reason in ("refusal", "content_filter") else "unparsed")
+    assert parsed.answer is None
+
+
+def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> None:
+    sample = make_sample(missing={"visual": "no_face"})
+    assert parse(answer_json(), sample=sample).reason == "missing_modality_cited"
+    parsed = parse(answer_json(evidence=item(modality="text", cue="quote", quote="great")), sample=sample)
+    assert parsed.answer is not None
+    assert parsed.answer.readings.visual is None
+    assert parsed.repaired
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```json\n{answer_json()}\n```",
+        f"Here is my answer:\n{answer_json()}\nI hope it helps.",
+        f"<think>{{maybe anger}}</think>{answer_json()}",
+        answer_json().replace("]", ",]").replace('"joy"}]', '"joy",}]'),
+        answer_json(labels=["joy"]),
+        answer_json(labels=[{"label": "Happy", "intensity": 2}]),
+        answer_json(labels=[{"label": "joy", "intensity": 2}, {"label": "happy", "intensity": 1}]),
+        answer_json(rationale=[{"n": 4, "text": "A smile.", "evidence_ids": ["e1"]}]),
+        answer_json(evidence=item(end_s=2.55), rationale=answer()["rationale"]),
+    ],
+)
+def test_usual_slips_are_mended_and_marked(text: str) -> None:
+    parsed = parse(text)
+    assert parsed.outcome == "labelled", parsed
+    assert parsed.repaired
+    assert parsed.answer is not None
+    assert [score.label for score in parsed.answer.labels] == ["joy"]
+    assert parsed.answer.evidence[0].end_s <= SAMPLE.duration_s
+
+
+def test_text_inside_strings_is_never_mended() -> None:
+    said = 'he said ",]" and ",}" '
+    text = answer_json(evidence=item(description=said))[:-1] + ",}"
+    parsed = parse(text)
+    assert parsed.answer is not None
+    assert parsed.answer.evidence[0].description == said.strip()
+
+
+def test_evidence_ids_are_renumbered_with_their_citations() -> None:
+    evidence = [*item(id="smile"), *item(id="7", cue="grinning")]
+    rationale = [{"n": 1, "text": "Both.", "evidence_ids": ["7", "smile"]}]
+    parsed = parse(answer_json(evidence=evidence, rationale=rationale))
+    assert parsed.answer is not None
+    assert [e.id for e in parsed.answer.evidence] == ["e1", "e2"]
+    assert parsed.answer.evidence[1].cue == "smile"
+    assert parsed.answer.rationale[0].evidence_ids == ("e2", "e1")
+
+
+def test_abstaining_needs_a_reason() -> None:
+    parsed = parse(answer_json(labels=[], abstain_reason="the face is hidden"))
+    assert (parsed.outcome, parsed.reason, parsed.detail) == ("abstained", "abstained", "the face is hidden")
+    assert parsed.answer is None
+
+
+def test_characters_that_cannot_be_stored_are_replaced() -> None:
+    parsed = parse(answer_json(evidence=item(description="\ud800 a\x00b")))
+    assert parsed.answer is not None
+    assert parsed.answer.evidence[0].description == "\ufffd a\ufffdb"
+    assert parsed.repaired
+
+
+@pytest.mark.parametrize(
+    ("cue", "direction", "shown", "expected"),
+    [
+        ("AU12", "present", {"AU12"}, True),
+        ("smile", "present", {"AU12"}, True),
+        ("AU04", "present", {"AU12"}, False),
+        ("AU04", "absent", {"AU12", "absent:visual"}, True),
+        ("AU12", "present", set(), False),
+    ],
+)
+def test_what_stood_in_the_prompt_is_marked_shown(
+    cue: str, direction: str, shown: set[str], expected: bool
+) -> None:
+    text = answer_json(evidence=item(cue=cue, direction=direction))
+    parsed = parse_annotation(text, "stop", SAMPLE, TAXONOMY, shown=frozenset(shown))
+    assert parsed.answer is not None
+    assert parsed.answer.evidence[0].shown is expected
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.text() | json_values.map(json.dumps), st.sampled_from(["stop", "length", "refusal", None, "odd"]))
+def test_any_text_gives_an_outcome_and_no_label(text: str, finish_reason: str | None) -> None:
+    parsed = parse(text, finish_reason)
+    assert parsed.outcome in ("refused", "unparsed")
+    assert parsed.reason in REASONS
+    assert parse_judgement(text, finish_reason, TAXONOMY).outcome in ("refused", "unparsed")
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, child in inner for found in paths(child, (*path, key)))]
+
+
+@given(st.sampled_from(paths(answer())[1:]), json_values)
+def test_an_answer_with_one_field_spoiled_is_read_soundly(path: tuple[Any, ...], value: Any) -> None:
+    data: Any = answer()
+    parent = data
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    parsed = parse(json.dumps(data))
+    if parsed.answer is None:
+        assert parsed.outcome != "labelled"
+        assert parsed.reason in REASONS | {"abstained"}
+    else:
+        given_names = {json.dumps(data["labels"])}
+        assert parsed.answer.primary in TAXONOMY.names
+        assert any(parsed.answer.primary in text or parsed.repaired for text in given_names)
+        ids = {e.id for e in parsed.answer.evidence}
+        assert all(set(step.evidence_ids) <= ids for step in parsed.answer.rationale)
+        parsed.answer.model_dump_json().encode()
+
+
+@given(st.integers(min_value=0, max_value=len(answer_json()) - 1))
+def test_no_prefix_of_an_answer_is_a_label(cut: int) -> None:
+    assert parse(answer_json()[:cut]).answer is None
+
+
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 2000, 100_000])
+def test_no_depth_of_nesting_breaks_the_reader(depth: int) -> None:
+    assert parse('{"labels":' + "[" * depth + "]" * depth + "}").reason in ("wrong_shape", "not_json")
+    deep = answer_json()[:-1] + ', "more":' + "[" * depth + "]" * depth + "}"
+    assert parse(deep).outcome in ("labelled", "unparsed")
+
+
+@pytest.mark.parametrize("text", ['{"a": "' + '\\"' * 300_000, "{" * 300_000, "```" * 300_000, "," * 300_000])
+def test_no_text_makes_the_search_slow(text: str) -> None:
+    """A search that grows with the square of the length would run into the suite's time limit here."""
+    assert parse(text + "}").reason == "not_json"
+
+
+def test_a_ten_megabyte_reply_is_refused_quickly() -> None:
+    with pytest.raises(NotJsonError, match="longer than"):
+        find_object("{" * 10_000_000)
+
+
+RATING: dict[str, Any] = {
+    "reasons": ["sound"], "implied_label": "joy", "s_rec": 0.9, "s_reason": 0.8, "s_cot": 0.4,
+}  # fmt: skip
+
+
+def test_a_rating_is_read() -> None:
+    parsed = parse_judgement(json.dumps(RATING | {"implied_label": "happy"}), "stop", TAXONOMY)
+    assert (parsed.outcome, parsed.s_rec, parsed.s_reason, parsed.s_cot) == ("scored", 0.9, 0.8, 0.4)
+    assert parsed.implied_label == "joy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"s_cot": None}, "wrong_shape"),
+        ({"s_rec": 8}, "wrong_shape"),
+        ({"reasons": []}, "empty_rationale"),
+        ({"implied_label": "envy"}, "unknown_label"),
+    ],
+)
+def test_a_bad_rating_is_unparsed_and_never_a_zero(changes: dict[str, Any], reason: str) -> None:
+    parsed = parse_judgement(json.dumps(RATING | changes), "stop", TAXONOMY)
+    assert (parsed.outcome, parsed.reason) == ("unparsed", reason)
+    assert (parsed.s_rec, parsed.s_reason, parsed.s_cot) == (None, None, None)

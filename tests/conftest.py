@@ -1,0 +1,36 @@
+"""Shared fixtures: the test media with known truth, found through EMOTRACE_TEST_DATA."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def data_dir() -> Path:
+    return Path(os.environ.get("EMOTRACE_TEST_DATA") or REPO.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def media() -> Callable[[str], Path]:
+    """`media("video/x.mp4")`: a file of the shared test media; skips the test when the data is absent."""
+
+    def find(name: str) -> Path:
+        path = data_dir() / "media" / name
+        if not path.exists():
+            pytest.skip(f"test media not found: set EMOTRACE_TEST_DATA (wanted media/{name})")
+        return path
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _no_user_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own keys and settings never reach a test."""
+    for name in list(os.environ):
+        if name.startswith(("EMOTRACE__", "OPENAI_", "GEMINI_", "GOOGLE_", "PREFECT_")):
+            monkeypatch.delenv(name)

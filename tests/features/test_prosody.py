@@ -1,0 +1,187 @@
+"""The prosody extractor on made signals with known events, and on real speech."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.features.base import Audio, Clip
+from pipeline.features.prosody import CoreProsody, ProsodyParams
+from pipeline.features.prosody_summary import SUMMARY_UNITS
+from schemas.errors import ItemError
+from schemas.parts import Event, Span
+from schemas.records import Features
+from tests.features.voice_media import make_clip, recorded, silence, tone
+
+Media = Callable[[str], Path]
+EXTRACTOR = CoreProsody()
+
+
+def measure(clip: Clip) -> Features:
+    ((_, result),) = EXTRACTOR.extract([clip])
+    assert isinstance(result, Features), result
+    return result
+
+
+def of(result: Features, cue: str) -> list[Event]:
+    return [event for event in result.events if event.cue == cue]
+
+
+def glide(start_hz: float, end_hz: float, length_s: float) -> Audio:
+    """A voice-like sound whose pitch moves evenly in semitones."""
+    samples = np.arange(round(length_s * 16_000))
+    pitch_hz = start_hz * (end_hz / start_hz) ** (samples / len(samples))
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / 16_000
+    return np.asarray(0.15 * sum(np.sin(k * phase) / k for k in range(1, 12)), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("clip", "reason"),
+    [
+        (make_clip(None), "no_audio_stream"),
+        (make_clip(silence(0)), "silence"),
+        (make_clip(silence(1)), "silence"),
+        (make_clip(tone(200, 1, peak=0.0005)), "silence"),
+        (make_clip(tone(200, 1), speech=()), "no_speech"),
+    ],
+)
+def test_nothing_to_measure_is_said(clip: Clip, reason: str) -> None:
+    result = measure(clip)
+    assert result.missing == reason
+    assert result.series == result.events == ()
+    assert result.summary == dict.fromkeys(SUMMARY_UNITS)
+
+
+def test_broken_samples_fail_the_clip_only() -> None:
+    bad = tone(200, 1)
+    bad[100] = np.nan
+    results = [result for _, result in EXTRACTOR.extract([make_clip(bad), make_clip(tone(200, 1))])]
+    assert isinstance(results[0], ItemError)
+    assert isinstance(results[1], Features)
+
+
+def test_pause_between_two_sounds() -> None:
+    clip = make_clip(np.concatenate([silence(0.3), tone(150, 1), silence(0.6), tone(150, 1), silence(0.4)]))
+    result = measure(clip)
+    (pause,) = of(result, "pause")
+    assert (pause.start_s, pause.end_s) == (pytest.approx(1.3, abs=0.05), pytest.approx(1.9, abs=0.05))
+    assert (pause.size, pause.unit) == (pytest.approx(0.6, abs=0.07), "s")
+    assert result.summary["pause_count"] == 1
+    assert result.summary["longest_pause_s"] == pytest.approx(0.6, abs=0.07)
+    assert result.summary["pause_share"] == pytest.approx(0.6 / 2.6, abs=0.04)
+    assert result.summary["speech_s"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_short_gap_is_no_pause() -> None:
+    result = measure(make_clip(np.concatenate([tone(150, 1), silence(0.15), tone(150, 1)])))
+    assert of(result, "pause") == []
+    assert result.summary["pause_count"] == 0
+    assert result.summary["longest_pause_s"] == 0
+
+
+@pytest.mark.parametrize(("start_hz", "end_hz", "cue"), [(120, 180, "pitch_rise"), (240, 160, "pitch_fall")])
+def test_glide_is_one_movement_of_its_size(start_hz: float, end_hz: float, cue: str) -> None:
+    result = measure(make_clip(glide(start_hz, end_hz, 0.8)))
+    (event,) = [e for e in result.events if e.cue.startswith("pitch_")]
+    assert (event.cue, event.unit, event.modality) == (cue, "semitone", "audio")
+    assert event.size == pytest.approx(abs(12 * math.log2(end_hz / start_hz)), abs=0.8)
+
+
+def test_small_glide_and_octave_jump_are_no_movements() -> None:
+    assert measure(make_clip(glide(150, 165, 0.8))).events == ()
+    jump = np.concatenate([tone(120, 0.5, saw=True), tone(240, 0.5, saw=True)])
+    assert [e for e in measure(make_clip(jump)).events if e.cue.startswith("pitch_")] == []
+
+
+def test_loud_burst_stands_over_the_median() -> None:
+    calm, loud = tone(150, 1, peak=0.05, saw=True), tone(150, 0.3, peak=0.5, saw=True)
+    (burst,) = of(measure(make_clip(np.concatenate([calm, loud, calm]))), "loud_burst")
+    assert (burst.start_s, burst.end_s) == (pytest.approx(1.0, abs=0.06), pytest.approx(1.3, abs=0.06))
+    assert (burst.size, burst.unit) == (pytest.approx(20, abs=1), "dB")
+    assert burst.start_s < (burst.apex_s or 0) < burst.end_s
+
+
+def test_syllables_are_counted() -> None:
+    beat = np.tile(np.hanning(3200).astype(np.float32), 10)  # ten swells in 2 s
+    result = measure(make_clip(tone(150, 2, saw=True) * beat))
+    assert result.summary["speech_rate_syl_s"] == pytest.approx(5.0, abs=0.6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    length_s=st.floats(0.005, 0.7),
+    level=st.floats(0.0, 3.0),
+    span=st.tuples(st.floats(0, 0.7), st.floats(0, 0.7)),
+)
+def test_any_signal_gives_valid_features(
+    seed: int, length_s: float, level: float, span: tuple[float, float]
+) -> None:
+    noise = np.random.default_rng(seed).normal(0, level, round(length_s * 16_000)).astype(np.float32)
+    start_s, end_s = sorted(span)
+    result = measure(make_clip(noise, speech=(Span(start_s=start_s, end_s=end_s),)))
+    assert Features.model_validate_json(result.model_dump_json()) == result
+    limit_s = max(length_s, 0.02) + 1e-6
+    assert all(event.end_s <= limit_s for event in result.events)
+    assert all(max(series.times_s) <= limit_s for series in result.series)
+
+
+def test_version_parameters_and_weights_stand_in_the_question() -> None:
+    changed = CoreProsody(ProsodyParams(voicing=0.5))
+    clip = make_clip(tone(200, 1))
+    ((_, other),) = changed.extract([clip])
+    result = measure(clip)
+    assert isinstance(other, Features)
+    assert result.id != other.id
+    assert (result.subject_id, result.stage, result.extractor) == (clip.segment.id, "prosody", "core")
+    assert len(result.weights_digest or "") == 64
+
+
+@pytest.mark.media
+def test_order_and_repetition_change_nothing(media: Media) -> None:
+    clips = [recorded(media(f"video/wh_address_{letter}.mp4")) for letter in "abc"]
+    forth = {clip.path: result for clip, result in CoreProsody().extract(clips)}
+    back = {clip.path: result for clip, result in CoreProsody().extract(reversed(clips))}
+    assert forth == back
+
+
+@pytest.mark.media
+def test_quiet_and_loud_copies_have_the_same_melody(media: Media) -> None:
+    clip = recorded(media("video/grid_brbk7n.mpg"))
+    assert clip.audio is not None
+    plain = measure(clip)
+    soft = measure(make_clip(clip.audio * np.float32(0.1), speech=clip.speech))
+    pairs = [(plain.summary[name], soft.summary[name]) for name in ("pitch_median_hz", "speech_rate_syl_s")]
+    assert all(a == pytest.approx(b, rel=0.05) for a, b in pairs)
+    difference = (plain.summary["intensity_mean_db"] or 0) - (soft.summary["intensity_mean_db"] or 0)
+    assert difference == pytest.approx(20, abs=0.2)
+
+
+@pytest.mark.media
+def test_pauses_of_the_inaugural_address(media: Media) -> None:
+    """ "And so, my fellow Americans, | ask not | what your country can do for you, | ask what ..."."""
+    pauses = of(measure(recorded(media("audio/jfk.flac"))), "pause")
+    long_ones = [(p.start_s, p.end_s) for p in pauses if (p.size or 0) > 0.5]
+    assert len(long_ones) == 3
+    for (start_s, end_s), middle_s in zip(long_ones, (2.8, 4.9, 7.9), strict=True):
+        assert start_s < middle_s < end_s
+
+
+@pytest.mark.media
+def test_angry_man_speaks_higher_and_more_melodic_than_neutral_man(media: Media) -> None:
+    """Two young men, EMO-DB; women and sad or bored voices are no fair comparison."""
+    angry = measure(recorded(media("audio/emodb_15a04Wb.wav"))).summary
+    neutral = measure(recorded(media("audio/emodb_11a02Nc.wav"))).summary
+    assert (angry["pitch_median_hz"] or 0) > 1.5 * (neutral["pitch_median_hz"] or 0)
+    assert (angry["pitch_sd_st"] or 0) > (neutral["pitch_sd_st"] or 0)
+
+
+@pytest.mark.media
+def test_music_without_speech_has_no_prosody(media: Media) -> None:
+    assert measure(recorded(media("video/pyfeat_no_face.mp4"))).missing in ("no_speech", "silence")

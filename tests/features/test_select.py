@@ -1,0 +1,105 @@
+"""Which backend is taken, and what the user is told when none can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from pipeline.features import EXTRACTORS
+from pipeline.features.select import AUTO, FACTS, backend_names, list_backends, pick_extractor
+from schemas.errors import UserError
+from tests.features.tiny_whisper import make_tiny_whisper
+
+
+@pytest.fixture(autouse=True)
+def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own Whisper models must not change these tests."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "talk.mp4"
+    path.touch()
+    return path
+
+
+def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> None:
+    recording.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhi\n")
+    assert pick_extractor("asr", "auto", {}, recording).name == "sidecar"
+    assert pick_extractor("asr", "sidecar", {}, recording).name == "sidecar"
+    assert pick_extractor("asr", "pocketsphinx", {}, recording).name == "pocketsphinx"
+
+
+def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
+    assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
+    picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
+    assert picked.params == {"padding_s": 0.2}
+
+
+def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
+    weights = str(make_tiny_whisper(tmp_path / "tiny"))
+    picked = pick_extractor("asr", "auto", {"weights": weights, "padding_s": 0.2}, recording)
+    assert (picked.name, picked.params["beam_size"]) == ("faster_whisper", 5)
+    recording.with_suffix(".vtt").write_text("WEBVTT\n")
+    assert pick_extractor("asr", "auto", {"weights": weights}, recording).name == "sidecar"
+
+
+def test_weights_that_are_not_where_they_should_be(recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missing") as caught:
+        pick_extractor("asr", "auto", {"weights": str(tmp_path / "nowhere")}, recording)
+    assert caught.value.code == "weights_missing"
+    with pytest.raises(UserError, match="hf download"):
+        pick_extractor("asr", "faster_whisper", {}, recording)
+
+
+def test_the_language_chooses_the_transcript(recording: Path) -> None:
+    for language in ("de", "en"):
+        recording.with_suffix(f".{language}.vtt").write_text("WEBVTT\n")
+    with pytest.raises(UserError, match="several transcripts"):
+        pick_extractor("asr", "auto", {}, recording)
+    assert pick_extractor("asr", "auto", {"language": "de"}, recording).name == "sidecar"
+
+
+def test_voice_is_core(recording: Path) -> None:
+    picked = pick_extractor("prosody", "auto", {"min_pause_s": 0.4}, recording)
+    assert (picked.stage, picked.name, picked.params["min_pause_s"]) == ("prosody", "core", 0.4)
+
+
+@pytest.mark.parametrize(
+    ("stage", "requested", "options", "code", "part"),
+    [
+        ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
+        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, pocketsphinx, sidecar"),
+        ("smell", "auto", {}, "unknown_stage", "asr, au, prosody"),
+        ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
+        ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
+        ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
+        ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
+        ("asr", "sidecar", {}, "transcript_missing", "talk.srt"),
+        ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
+    ],
+)
+def test_mistakes_are_one_clear_line(
+    recording: Path, stage: str, requested: str, options: dict[str, object], code: str, part: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        pick_extractor(stage, requested, options, recording)
+    assert caught.value.code == code
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_registered_backend_is_described() -> None:
+    assert set(FACTS) == set(EXTRACTORS)
+    assert {key.partition(".")[0] for key in EXTRACTORS} == {"asr", *AUTO}
+    assert all(name in backend_names(stage) for stage, name in AUTO.items())
+    rows = {(row["stage"], row["name"]): row for row in list_backends()}
+    assert len(rows) == len(EXTRACTORS)
+    assert not rows["asr", "faster_whisper"]["reachable"]
+    assert "hf download" in rows["asr", "faster_whisper"]["download"]
+    assert all(row["reachable"] for key, row in rows.items() if key != ("asr", "faster_whisper"))
+    assert rows["asr", "pocketsphinx"]["licence"].startswith("BSD")
+    assert all(row["licence"] and row["note"] for row in rows.values())

@@ -1,0 +1,156 @@
+"""The worker boundary with real child processes, run by uv, that crash, hang, chatter and refuse to start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.features.worker import run_worker
+from schemas.errors import UserError
+
+pytestmark = pytest.mark.worker
+
+HEADER = """\
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = []
+# ///
+import json, os, sys, time
+def send(**message):
+    print(json.dumps(message), flush=True)
+clips = json.load(open(sys.argv[1]))
+"""
+OBEDIENT = """
+send(type="ready")
+for clip in clips:
+    send(type="start", id=clip["id"])
+    if clip.get("do"):
+        exec(clip["do"])
+    send(type="done", id=clip["id"], pid=os.getpid())
+"""
+
+
+def script(folder: Path, body: str = OBEDIENT) -> Path:
+    path = folder / "worker.py"
+    path.write_text(HEADER + textwrap.dedent(body), encoding="utf-8")
+    return path
+
+
+def clips(*actions: str) -> list[dict[str, Any]]:
+    return [{"id": f"c{number}", "do": action} for number, action in enumerate(actions)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but was not reaped yet (a zombie) does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def test_one_process_does_a_shard_and_every_message_is_told(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    chatter = "print('noise'); print('[1]'); send(type='progress', id='c1'); send(type='done', id='other')"
+    results = list(run_worker(script(tmp_path), clips("", chatter, ""), on_message=told.append))
+    assert [(r["type"], r["id"]) for r in results] == [("done", "c0"), ("done", "c1"), ("done", "c2")]
+    assert len({r["pid"] for r in results}) == 1
+    kinds = [message["type"] for message in told if message["type"] != "building"]
+    assert kinds == ["ready", "start", "done", "start", "progress", "done", "start", "done"]
+
+
+def test_an_empty_shard_starts_nothing(tmp_path: Path) -> None:
+    assert list(run_worker(tmp_path / "absent.py", [])) == []
+
+
+def test_a_crash_costs_the_clip_in_hand_only(tmp_path: Path) -> None:
+    crash = "sys.stderr.write('out of memory\\n'); sys.stderr.flush(); os.kill(os.getpid(), 9)"
+    results = list(run_worker(script(tmp_path), clips("", crash, "", crash, "")))
+    assert [(r["id"], r["type"]) for r in results] == [
+        ("c0", "done"),
+        ("c1", "error"),
+        ("c2", "done"),
+        ("c3", "error"),
+        ("c4", "done"),
+    ]
+    assert results[1]["code"] == "worker_crashed"
+    assert "out of memory" in results[1]["message"]
+
+
+def test_a_worker_that_dies_between_clips_still_comes_to_an_end(tmp_path: Path) -> None:
+    results = list(run_worker(script(tmp_path, 'send(type="ready")\nsys.exit(3)'), clips("", "")))
+    assert [(r["id"], r["code"]) for r in results] == [("c0", "worker_crashed"), ("c1", "worker_crashed")]
+    assert "status 3" in results[0]["message"]
+
+
+def test_a_silent_worker_is_ended(tmp_path: Path) -> None:
+    hang = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    results = list(run_worker(script(tmp_path), clips(hang, ""), idle_timeout_s=2.0))
+    assert [(r["id"], r.get("code")) for r in results] == [("c0", "worker_timeout"), ("c1", None)]
+    assert gone(int((tmp_path / "pid").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("body", ["import no_such_module_of_ours", "sys.exit('the licence is missing')"])
+def test_a_worker_that_cannot_start_is_one_user_error(tmp_path: Path, body: str) -> None:
+    with pytest.raises(UserError) as caught:
+        list(run_worker(script(tmp_path, body), clips("", "", "")))
+    assert caught.value.code == "worker_unavailable"
+    assert "\n" not in str(caught.value)
+    assert "no_such_module_of_ours" in str(caught.value) or "the licence is missing" in str(caught.value)
+    assert "uv run --script" in caught.value.remedy
+
+
+def test_closing_early_ends_the_process(tmp_path: Path) -> None:
+    results = run_worker(script(tmp_path), clips("", "time.sleep(600)"))
+    pid = int(next(results)["pid"])
+    assert alive(pid)
+    results.close()  # type: ignore[attr-defined]
+    assert gone(pid)
+
+
+def test_ctrl_c_ends_the_process(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from pipeline.features.worker import run_worker
+for message in run_worker(Path({str(script(tmp_path))!r}), {clips("", "time.sleep(600)")!r}):
+    print(message["pid"], flush=True)
+"""
+    repo = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=repo,
+        env={**os.environ, "PYTHONPATH": str(repo)},
+    ) as caller:
+        assert caller.stdout is not None
+        pid = int(caller.stdout.readline())
+        caller.send_signal(signal.SIGINT)
+        assert caller.wait(timeout=20) != 0
+    assert gone(pid)
+
+
+def test_the_callers_packages_do_not_leak_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leaked.py").write_text("", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    find = "from importlib.util import find_spec; "
+    look = find + "send(type='progress', id='c0', numpy=bool(find_spec('numpy')), path=sys.path)"
+    told: list[dict[str, Any]] = []
+    list(run_worker(script(tmp_path), clips(look), on_message=told.append))
+    (message,) = [message for message in told if message["type"] == "progress"]
+    assert message["numpy"] is False
+    assert str(tmp_path / "elsewhere") not in message["path"]

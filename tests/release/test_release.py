@@ -1,0 +1,281 @@
+"""Releases from a real store: the same bytes twice, never half, never changed; readable by the usual readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.live import live_items
+from pipeline.release import build_release, current_items, release, release_record
+from pipeline.release_files import file_names
+from schemas.errors import UserError
+from schemas.records import Decision, Release
+from tests.release.builder import TAXONOMY, Project, blind, mark, review, settings, small_project
+
+
+def make(project: Project, out: Path, version: str = "1.0.0") -> tuple[Path, str]:
+    path, outcome = release(project.store, project.settings, TAXONOMY, version=version, out_dir=out)
+    return path, outcome
+
+
+def rows(path: Path) -> list[dict]:
+    files = sorted((path / "data").glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {name: (path / name).read_bytes() for name in file_names(path)}
+
+
+def test_twice_gives_the_same_and_is_unchanged(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    path, outcome = make(project, tmp_path / "releases")
+    before = contents(path)
+    assert (path, outcome) == (tmp_path / "releases" / "1.0.0", "created")
+    assert make(project, tmp_path / "releases") == (path, "unchanged")
+    assert contents(path) == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["1.0.0"]
+    assert len(project.store.all(Release)) == 1
+
+
+def test_another_place_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (Path(tmp_path / name) for name in ("one", "two"))
+    paths = []
+    for folder in (first, second):
+        folder.mkdir()
+        project = small_project(folder)
+        paths.append(
+            build_release(
+                live_items(project.store),
+                settings=project.settings,
+                taxonomy=TAXONOMY,
+                version="1.0.0",
+                date="2026-02-03",
+                out=folder / "out",
+            ).path
+        )
+    assert contents(paths[0]) == contents(paths[1])
+
+
+def test_a_changed_record_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    path, _ = make(project, tmp_path / "r")
+    before = contents(path)
+    segment = project.decisions()[0].segment_id
+    project.store.add([review(segment, "sadness")])
+    project.decide()
+    with pytest.raises(UserError) as raised:
+        make(project, tmp_path / "r")
+    assert raised.value.code == "release_differs"
+    assert "README.md differs" in raised.value.message
+    assert "new version" in raised.value.remedy
+    assert contents(path) == before
+    assert [p.name for p in path.parent.iterdir()] == ["1.0.0"]
+    assert make(project, tmp_path / "r", "1.0.1")[1] == "created"
+
+
+@pytest.mark.parametrize("fault", ["altered", "missing", "extra"])
+def test_a_touched_release_is_not_taken_for_unchanged(tmp_path: Path, fault: str) -> None:
+    project = small_project(tmp_path)
+    path, _ = make(project, tmp_path / "r")
+    if fault == "extra":
+        (path / "note.txt").write_text("x")
+    elif fault == "missing":
+        (path / "LICENSE").unlink()
+    else:
+        (path / "LICENSE").write_text("mine")
+    with pytest.raises(UserError, match=r"note\.txt|LICENSE"):
+        make(project, tmp_path / "r")
+
+
+def test_killed_between_folder_and_record(tmp_path: Path) -> None:
+    """The folder stands without its record: the next call proves it with the date in it, and records it."""
+    project = small_project(tmp_path)
+    items = current_items(project.store, project.settings, TAXONOMY)
+    common = {"settings": project.settings, "taxonomy": TAXONOMY, "version": "1.0.0"}
+    report = build_release(items, date="2020-01-01", out=tmp_path / "r" / "1.0.0", **common)
+    assert make(project, tmp_path / "r")[1] == "unchanged"
+    record = release_record(project.store, "1.0.0")
+    assert record is not None
+    assert (record.date, record.manifest_sha256) == ("2020-01-01", report.manifest_sha256)
+
+
+def test_deleted_folder_comes_back_the_same(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    common = {"version": "1.0.0", "date": "2020-01-01"}
+    path, _ = release(project.store, project.settings, TAXONOMY, out_dir=tmp_path / "a", **common)
+    again, outcome = make(project, tmp_path / "b")
+    assert outcome == "created"
+    assert contents(again) == contents(path)
+    project.store.add([review(project.decisions()[0].segment_id, "sadness")])
+    project.decide()
+    with pytest.raises(UserError, match="2020-01-01 with other contents"):
+        make(project, tmp_path / "c")
+    assert not (tmp_path / "c" / "1.0.0").exists()
+
+
+def test_a_folder_that_is_no_release_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "r" / "1.0.0").mkdir(parents=True)
+    with pytest.raises(UserError, match="is not a release"):
+        make(small_project(tmp_path), tmp_path / "r")
+
+
+@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "../1.0.0", ""])
+def test_bad_versions(tmp_path: Path, version: str) -> None:
+    with pytest.raises(UserError, match=r"1\.0\.0"):
+        make(small_project(tmp_path), tmp_path / "r", version)
+
+
+def test_nothing_to_release_says_what_to_do(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    with pytest.raises(UserError, match="emotrace run"):
+        make(project.finish(), tmp_path / "r")
+    project.clip(1, ("joy", "anger", None))
+    with pytest.raises(UserError, match=r"1 needs review.*emotrace review"):
+        make(project.finish(), tmp_path / "r")
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_undecided_only_when_asked_for_and_without_a_label(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    assert len(rows(make(project, tmp_path / "a")[0])) == 6
+    project.settings = settings(include_undecided=True)
+    released = rows(make(project, tmp_path / "b", "2.0.0")[0])
+    (open_row,) = [row for row in released if row["status"] == "needs_review"]
+    assert (len(released), open_row["label"], open_row["labels"], open_row["rationale"]) == (7, None, [], [])
+    assert open_row["reasons"][0] == "open_tie"
+    assert {item["p"] for item in open_row["soft_labels"]} == {0.5}
+    assert {a["outcome"]: a["label"] for a in open_row["annotations"]}["failed"] is None
+
+
+def test_withdrawn_consent_is_left_out_and_counted(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    first = next(live_items(project.store))
+    project.store.add_facts(
+        [(first.source.id, "consent", "withdrawn"), ("speaker:S1", "consent", "withdrawn")]
+    )
+    path, _ = make(project, tmp_path / "r")
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["left_out"]["consent_withdrawn"] >= 2
+    assert first.source.id not in {row["source_id"] for row in rows(path)}
+    assert "S1" not in {row["speaker"] for row in rows(path)}
+
+
+def test_a_review_counts_only_through_a_decision(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    (open_decision,) = [d for d in project.decisions() if d.status == "needs_review"]
+    consensus_id = open_decision.consensus_id
+    word = review(
+        open_decision.segment_id, "anger", phase="revealed", consensus_id=consensus_id,
+        marks=(mark("e1", "contradicted"),),
+    )  # fmt: skip
+    project.store.add([word])
+    with pytest.raises(UserError, match=r"older than its reviews.*emotrace run"):
+        make(project, tmp_path / "r")
+    project.decide()
+    released = rows(make(project, tmp_path / "r")[0])
+    (row,) = [row for row in released if row["segment_id"] == open_decision.segment_id]
+    assert (row["status"], row["label"], row["human"]["reviewers"]) == ("reviewed", "anger", 1)
+    assert {claim["id"]: claim["person_mark"] for claim in row["evidence"]}["e1"] == "contradicted"
+    stored = project.store.get(Decision, row["provenance"]["decision_id"])
+    assert stored is not None
+    assert stored.digest == row["provenance"]["decision_digest"]
+
+
+def test_a_row_carries_evidence_doubt_and_provenance(tmp_path: Path) -> None:
+    row = rows(make(small_project(tmp_path), tmp_path / "r")[0])[0]
+    supported, contradicted = row["evidence"]
+    assert (supported["verdict"], supported["measured"], supported["reference"]) == ("supported", 0.6, 0.3)
+    assert (contradicted["verdict"], contradicted["supporters"]) == (
+        "contradicted",
+        ["facial", "lexicon", "prosody"],
+    )
+    assert [step["evidence_ids"] for step in row["rationale"]] == [["e1"]]
+    assert row["transcript"] == "so good"
+    assert row["missing"] == [{"modality": "visual", "reason": "no_video_stream"}]
+    assert row["uncertainty"] == {"probability": 1.0, "margin": 1.0, "entropy_nats": 0.0, "s_final": 0.75}
+    assert row["provenance"]["extractors"][0]["name"] == "sidecar"
+    assert len(row["annotations"]) == 3
+
+
+def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:
+    path, _ = make(small_project(tmp_path), tmp_path / "r")
+    assert all(row["source_name"].endswith(".wav") and "/" not in row["source_name"] for row in rows(path))
+    everything = b"".join(contents(path).values()) + json.dumps(rows(path)).encode()
+    assert b"/home/someone" not in everything
+    assert str(tmp_path).encode() not in everything
+
+
+def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
+    path, _ = make(small_project(tmp_path), tmp_path / "r")
+    done = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=path, capture_output=True)
+    assert done.returncode == 0
+    record = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    assert (path / "SHA256SUMS").read_text().count(record) == 1
+
+
+def reviewed_project(folder: Path, clips: int = 30) -> Project:
+    """Every clip labelled blind by two people: all splits can be filled."""
+    project = Project(folder)
+    for n in range(clips):
+        segment = project.clip(n, speaker=f"S{n}")
+        project.store.add(blind(segment.id, "joy", "anna", "ben"))
+    project.finish().decide()
+    return project
+
+
+def test_people_labels_fill_all_splits(tmp_path: Path) -> None:
+    path, _ = make(reviewed_project(tmp_path), tmp_path / "r")
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["counts"]["split"] == {"test": 3, "train": 24, "validation": 3}
+    assert {row["human"]["blind"] for row in rows(path)} == {2}
+
+
+@pytest.mark.slow
+def test_datasets_loads_the_folder_offline(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    path, _ = make(reviewed_project(tmp_path), tmp_path / "r")
+    script = (
+        "import sys, json, datasets\n"
+        "data = datasets.load_dataset(sys.argv[1])\n"
+        "row = data['test'][0]\n"
+        "rows = {name: split.num_rows for name, split in data.items()}\n"
+        "print(json.dumps([rows, row['evidence'][0]['verdict'], row['label']]))"
+    )
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        env={**os.environ, **offline},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert loaded == [{"train": 24, "validation": 3, "test": 3}, "supported", "joy"]
+
+
+def test_duckdb_reads_nested_columns(tmp_path: Path) -> None:
+    path, _ = make(small_project(tmp_path), tmp_path / "r")
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select verdict, count(*) from (select unnest(evidence, recursive := true) from read_parquet(?)) "
+            "group by verdict order by verdict",
+            [f"{path}/data/*.parquet"],
+        ).fetchall()
+    assert found == [("contradicted", 6), ("supported", 6)]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError) as raised:
+        make(project, tmp_path / "file" / "r")
+    assert raised.value.code == "cannot_write_release"

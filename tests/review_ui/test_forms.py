@@ -1,0 +1,94 @@
+"""Whatever is posted: an answer that fits the records, or one line that says what to change."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from review_ui.auth import Keyring
+from review_ui.forms import CANNOT_TELL, FormError, form_id, read_answer, read_name, seconds_since_served
+from review_ui.pages import clock
+from review_ui.queue import Phase, Queue
+from schemas.records import Review
+from schemas.taxonomy import load_taxonomy
+from tests.review_ui.project import Project
+
+TAXONOMY = load_taxonomy("ekman7")
+VALUES = st.one_of(st.text(), st.sampled_from([*TAXONOMY.names, CANNOT_TELL, "", "1", "0.5"]))
+FORMS = st.dictionaries(
+    st.sampled_from(["label", "second", "certainty", "comment", "flag", "reviewer", "form"]), VALUES
+)
+
+
+@given(FORMS)
+def test_an_answer_is_whole_or_refused(form: dict[str, str]) -> None:
+    with contextlib.suppress(FormError):
+        answer = read_answer(form, TAXONOMY)
+        names = [score.label for score in answer.labels]
+        assert set(names) <= set(TAXONOMY.names)
+        assert len(set(names)) == len(names)
+        assert answer.cannot_tell == (not names)
+        assert "\x00" not in answer.comment  # no database takes it
+
+
+@given(st.text())
+def test_a_name_fits_a_cookie_and_a_record(name: str) -> None:
+    with contextlib.suppress(FormError):
+        assert set(read_name({"reviewer": name})) <= set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+        )
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_signature_is_good_for_one_text_one_purpose_one_token(purpose: str, text: str, other: str) -> None:
+    keyring = Keyring("one")
+    signed = keyring.sign(purpose, text)
+    assert keyring.verify(purpose, signed) == text
+    assert Keyring("two").verify(purpose, signed) is None
+    assert keyring.verify(purpose + "x", signed) is None
+    assert keyring.verify(purpose, other) is None or other == signed
+
+
+@given(FORMS)
+def test_a_form_that_was_not_served_is_refused(form: dict[str, str]) -> None:
+    keyring = Keyring("one")
+    assert seconds_since_served(keyring, {"form": form_id(keyring, "smp_1", "blind")}, "smp_1", "blind") >= 0
+    elsewhere: tuple[tuple[str, Phase], ...] = (("smp_2", "blind"), ("smp_1", "revealed"))
+    for sample_id, phase in elsewhere:
+        try:
+            seconds_since_served(keyring, {"form": form_id(keyring, "smp_1", "blind")}, sample_id, phase)
+        except FormError:
+            continue
+        raise AssertionError("accepted a form of another item or phase")
+    try:
+        seconds_since_served(keyring, form, "smp_1", "blind")
+    except FormError:
+        return
+    raise AssertionError("accepted a form that nobody signed")
+
+
+def test_a_clock_never_shows_sixty_seconds() -> None:
+    assert [clock(t) for t in (0, 3.421, 59.999, 61.5)] == ["0:00.00", "0:03.42", "1:00.00", "1:01.50"]
+
+
+def test_many_clicks_at_once_store_one_review(project: Project) -> None:
+    queue = Queue(project.store, "ekman7")
+    entry, sample = queue.entries()[0], project.waiting[0].sample
+    reviews = [
+        Review(
+            segment_id=sample.segment_id,
+            target=sample.target,
+            taxonomy="ekman7",
+            reviewer="ann",
+            phase="blind",
+            at=f"2026-01-01T00:00:{n:02d}",
+        )
+        for n in range(16)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda review: queue.store_once(entry, review), reviews))
+    assert project.store.all(Review) == stored[:1]
+    assert len({review.id for review in stored}) == 1

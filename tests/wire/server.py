@@ -1,0 +1,235 @@
+"""A local server that speaks two vendors' protocols: OpenAI chat completions and Gemini generateContent.
+
+In a test: `with FakeModels() as models: models.script(Reply(status=429))`, then `models.requests`. As a process:
+`python -m tests.wire.server --port 0 --answers FILE --log FILE` prints its port on the first line, then serves
+until it is ended. Without a scripted reply it answers every question validly, from the question's own schema.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tests.wire.answers import answer_text
+
+
+class Reply(BaseModel):
+    """What to answer. The first reply that still has `times` left and whose `match` stands in the body is used.
+
+    `text` replaces the answer's text, `label` only its label, `body` the whole response body; `times` 0 means
+    for ever; `reset` breaks the connection instead of answering; `slow_bytes_s` waits before each
+    eighth of the body.
+    """
+
+    match: str = ""
+    times: int = 1
+    status: int = 200
+    headers: dict[str, str] = {}
+    text: str | None = None
+    label: str | None = None
+    body: str | None = None
+    finish_reason: str | None = None
+    refusal: str | None = None
+    delay_s: float = 0
+    slow_bytes_s: float = 0
+    reset: bool = False
+
+
+class Recorded(BaseModel):
+    """One request as it arrived; `raw` keeps the order of the keys."""
+
+    path: str
+    headers: dict[str, str]
+    raw: str
+    digest: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return dict(json.loads(self.raw))
+
+
+class FakeModels:
+    """The server and what it has seen. `most_at_once` counts requests that were open at the same time."""
+
+    def __init__(self, *, port: int = 0, log: Path | None = None, delay_s: float = 0) -> None:
+        self.replies: list[Reply] = []
+        self.requests: list[Recorded] = []
+        self.log, self.delay_s = log, delay_s
+        self.open_now = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.http = _Server(("127.0.0.1", port), _Handler)
+        self.http.models = self
+
+    @property
+    def port(self) -> int:
+        return int(self.http.server_address[1])
+
+    @property
+    def openai_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def gemini_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def script(self, *replies: Reply) -> None:
+        self.replies += replies
+
+    def __enter__(self) -> FakeModels:
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+    def take(self, path: str, headers: dict[str, str], raw: str) -> Reply:
+        """Record a request durably, then choose its reply."""
+        digest = hashlib.sha256(raw.encode()).hexdigest()
+        with self.lock:
+            self.requests.append(Recorded(path=path, headers=headers, raw=raw, digest=digest))
+            self.open_now += 1
+            self.most_at_once = max(self.most_at_once, self.open_now)
+            if self.log is not None:
+                with self.log.open("a", encoding="utf-8") as file:
+                    file.write(f"{digest} {path}\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            for position, reply in enumerate(self.replies):
+                if reply.match in raw:
+                    if reply.times == 1:
+                        del self.replies[position]
+                    elif reply.times > 1:
+                        self.replies[position] = reply.model_copy(update={"times": reply.times - 1})
+                    return reply
+        return Reply()
+
+    def done(self) -> None:
+        with self.lock:
+            self.open_now -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+    models: FakeModels
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the tests; anything else is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"])).decode()
+        models = self.server.models
+        reply = models.take(self.path, {k.lower(): v for k, v in self.headers.items()}, raw)
+        try:
+            time.sleep(reply.delay_s or models.delay_s)
+            if reply.reset:
+                self._reset()
+            else:
+                self._send(reply, _body(self.path, raw, reply).encode("utf-8", "surrogatepass"))
+        finally:
+            models.done()
+
+    def _send(self, reply: Reply, body: bytes) -> None:
+        self.send_response(reply.status)
+        for name, value in {"content-type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        pieces = 8 if reply.slow_bytes_s else 1
+        size = -(-len(body) // pieces)
+        for start in range(0, len(body), size or 1):
+            time.sleep(reply.slow_bytes_s)
+            self.wfile.write(body[start : start + size])
+            self.wfile.flush()
+
+    def _reset(self) -> None:
+        """Close with RST, as a dying server or a middlebox does."""
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, *_: Any) -> None:
+        return None
+
+
+def _body(path: str, raw: str, reply: Reply) -> str:
+    if reply.body is not None:
+        return reply.body
+    gemini = ":generateContent" in path
+    if reply.status >= 400:
+        error = {"message": f"scripted {reply.status}", "code": reply.status if gemini else "scripted"}
+        return json.dumps({"error": error})
+    body = json.loads(raw)
+    text = reply.text if reply.text is not None else answer_text(body, label=reply.label)
+    return json.dumps(_gemini(path, text, reply) if gemini else _openai(body, text, reply))
+
+
+def _openai(body: dict[str, Any], text: str, reply: Reply) -> dict[str, Any]:
+    message = {"role": "assistant", "content": None if reply.refusal else text, "refusal": reply.refusal}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": f"{body['model']}-2026-01-01",
+        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason or "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    }
+
+
+def _gemini(path: str, text: str, reply: Reply) -> dict[str, Any]:
+    model = path.rpartition("/models/")[2].partition(":")[0]
+    if reply.refusal:
+        return {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": f"{model}-001"}
+    content = {"role": "model", "parts": [{"text": "thinking", "thought": True}, {"text": text}]}
+    return {
+        "candidates": [{"content": content, "finishReason": reply.finish_reason or "STOP"}],
+        "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 5},
+        "modelVersion": f"{model}-001",
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Local stand-in for model vendors")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--answers", type=Path, help="JSONL, one Reply a line, see Reply")
+    parser.add_argument("--log", type=Path, help="one line per request: digest of its body, path")
+    parser.add_argument("--delay", type=float, default=0, help="seconds before every answer")
+    given = parser.parse_args(arguments)
+    models = FakeModels(port=given.port, log=given.log, delay_s=given.delay)
+    if given.answers:
+        lines = given.answers.read_text(encoding="utf-8").splitlines()
+        models.script(*(Reply.model_validate_json(line) for line in lines if line.strip()))
+    print(models.port, flush=True)
+    try:
+        models.http.serve_forever()
+    except KeyboardInterrupt:
+        models.http.server_close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,328 @@
+"""Both vendors' protocols on a real socket: what arrives at the server, and what becomes of its replies."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from agents.prompting import annotation_request
+from agents.protocol import Provider, Request, Response
+from agents.providers import PROVIDERS
+from agents.providers.common import retry_after_s
+from schemas.errors import ItemError, ProviderError, UserError
+from schemas.parts import MediaRef
+from schemas.registry import resolve
+from schemas.settings import AnnotatorSection
+from tests.wire.material import KEY, make_sample, media_bytes, ref, section, taxonomy
+from tests.wire.server import FakeModels, Reply
+
+# google-genai's own source holds an invalid escape, which Python reports when it compiles the module.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
+
+VENDORS = ("openai_compatible", "gemini")
+ORDER = [
+    "evidence",
+    "rationale",
+    "readings",
+    "labels",
+    "confidence",
+    "dimensions",
+    "trajectory",
+    "abstain_reason",
+]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRE_TEST_KEY", KEY)
+
+
+def settings(vendor: str, models: FakeModels, **changes: Any) -> AnnotatorSection:
+    url = models.openai_url if vendor == "openai_compatible" else models.gemini_url
+    return section(vendor, **({"base_url": url, "api_key_env": "WIRE_TEST_KEY"} | changes))
+
+
+def complete(
+    vendor: str,
+    models: FakeModels,
+    *,
+    request: Request | None = None,
+    load: Any = media_bytes,
+    **changes: Any,
+) -> Response:
+    async def go() -> Response:
+        given = settings(vendor, models, **changes)
+        provider: Provider = resolve(PROVIDERS, vendor, what="provider")(given)
+        try:
+            return await provider.complete(
+                request or annotation_request(make_sample(), taxonomy(), given), load
+            )
+        finally:
+            await provider.close()
+
+    return asyncio.run(go())
+
+
+def failure(vendor: str, models: FakeModels, **changes: Any) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        complete(vendor, models, **changes)
+    assert KEY not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value
+
+
+def schema_of(vendor: str, raw: str) -> dict[str, Any]:
+    body = json.loads(raw)
+    if vendor == "gemini":
+        assert body["generationConfig"]["responseMimeType"] == "application/json"
+        return dict(body["generationConfig"]["responseJsonSchema"])
+    assert body["response_format"]["json_schema"]["strict"] is True
+    return dict(body["response_format"]["json_schema"]["schema"])
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_valid_question_gets_a_valid_answer(vendor: str, models: FakeModels) -> None:
+    answer = complete(vendor, models, usd_per_million_input_tokens=2.0, usd_per_million_output_tokens=10.0)
+    assert json.loads(answer.text)["labels"][0]["label"] == "neutral"
+    assert answer.finish_reason == "stop"
+    assert answer.model_version in ("m1-2026-01-01", "m1-001")
+    written = {"openai_compatible": 20, "gemini": 25}[vendor]
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (100, written)
+    assert answer.usage.cost_usd == pytest.approx(100 * 2e-6 + written * 10e-6)
+    assert complete(vendor, models).usage.cost_usd is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_order_of_the_answer_reaches_the_wire(vendor: str, models: FakeModels) -> None:
+    complete(vendor, models)
+    schema = schema_of(vendor, models.requests[0].raw)
+    assert list(schema["properties"]) == ORDER
+    given = annotation_request(make_sample(), taxonomy(), settings(vendor, models)).answer_schema
+    assert json.dumps(schema) == json.dumps(given)
+
+
+def test_gemini_is_asked_at_its_stable_path_with_the_key_in_a_header(models: FakeModels) -> None:
+    complete("gemini", models)
+    complete("gemini", models, options={"api_version": "v1beta"})
+    assert [r.path for r in models.requests] == [
+        f"/{version}/models/m1:generateContent" for version in ("v1", "v1beta")
+    ]
+    assert models.requests[0].headers["x-goog-api-key"] == KEY
+
+
+def test_openai_sampling_and_texts_arrive(models: FakeModels) -> None:
+    complete("openai_compatible", models, temperature=0.2, seed=3, max_output_tokens=77)
+    body = models.requests[0].body
+    assert models.requests[0].path == "/v1/chat/completions"
+    assert models.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert (body["model"], body["temperature"], body["seed"]) == ("m1", 0.2, 3)
+    assert body["max_completion_tokens"] == 77
+    assert body["messages"][0]["role"] == "system"
+    assert "great" in body["messages"][1]["content"][0]["text"]
+
+
+def test_gemini_sampling_and_texts_arrive(models: FakeModels) -> None:
+    complete("gemini", models, temperature=0.2, seed=3, max_output_tokens=77)
+    body = models.requests[0].body
+    config = body["generationConfig"]
+    assert (config["temperature"], config["seed"], config["maxOutputTokens"]) == (0.2, 3, 77)
+    assert "You annotate emotion" in body["systemInstruction"]["parts"][0]["text"]
+    assert "great" in body["contents"][0]["parts"][0]["text"]
+
+
+def test_older_openai_servers_get_what_they_know(models: FakeModels) -> None:
+    options = {
+        "response_format": "json_object",
+        "max_tokens_field": "max_tokens",
+        "extra_body": {"top_k": 5},
+        "deployment": "second",
+    }
+    complete("openai_compatible", models, options=options)
+    body = models.requests[0].body
+    assert body["response_format"] == {"type": "json_object"}
+    assert (body["max_tokens"], body["top_k"]) == (2000, 5)
+    assert "deployment" not in models.requests[0].raw
+    complete("openai_compatible", models, options={"response_format": "none"})
+    assert "response_format" not in models.requests[1].body
+
+
+def test_openai_media_bytes_arrive_intact(models: FakeModels) -> None:
+    complete("openai_compatible", models, takes=("text", "images", "audio"), key_frames=2)
+    content = models.requests[0].body["messages"][1]["content"]
+    sound = next(part["input_audio"] for part in content if part["type"] == "input_audio")
+    assert sound["format"] == "wav"
+    assert base64.b64decode(sound["data"]) == media_bytes(ref("audio"))
+    images = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+    prefix = "data:image/jpeg;base64,"
+    sent = [base64.b64decode(url.removeprefix(prefix)) for url in images if url.startswith(prefix)]
+    assert sent == [media_bytes(ref("image", at)) for at in (0.2, 0.9)]
+
+
+def test_a_clip_goes_as_video_url_where_the_server_knows_it(models: FakeModels) -> None:
+    complete("openai_compatible", models, takes=("text", "video"), options={"video": "video_url"})
+    content = models.requests[0].body["messages"][1]["content"]
+    url = next(part["video_url"]["url"] for part in content if part["type"] == "video_url")
+    assert base64.b64decode(url.removeprefix("data:video/mp4;base64,")) == media_bytes(ref("clip"))
+
+
+def test_gemini_media_bytes_arrive_intact(models: FakeModels) -> None:
+    takes = ("text", "images", "audio", "video")
+    complete("gemini", models, takes=takes, key_frames=1, options={"video_fps": 4})
+    parts = models.requests[0].body["contents"][0]["parts"]
+    inline = [part["inlineData"] for part in parts if "inlineData" in part]
+    kinds = [data.get("mimeType") or data["mime_type"] for data in inline]
+    assert kinds == ["video/mp4", "audio/wav", "image/jpeg"]
+    # The library writes URL-safe base64, as protobuf's JSON form allows.
+    sent = [base64.b64decode(data["data"], altchars=b"-_") for data in inline]
+    assert sent == [media_bytes(ref("clip")), media_bytes(ref("audio")), media_bytes(ref("image", 0.2))]
+    assert [part["videoMetadata"]["fps"] for part in parts if "videoMetadata" in part] == [4.0]
+
+
+STATUSES = [
+    (400, "bad_request", False),
+    (401, "unauthorized", False),
+    (403, "forbidden", False),
+    (404, "not_found", False),
+    (408, "timeout", True),
+    (409, "conflict", True),
+    (422, "bad_request", False),
+    (429, "rate_limited", True),
+    (500, "server_error", True),
+    (503, "server_error", True),
+    (529, "overloaded", True),
+]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("status", "code", "transient"), STATUSES)
+def test_each_status_has_its_code_and_is_sent_once(
+    vendor: str, status: int, code: str, transient: bool, models: FakeModels
+) -> None:
+    message = json.dumps({"error": {"message": f"bad key {KEY}, sorry", "code": status}})
+    models.script(Reply(status=status, body=message, times=0))
+    error = failure(vendor, models)
+    assert (error.code, error.transient, len(models.requests)) == (code, transient, 1)
+    assert f"HTTP {status}" in error.message
+    assert "sorry" in error.message
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_retry_after_is_read_in_both_forms(vendor: str, models: FakeModels) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    for header in ("12", date, "soon"):
+        models.script(Reply(status=429, headers={"retry-after": header}))
+    assert failure(vendor, models).retry_after_s == 12
+    wait_s = failure(vendor, models).retry_after_s
+    assert wait_s is not None
+    assert 20 < wait_s <= 40
+    assert failure(vendor, models).retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("0", 0), ("121", 121), ("1.5", 1.5), ("-3", 0), ("nan", None), ("inf", None), ("", None), (None, None),
+     ("Fri, 20 Nov 2026 10:00:30 GMT", 30), ("Thu, 19 Nov 2026 10:00:00 GMT", 0), ("32 Nov", None)],
+)  # fmt: skip
+def test_retry_after_headers(header: str | None, expected: float | None) -> None:
+    assert retry_after_s(header, datetime(2026, 11, 20, 10, 0, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_refusal_and_a_cut_off_answer_are_told_apart(vendor: str, models: FakeModels) -> None:
+    length = {"openai_compatible": "length", "gemini": "MAX_TOKENS"}[vendor]
+    filtered = {"openai_compatible": "content_filter", "gemini": "SAFETY"}[vendor]
+    models.script(
+        Reply(refusal="I will not"),
+        Reply(text='{"evidence": [', finish_reason=length),
+        Reply(text="", finish_reason=filtered),
+    )
+    first, second, third = (complete(vendor, models) for _ in range(3))
+    assert first.finish_reason == {"openai_compatible": "refusal", "gemini": "content_filter"}[vendor]
+    assert (second.finish_reason, second.text) == ("length", '{"evidence": [')
+    assert third.finish_reason == "content_filter"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_broken_connection_is_transient(vendor: str, models: FakeModels) -> None:
+    models.script(Reply(reset=True))
+    error = failure(vendor, models)
+    assert (error.code, error.transient, len(models.requests)) == ("connection", True, 1)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_no_server_is_transient(vendor: str, models: FakeModels) -> None:
+    with FakeModels() as gone:
+        pass
+    assert failure(vendor, gone).code == "connection"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("reply", [Reply(delay_s=1.2), Reply(slow_bytes_s=0.25)], ids=["silent", "dripping"])
+def test_a_slow_answer_times_out(vendor: str, reply: Reply, models: FakeModels) -> None:
+    models.script(reply)
+    error = failure(vendor, models, timeout_s=0.4)
+    assert (error.code, error.transient, len(models.requests)) == ("timeout", True, 1)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("body", ["<html>sign in</html>", "", '{"choices": []', "[]", '"ok"'])
+def test_a_page_that_is_no_answer_is_an_error_and_no_text(vendor: str, body: str, models: FakeModels) -> None:
+    models.script(Reply(body=body))
+    assert failure(vendor, models).code == "bad_reply"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_answer_with_half_a_character_can_be_stored(vendor: str, models: FakeModels) -> None:
+    models.script(Reply(text="\ud83d broken\x00"))
+    assert complete(vendor, models).text == "\ufffd broken\ufffd"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_media_that_cannot_be_made_is_an_error_of_this_question(vendor: str, models: FakeModels) -> None:
+    def load(wanted: MediaRef) -> bytes:
+        raise ItemError("media_gone", f"{wanted.kind} cannot be made")
+
+    with pytest.raises(ItemError, match="cannot be made"):
+        complete(vendor, models, load=load)
+    assert models.requests == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_key_is_in_no_log(vendor: str, models: FakeModels, caplog: pytest.LogCaptureFixture) -> None:
+    models.script(Reply(status=401, body=json.dumps({"error": {"message": f"wrong key {KEY}"}})))
+    with caplog.at_level(logging.DEBUG):
+        failure(vendor, models)
+        complete(vendor, models)
+    texts = [record.getMessage() + repr(record.args) for record in caplog.records]
+    assert texts
+    assert not [text for text in texts if KEY in text]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_missing_key_is_named_before_anything_is_sent(vendor: str, models: FakeModels) -> None:
+    with pytest.raises(UserError, match="NOT_SET_ANYWHERE"):
+        complete(vendor, models, api_key_env="NOT_SET_ANYWHERE")
+    assert models.requests == []
+
+
+def test_a_server_on_this_machine_needs_no_key(models: FakeModels) -> None:
+    assert complete("openai_compatible", models, api_key_env=None).finish_reason == "stop"
+    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+        complete("openai_compatible", models, api_key_env=None, base_url="http://models.example/v1")
+
+
+def test_no_environment_variable_redirects_a_run(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", models.openai_url)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", models.gemini_url)
+    for vendor in VENDORS:
+        provider = resolve(PROVIDERS, vendor, what="provider")(settings(vendor, models, base_url=None))
+        assert "127.0.0.1" not in provider.base_url
+        asyncio.run(provider.close())
