@@ -88,6 +88,9 @@ def measured_features(sample: Sample) -> frozenset[str]:
         cue = table.find(event.cue)
         if cue is not None:
             shown.add(cue.feature)
+    # A measured modality without any event also tells what did not happen.
+    shown |= {"absent:visual"} if sample.faces else set()
+    shown |= {"absent:audio"} if sample.prosody else set()
     return frozenset(shown | ({QUOTE} if sample.words else set()))
 
 

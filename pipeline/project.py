@@ -34,8 +34,7 @@ def open_project(root: Path) -> Iterator[Project]:
         UserError: no project there, or something wrong in its file, taxonomy or store.
     """
     settings = load_settings(root)
-    name = settings.project.taxonomy
-    taxonomy = load_taxonomy(str(root / name) if name.endswith(".toml") else name)
+    taxonomy = load_taxonomy(settings.project.taxonomy, root)
     store = Store.open(store_url(root, settings))
     try:
         yield Project(root, settings, taxonomy, store, Artifacts(artifacts_url(root, settings)))

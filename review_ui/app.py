@@ -33,7 +33,7 @@ def create_app(project_dir: Path, *, token: str, reviewer: str | None = None) ->
         ValueError: an empty token.
     """
     settings = load_settings(project_dir)
-    taxonomy = load_taxonomy(settings.project.taxonomy)
+    taxonomy = load_taxonomy(settings.project.taxonomy, project_dir)
     store = Store.open(store_url(project_dir, settings))
     # No generated API pages: they load scripts from elsewhere.
     app = FastAPI(title="emotrace review", openapi_url=None, docs_url=None, redoc_url=None)

@@ -49,14 +49,14 @@ def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text).strip().lower()
 
 
-def load_taxonomy(name_or_path: str) -> Taxonomy:
-    """A shipped taxonomy by name, or a project's own by the path of its TOML file.
+def load_taxonomy(name_or_path: str, project_dir: Path = Path()) -> Taxonomy:
+    """A shipped taxonomy by name, or a project's own by the path of its TOML file, relative to the project.
 
     Raises:
         UserError: no such taxonomy, or a file that does not hold one.
     """
     shipped = TAXONOMY_DIR / f"{name_or_path}.toml"
-    path = shipped if shipped.exists() else Path(name_or_path)
+    path = shipped if shipped.exists() else project_dir / name_or_path
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in TAXONOMY_DIR.glob("*.toml")))
         raise UserError(

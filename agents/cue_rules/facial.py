@@ -30,9 +30,12 @@ PER_EXTRA = 0.1
 
 
 class Rule(NamedTuple):
+    """`weight` below 1: the units are only the part of the prototype that can be measured."""
+
     label: str
     needed: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    weight: float = 1.0
 
 
 RULES: tuple[Rule, ...] = (
@@ -47,6 +50,8 @@ RULES: tuple[Rule, ...] = (
     Rule("anger", ("AU04", "AU05"), ("AU07", "AU23", "AU24")),
     Rule("anger", ("AU04", "AU07"), ("AU05", "AU23", "AU24")),
     Rule("anger", ("AU04", "AU23"), ("AU05", "AU07", "AU24")),
+    # Lowered brows are the one part of anger that geometry always shows; thinking lowers them too.
+    Rule("anger", ("AU04",), ("AU05", "AU07", "AU23", "AU24"), weight=0.5),
     Rule("disgust", ("AU09",), ("AU10", "AU15", "AU17")),
     Rule("disgust", ("AU10",), ("AU09", "AU15", "AU17")),
 )
@@ -122,7 +127,7 @@ def _match(rule: Rule, events: list[Event]) -> Match | None:
             size = sum(active[unit].size or 0.0 for unit in rule.needed) / len(rule.needed)
             score = size * (1 + PER_UNIT * (len(rule.needed) - 1) + PER_EXTRA * len(extra))
             used = tuple(active[unit] for unit in (*rule.needed, *extra))
-            found.append(Match(rule, min(1.0, score), used))
+            found.append(Match(rule, min(1.0, score * rule.weight), used))
     return max(found, key=lambda match: match.score, default=None)
 
 

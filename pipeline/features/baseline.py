@@ -13,6 +13,7 @@ from schemas.records import Baseline, Features
 
 MIN_VOICED_S = 10.0
 MIN_SEGMENTS = 3
+MIN_RATE_SPREAD = 0.05  # of the median rate: three segments may agree by chance to far less
 MAD_TO_SD = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
 
 
@@ -41,7 +42,7 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
     rates = [rate for item in usable if (rate := item.summary.get("speech_rate_syl_s")) is not None]
     stats = {"pitch_st": robust_stat(pitch_st), "intensity_db": robust_stat(level_db)}
     if len(rates) >= MIN_SEGMENTS:
-        stats["speech_rate_syl_s"] = robust_stat(rates)
+        stats["speech_rate_syl_s"] = _with_floor(robust_stat(rates))
     return Baseline(
         subject=subject,
         extractor=usable[0].extractor,
@@ -64,6 +65,10 @@ def _voiced_frames(features: Sequence[Features]) -> tuple[list[float], list[floa
                 pitch_st.append(12 * math.log2(pitch))
                 level_db.append(level)
     return pitch_st, level_db
+
+
+def _with_floor(stat: Stat) -> Stat:
+    return stat.model_copy(update={"sd": round(max(stat.sd, MIN_RATE_SPREAD * stat.median), 4)})
 
 
 def robust_stat(values: Sequence[float]) -> Stat:

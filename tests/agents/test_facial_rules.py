@@ -44,7 +44,7 @@ def label(sample: Sample) -> str:
         (("AU04", "AU07", "AU23"), "anger"),
         (("AU09",), "disgust"),
         (("AU01", "AU02"), "neutral"),  # raised brows are also a sign of conversation
-        (("AU04",), "neutral"),  # so is a frown
+        (("AU04",), "anger"),  # the one part of anger that geometry always shows
         (("AU25", "AU43"), "neutral"),
         ((), "neutral"),
     ],
@@ -54,7 +54,15 @@ def test_combinations(units: tuple[str, ...], expected: str) -> None:
 
 
 def test_units_must_be_active_at_one_time() -> None:
-    assert label(make.face_sample(make.au("AU04", 0.0, 1.0), make.au("AU05", 2.0, 3.0))) == "neutral"
+    assert label(make.face_sample(make.au("AU01", 0.0, 1.0), make.au("AU15", 2.0, 3.0))) == "neutral"
+
+
+def test_lowered_brows_alone_are_a_weaker_sign_than_with_widened_eyes() -> None:
+    alone, both = (
+        facial.annotate(make.face_sample(*map(make.au, units)), make.EKMAN7)
+        for units in (("AU04",), ("AU04", "AU05"))
+    )
+    assert alone["confidence"] < both["confidence"]
 
 
 def test_speech_opens_the_mouth_and_moves_its_corners() -> None:

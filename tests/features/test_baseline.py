@@ -157,3 +157,10 @@ def test_a_speaker_against_himself_and_another(media: Callable[[str], Path]) -> 
     assert baseline is not None
     own, other = ({m.name: m.z for m in prosody_measures(item, baseline)} for item in (good[0], good[4]))
     assert abs(own["pitch_median_hz"] or 9) < 1 < (other["pitch_median_hz"] or 0)
+
+
+def test_three_equal_rates_do_not_make_every_other_rate_extreme() -> None:
+    same = [features(f"s{i}", [100.0 + i, 110.0] * 150, level_db=-20.0, rate=4.0) for i in range(3)]
+    baseline = make_baseline("speaker:ANNA", same)
+    assert baseline is not None
+    assert baseline.stats["speech_rate_syl_s"].sd == pytest.approx(0.2)  # 5 % of the median
