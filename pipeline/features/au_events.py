@@ -1,8 +1,9 @@
 """Turn intensity curves into events with onset, apex and offset: smoothing and two thresholds (hysteresis).
 
-An event starts where the smoothed curve leaves the clip's own resting level and ends where it is back; it counts
+An event starts where the smoothed curve leaves the curve's own resting level and ends where it is back; it counts
 only when its apex is high enough, both absolutely and above rest. A curve that is high all the time has no rest
-to leave: its event is the whole stretch ("already there"). docs/action-units.md says why.
+to leave: its event is the whole stretch ("already there"). The curve may reach beyond the clip on both sides, which
+shows what rest is; the events are cut at the clip's borders. docs/action-units.md says why.
 """
 
 from __future__ import annotations
@@ -44,30 +45,43 @@ def au_events(
     track: str | None = None,
     confidence: float | None = None,
     clip_end_s: float | None = None,
+    wanted: tuple[int, int] | None = None,
 ) -> tuple[Event, ...]:
     """Events of one curve in order of time, without overlap; `size` is the smoothed intensity at the apex.
 
-    `times_s` rises strictly; None = not measured. Without `clip_end_s` the clip ends at the last time.
+    `times_s` rises strictly and counts from the clip's start; None = not measured. Without `clip_end_s` the clip
+    ends at the last time. `wanted` = (first, last): the samples first..last-1 lie in the clip, the others only
+    tell what rest is. An event that began before the clip starts at 0. What is left of an event in the clip must
+    itself be high and long enough.
     """
     rule = rule or EventRule()
     if not any(value is not None for value in values):
         return ()
-    times, levels, held_s = _samples(times_s, values, rule, clip_end_s)
+    first, last = wanted or (0, len(times_s))
+    if first == last:
+        return ()
+    end_s = max(clip_end_s or 0.0, times_s[last - 1])
+    times, levels, held_s, place = _samples(times_s, values, rule, end_s)
     smooth = smoothed(times, levels, rule)
     rest = min(float(np.percentile(smooth, 20)), rule.max_rest)
-    events = []
     runs = _stretches(times, smooth > rest + rule.edge_level, rule.max_gap_s)
-    for first, last in _bridged(runs, times, held_s, rule.bridge_s):
-        apex = first + int(np.argmax(smooth[first : last + 1]))
+    events = []
+    for begin, stop in _bridged(runs, times, held_s, rule.bridge_s):
+        inside = [i for i in range(begin, stop + 1) if first <= place[i] < last]
+        if not inside:
+            continue
+        apex = inside[int(np.argmax(smooth[inside]))]
+        start_s = float(times[begin]) if inside[0] == begin else 0.0
+        stop_s = min(float(held_s[inside[-1]]), end_s)
         tall = smooth[apex] >= max(rule.apex_level, rest + rule.apex_rise)
-        long = held_s[last] - times[first] >= rule.min_duration_s and last - first + 1 >= rule.min_samples
-        if tall and (long or len(times_s) == 1):  # a still is one sample and lasts as long as it is shown
+        long = stop_s - start_s >= rule.min_duration_s and len(inside) >= rule.min_samples
+        if tall and (long or last - first == 1):  # a still is one sample and lasts as long as it is shown
             events.append(
                 Event(
                     cue=cue,
                     modality="visual",
-                    start_s=float(times[first]),
-                    end_s=float(held_s[last]),
+                    start_s=start_s,
+                    end_s=stop_s,
                     apex_s=float(times[apex]),
                     size=round(float(smooth[apex]), DIGITS),
                     unit="intensity",
@@ -79,19 +93,18 @@ def au_events(
 
 
 def _samples(
-    times_s: Sequence[float], values: Sequence[float | None], rule: EventRule, clip_end_s: float | None
-) -> tuple[Array, Array, Array]:
-    """Times and levels of what was measured, and until when each sample holds.
+    times_s: Sequence[float], values: Sequence[float | None], rule: EventRule, end_s: float
+) -> tuple[Array, Array, Array, npt.NDArray[np.int64]]:
+    """Times and levels of what was measured, until when each sample holds, and its place in the curve.
 
-    That is the next sample of the curve, measured or not; the last one holds to the end of the clip. None holds
+    It holds to the next sample of the curve, measured or not; the last one to the end of the clip. None holds
     longer than `max_gap_s`.
     """
     times = np.asarray(times_s, dtype=np.float64)
     levels = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    end_s = float(times[-1]) if clip_end_s is None else max(clip_end_s, float(times[-1]))
-    held_s = np.minimum(np.append(times[1:], end_s), times + rule.max_gap_s)
+    held_s = np.minimum(np.append(times[1:], max(end_s, times[-1])), times + rule.max_gap_s)
     measured = np.isfinite(levels)
-    return times[measured], levels[measured], held_s[measured]
+    return times[measured], levels[measured], held_s[measured], np.flatnonzero(measured)
 
 
 def smoothed(times: Array, levels: Array, rule: EventRule) -> Array:

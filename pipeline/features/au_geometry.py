@@ -76,6 +76,14 @@ class Faces(NamedTuple):
         np.bool_
     ]  # turned little enough, and large enough, for the intensities to mean something
 
+    def within(self, first: int, last: int) -> Faces:
+        """The frames first..last-1."""
+        aus, pose_deg = (
+            {name: values[first:last] for name, values in curves.items()}
+            for curves in (self.aus, self.pose_deg)
+        )
+        return Faces(aus, pose_deg, self.measurable[first:last])
+
 
 def _rigid_model() -> tuple[tuple[int, ...], Array]:
     """Indices and coordinates (points, 3) of the reference face."""

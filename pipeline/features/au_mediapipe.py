@@ -1,10 +1,14 @@
 """Faces, head pose and geometric action units from the MediaPipe face mesh, measured in a worker process.
 
+A segment is measured inside its surroundings: a person's rest often lies before or after what they say. Only what
+lies in the segment is told.
+
 Reference: Kartynnik et al. 2019, https://arxiv.org/abs/1907.06724 (the mesh); docs/action-units.md (the units).
 """
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +24,7 @@ from pipeline.features.au_tracks import Track, face_boxes, track_faces
 from pipeline.features.base import Clip, Params
 from pipeline.features.worker import run_worker
 from schemas.errors import ItemError
-from schemas.parts import Event, FaceTrack, Series
+from schemas.parts import Event, FaceTrack, Series, Span
 from schemas.records import Features
 
 SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "mediapipe_faces.py"
@@ -28,6 +32,10 @@ SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "mediapipe_faces.py"
 WEIGHTS_DIGEST = "edd0e7f4b90cf3e244c95f5268715224eb7b6f0ff8732838ecfe2ea9810db842"
 DIGITS = 4
 POSE = ("pitch", "yaw", "roll")
+TIME_TOLERANCE_S = 1e-6  # as in the worker: frames of [start, end)
+# A shot of which the segment holds less than this, and less than its half, is another picture that padding
+# touched; its people tell nothing of the segment's.
+MIN_SHOT_S = 0.5
 Array = npt.NDArray[np.float64]
 
 
@@ -37,6 +45,7 @@ class MediapipeParams(Params):
     max_faces: int = Field(default=4, ge=1, le=16)
     min_confidence: float = Field(default=0.5, gt=0, lt=1)  # of the detector and of the mesh
     min_track_frames: int = Field(default=3, ge=1)  # a shorter track is taken for a false face
+    rest_context_s: float = Field(default=3.0, ge=0)  # looked at on both sides of a segment, within its shots
     events: EventRule = EventRule()
 
 
@@ -45,7 +54,7 @@ class MediapipeAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "mediapipe"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, params: MediapipeParams | None = None) -> None:
         self._params = params or MediapipeParams()
@@ -74,19 +83,21 @@ class MediapipeAus:
             return
         with tempfile.TemporaryDirectory(prefix="emotrace-faces-") as folder:
             manifest = [self._manifest_row(key, clip, Path(folder)) for key, clip in waiting.items()]
-            for message in run_worker(SCRIPT, manifest):
-                clip = waiting[message["id"]]
-                if message["type"] == "error":
-                    yield clip, ItemError(message["code"], f"faces: {message['message']}")
-                else:
-                    yield clip, self._read(clip, Path(message["out"]))
+            with contextlib.closing(run_worker(SCRIPT, manifest)) as messages:
+                for message in messages:
+                    clip = waiting[message["id"]]
+                    if message["type"] == "error":
+                        yield clip, ItemError(message["code"], f"faces: {message['message']}")
+                    else:
+                        yield clip, self._read(clip, Path(message["out"]))
 
     def _manifest_row(self, key: str, clip: Clip, folder: Path) -> dict[str, Any]:
+        window = surroundings(clip, self._params.rest_context_s)
         return {
             "id": key,
             "frames": str(clip.frames),
-            "start_s": clip.segment.source_start_s,
-            "end_s": clip.segment.source_end_s,
+            "start_s": window.start_s,
+            "end_s": window.end_s,
             "still": clip.source.media.kind == "image",
             "out": str(folder / f"{key}.npz"),
             "max_faces": self._params.max_faces,
@@ -99,11 +110,16 @@ class MediapipeAus:
             arrays = {name: file[name] for name in file.files}
         path.unlink()
         times_s: Array = arrays["times_s"] - clip.segment.source_start_s
-        scores = arrays["scores"].astype(np.float64)
-        boxes = face_boxes(arrays["landmarks"])
-        tracks, dropped = track_faces(times_s, boxes, scores, min_frames=self._params.min_track_frames)
+        inside = _inside(times_s, clip.segment.duration_s)
+        tracks, dropped = track_faces(
+            times_s,
+            face_boxes(arrays["landmarks"]),
+            arrays["scores"].astype(np.float64),
+            min_frames=self._params.min_track_frames,
+            wanted=inside,
+        )
         notes = [f"{dropped} short or unconfirmed face track(s) dropped"] if dropped else []
-        if not len(times_s):
+        if inside[0] == inside[1]:
             notes.append("no sampled frame lies in this segment")
         if not tracks:
             return self._features(clip, missing="no_face", notes=notes)
@@ -113,46 +129,65 @@ class MediapipeAus:
             mesh = np.full((len(times_s), *arrays["landmarks"].shape[2:]), np.nan)
             mesh[track.rows] = arrays["landmarks"][track.rows, track.slots]
             faces.append(measure_faces(to_pixels(mesh, width_px, height_px)))
-        clock = tuple(max(0.0, round(float(time), DIGITS)) for time in times_s)
-        return self._assemble(clip, clock, tracks, faces, notes)
+        events = self._events(clip, times_s, inside, tracks, faces)
+        clock = _clock(times_s[slice(*inside)], clip.segment.duration_s)
+        seen = [
+            (track.within(*inside), face.within(*inside)) for track, face in zip(tracks, faces, strict=True)
+        ]
+        return self._assemble(clip, clock, seen, events, notes)
 
-    def _assemble(
-        self, clip: Clip, clock: tuple[float, ...], tracks: list[Track], faces: list[Faces], notes: list[str]
-    ) -> Features:
-        series: list[Series] = []
+    def _events(
+        self, clip: Clip, times_s: Array, inside: tuple[int, int], tracks: list[Track], faces: list[Faces]
+    ) -> list[Event]:
+        """Events of the whole window, cut at the segment's borders, in order of time."""
+        first, last = inside
+        clock = np.round(times_s, DIGITS).tolist()
+        clock[first:last] = _clock(times_s[first:last], clip.segment.duration_s)
         events: list[Event] = []
         for track, face in zip(tracks, faces, strict=True):
-            if turned := int((~face.measurable[track.rows]).sum()):
-                notes.append(
-                    f"{track.name}: head turned too far or face too small for intensities in {turned} frame(s)"
-                )
             for cue in ACTION_UNITS:
-                values = _rounded(np.where(face.measurable, face.aus[cue], np.nan))
-                series.append(
-                    Series(name=cue, unit="intensity", times_s=clock, values=values, track=track.name)
-                )
                 events += au_events(
                     clock,
-                    values,
+                    _intensities(face, cue),
                     cue,
                     rule=self._params.events,
                     track=track.name,
                     confidence=_confidence(track),
                     clip_end_s=clip.segment.duration_s,
+                    wanted=inside,
+                )
+        return sorted(events, key=lambda event: (event.start_s, event.cue, event.track or ""))
+
+    def _assemble(
+        self,
+        clip: Clip,
+        clock: tuple[float, ...],
+        seen: list[tuple[Track, Faces]],
+        events: list[Event],
+        notes: list[str],
+    ) -> Features:
+        """The features from what lies in the segment."""
+        series: list[Series] = []
+        for track, face in seen:
+            if turned := int((~face.measurable[track.rows]).sum()):
+                notes.append(
+                    f"{track.name}: head turned too far or face too small for intensities in {turned} frame(s)"
+                )
+            for cue in ACTION_UNITS:
+                values = _intensities(face, cue)
+                series.append(
+                    Series(name=cue, unit="intensity", times_s=clock, values=values, track=track.name)
                 )
             for angle in POSE:
                 values = _rounded(face.pose_deg[angle])
                 name = f"head_{angle}_deg"
                 series.append(Series(name=name, unit="deg", times_s=clock, values=values, track=track.name))
-        events.sort(key=lambda event: (event.start_s, event.cue, event.track or ""))
         return self._features(
             clip,
-            tracks=[
-                _face_track(*pair, clock, clip.segment.duration_s) for pair in zip(tracks, faces, strict=True)
-            ],
+            tracks=[_face_track(*pair, clock, clip.segment.duration_s) for pair in seen],
             series=series,
             events=events,
-            summary=_summary(tracks, faces[0], len(clock)),
+            summary=_summary(seen, len(clock)),
             notes=notes,
         )
 
@@ -166,6 +201,39 @@ class MediapipeAus:
             stage=self.stage,
             **{name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()},
         )
+
+
+def surroundings(clip: Clip, context_s: float) -> Span:
+    """The stretch that is looked at, in source time: the segment and `context_s` around it, within its shots.
+
+    A shot that the segment only touches adds nothing; without known shots the whole source is one.
+    """
+    start_s, end_s = clip.segment.source_start_s, clip.segment.source_end_s
+    shots = clip.shots or (Span(start_s=0.0, end_s=max(clip.source.media.duration_s, end_s)),)
+    enough_s = min(MIN_SHOT_S, (end_s - start_s) / 2)
+    held = [s for s in shots if min(s.end_s, end_s) - max(s.start_s, start_s) >= enough_s]
+    first_s = min((shot.start_s for shot in held), default=start_s)
+    last_s = max((shot.end_s for shot in held), default=end_s)
+    return Span(
+        start_s=min(start_s, max(first_s, start_s - context_s)),
+        end_s=max(end_s, min(last_s, end_s + context_s)),
+    )
+
+
+def _inside(times_s: Array, duration_s: float) -> tuple[int, int]:
+    """The frames first..last-1 that lie in the segment, [0, duration)."""
+    edges = np.array([0.0, max(duration_s, 1e-3)]) - TIME_TOLERANCE_S
+    first, last = np.searchsorted(times_s, edges)
+    return int(first), int(last)
+
+
+def _clock(times_s: Array, duration_s: float) -> tuple[float, ...]:
+    """Rounded times of frames in the segment; rounding carries none across its borders."""
+    return tuple(min(max(0.0, round(float(time), DIGITS)), duration_s) for time in times_s)
+
+
+def _intensities(face: Faces, cue: str) -> tuple[float | None, ...]:
+    return _rounded(np.where(face.measurable, face.aus[cue], np.nan))
 
 
 def _rounded(values: Array) -> tuple[float | None, ...]:
@@ -194,11 +262,12 @@ def _face_track(track: Track, face: Faces, clock: tuple[float, ...], clip_end_s:
     )
 
 
-def _summary(tracks: list[Track], main: Faces, frames: int) -> dict[str, float | None]:
+def _summary(seen: list[tuple[Track, Faces]], frames: int) -> dict[str, float | None]:
     """Numbers of the main face: highest and mean intensity of each unit, the share of frames that show it."""
+    track, main = seen[0]
     summary: dict[str, float | None] = {
-        "face_share": round(len(tracks[0].rows) / frames, DIGITS),
-        "faces": float(len(tracks)),
+        "face_share": round(len(track.rows) / frames, DIGITS),
+        "faces": float(len(seen)),
     }
     for cue in ACTION_UNITS:
         values = main.aus[cue][main.measurable]

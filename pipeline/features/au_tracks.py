@@ -27,6 +27,11 @@ class Track(NamedTuple):
     boxes: Array
     score: float | None  # median detection score
 
+    def within(self, first: int, last: int) -> Track:
+        """The part of the track in the frames first..last-1, counted from `first`."""
+        here = (self.rows >= first) & (self.rows < last)
+        return Track(self.name, self.rows[here] - first, self.slots[here], self.boxes[here], self.score)
+
 
 def face_boxes(landmarks: npt.ArrayLike) -> Array:
     """Boxes (frames, faces, 4) of meshes (frames, faces, points, 3), shares of the frame; NaN = no face."""
@@ -43,20 +48,35 @@ def overlap(a: Array, b: Array) -> float:
     return shared / (float(np.prod(a[2:] - a[:2])) + float(np.prod(b[2:] - b[:2])) - shared)
 
 
-def track_faces(times_s: Array, boxes: Array, scores: Array, *, min_frames: int) -> tuple[list[Track], int]:
+def track_faces(
+    times_s: Array,
+    boxes: Array,
+    scores: Array,
+    *,
+    min_frames: int,
+    wanted: tuple[int, int] | None = None,
+) -> tuple[list[Track], int]:
     """The tracks, main face first, and how many were dropped as false.
 
     `boxes` (frames, faces, 4), `scores` (frames, faces; NaN = not confirmed by the detector). Dropped: tracks of
     fewer than `min_frames` frames (of all frames, when there are fewer) and tracks the detector seldom confirms.
-    The main face has the largest sum of box heights over its frames: long seen, and near.
+    `wanted` = (first, last): only tracks with a face in the frames first..last-1 are told of; order and scores
+    are those of these frames. The main face has the largest sum of box heights over them: long seen, and near.
     """
-    chains = _chains(times_s, boxes, scores)
+    first, last = wanted or (0, len(times_s))
+    chains = [
+        chain for chain in _chains(times_s, boxes, scores) if any(first <= row < last for row, _ in chain)
+    ]
     kept = [chain for chain in chains if _is_face(chain, scores, min(min_frames, len(times_s)))]
-    kept.sort(key=lambda chain: (-sum(_height(boxes[row, slot]) for row, slot in chain), chain[0]))
+
+    def presence(chain: list[tuple[int, int]]) -> float:
+        return sum(_height(boxes[row, slot]) for row, slot in chain if first <= row < last)
+
+    kept.sort(key=lambda chain: (-presence(chain), chain[0]))
     tracks = []
     for number, chain in enumerate(kept, start=1):
         rows, slots = np.array(chain, dtype=np.int64).T
-        found = scores[rows, slots]
+        found = scores[rows, slots][(rows >= first) & (rows < last)]
         found = found[np.isfinite(found)]
         score = float(np.median(found)) if len(found) else None
         tracks.append(Track(f"f{number}", rows, slots, boxes[rows, slots], score))

@@ -14,8 +14,8 @@ class SegmentParams(BaseModel):
     """Lengths in seconds; part of a segment's question.
 
     `min_s` and `max_s` bound a segment before padding; a source shorter than `min_s` is one segment.
-    `merge_gap_s`: speech apart by less is one turn. `pad_s`: added on both sides at the end, never beyond
-    the source. `window_s`: length of fixed windows.
+    `merge_gap_s`: speech apart by less is one turn. `pad_s`: added on both sides of speech, never beyond the
+    source, over a shot border, or into a neighbour. `window_s`: length of fixed windows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

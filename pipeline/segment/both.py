@@ -21,7 +21,7 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:
         for piece in cut_at(turn, borders_s, params.min_s)
         for part in split_long(piece, quiet, params.min_s, params.max_s)
     ]
-    return pad(parts, params.pad_s, view.duration_s)
+    return pad(parts, params.pad_s, view.duration_s, borders_s)
 
 
 SEGMENTER = Segmenter("both", "1", split)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.segment.base import Segmenter, SegmentParams, SourceView
-from pipeline.segment.spans import absorb_short, pad, span, split_evenly
+from pipeline.segment.spans import absorb_short, span, split_evenly
 from schemas.parts import Span
 
 
@@ -15,7 +15,7 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:
         span(a, b) for a, b in zip(starts, [*starts[1:], view.duration_s], strict=True) if round(b - a, 6) > 0
     ]
     joined = absorb_short(windows, params.min_s)
-    return pad([p for w in joined for p in split_evenly(w, params.max_s)], params.pad_s, view.duration_s)
+    return [p for w in joined for p in split_evenly(w, params.max_s)]
 
 
 SEGMENTER = Segmenter("fixed", "1", split)

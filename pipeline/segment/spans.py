@@ -104,11 +104,22 @@ def split_evenly(one: Span, max_s: float) -> list[Span]:
     return [span(a, b) for a, b in itertools.pairwise(points)]
 
 
-def pad(spans: list[Span], pad_s: float, duration_s: float) -> list[Span]:
-    """Widens every span by `pad_s` on both sides, inside [0, duration_s]; neighbours may then overlap."""
-    if pad_s == 0:
-        return spans
-    return [span(max(0.0, s.start_s - pad_s), min(duration_s, s.end_s + pad_s)) for s in spans]
+def pad(
+    spans: list[Span], pad_s: float, duration_s: float, borders_s: list[float] | None = None
+) -> list[Span]:
+    """Widens every span by `pad_s` on both sides: inside [0, duration_s], not over a border beside it, and at
+    most to the middle of the gap to its neighbour, so that nothing stands in two spans."""
+    padded = []
+    for position, one in enumerate(spans):
+        floors = [0.0, *(border for border in borders_s or [] if border <= one.start_s + _SLACK_S)]
+        ceilings = [duration_s, *(border for border in borders_s or [] if border >= one.end_s - _SLACK_S)]
+        if position > 0:
+            floors.append((spans[position - 1].end_s + one.start_s) / 2)
+        if position + 1 < len(spans):
+            ceilings.append((one.end_s + spans[position + 1].start_s) / 2)
+        start_s = min(one.start_s, max(*floors, one.start_s - pad_s))
+        padded.append(span(start_s, max(one.end_s, min(*ceilings, one.end_s + pad_s))))
+    return padded
 
 
 def inside(spans: tuple[Span, ...], duration_s: float) -> list[Span]:

@@ -20,7 +20,14 @@ from scenedetect.detectors import ThresholdDetector as TheirFade
 
 from pipeline.media.decode import DecodeParams, decode
 from pipeline.media.probe import probe
-from pipeline.media.shots import ContentDetector, FadeDetector, hsv_planes, shots_from_cuts
+from pipeline.media.shots import (
+    FADE_BIAS,
+    FADE_THRESHOLD,
+    ContentDetector,
+    FadeDetector,
+    hsv_planes,
+    shots_from_cuts,
+)
 
 Media = Callable[[str], Path]
 
@@ -40,11 +47,9 @@ def test_hard_cuts_equal_the_golden_list(media: Media, tmp_path: Path) -> None:
 
 @pytest.mark.media
 def test_fades_begin_the_scenes_of_the_golden_table(media: Media, tmp_path: Path) -> None:
-    # The table comes from an old release with another black rule; PySceneDetect 0.7.2 cuts at frames 198 and
-    # 377, which is what must come out here. Both stand in the middle of the same two fades.
     frames, starts_s = cuts_of(media("video/psd_testvideo.mp4"), tmp_path, shot_detector="fade")
-    assert frames == (198, 377)
-    assert starts_s == pytest.approx([0.0, 6.706, 12.746], abs=0.2)
+    assert frames == (201, 382)
+    assert starts_s == pytest.approx([0.0, 6.706, 12.746], abs=0.001)
 
 
 @pytest.mark.media
@@ -90,10 +95,12 @@ def test_cut_rule_equals_pyscenedetect(seed: int, levels: list[int], min_frames:
 def test_fade_rule_equals_pyscenedetect_after_leading_black(levels: list[int], min_frames: int) -> None:
     pictures = [np.full((4, 4, 3), n, np.uint8) for n in levels]
     ours, theirs = run_both(
-        pictures, FadeDetector(min_shot_frames=min_frames), TheirFade(min_scene_len=min_frames)
+        pictures,
+        FadeDetector(min_shot_frames=min_frames),
+        TheirFade(threshold=FADE_THRESHOLD, fade_bias=FADE_BIAS, min_scene_len=min_frames),
     )
-    lit = next((n for n, level in enumerate(levels) if level >= 12), len(levels))
-    assert ours == [cut for cut in theirs if cut >= lit]
+    lit = next((n for n, level in enumerate(levels) if level >= FADE_THRESHOLD), len(levels))
+    assert ours == [cut for cut in theirs if lit == 0 or cut > lit]
 
 
 def run_both(pictures: list[npt.NDArray[np.uint8]], ours: Any, theirs: Any) -> tuple[list[int], list[int]]:

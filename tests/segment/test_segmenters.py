@@ -104,6 +104,18 @@ def test_padding_stays_inside_and_only_widens(name: str, view: SourceView, param
     for a, b in zip(plain, padded, strict=True):
         assert 0 <= b.start_s <= a.start_s
         assert a.end_s <= b.end_s <= view.duration_s + EPS_S
+    for left, right in itertools.pairwise(padded):
+        assert left.end_s <= right.start_s + EPS_S
+
+
+@given(view=views(), params=bounds(pad_s=0.7))
+def test_padding_does_not_reach_into_another_shot(view: SourceView, params: SegmentParams) -> None:
+    plain = segmenter("both").split(view, params.model_copy(update={"pad_s": 0.0}))
+    padded = segmenter("both").split(view, params)
+    for border_s in (shot.start_s for shot in view.shots):
+        for a, b in zip(plain, padded, strict=True):
+            if not a.start_s + EPS_S < border_s < a.end_s - EPS_S:
+                assert not b.start_s + EPS_S < border_s < b.end_s - EPS_S
 
 
 @given(view=views(), params=bounds())
