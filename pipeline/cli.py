@@ -18,6 +18,7 @@ from schemas.errors import UserError
 if TYPE_CHECKING:
     from pipeline.outputs import Output
 
+FILE_WIDTH = 160  # of tables that go to a file or another program
 OK, SOME_FAILED, USER_MUST_ACT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 err = Console(stderr=True)
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 ProjectDir = Annotated[
     Path, typer.Option("--project", help="The project folder.", show_default="current folder")
@@ -300,6 +301,22 @@ def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noq
     else:
         print_rows(out, rows)
     return OK
+
+
+@command("doctor", "emotrace doctor --project my-project")
+def doctor(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
+    """Is this machine, and this project, ready to run? Every check is tried for real."""
+    from pipeline.doctor import examine
+    from pipeline.outputs import DoctorOutput
+    from pipeline.printing import print_rows
+
+    checks = examine(project)
+    ok = all(check["ok"] for check in checks)
+    if as_json:
+        emit(DoctorOutput(ok=ok, checks=checks))
+    else:
+        print_rows(out, checks)
+    return OK if ok else USER_MUST_ACT
 
 
 @command("demo", "emotrace demo --project demo-project")

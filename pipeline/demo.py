@@ -79,13 +79,13 @@ SADNESS = (("AU01", 1.1), ("AU15", 1.0), ("AU17", 0.8), ("AU07", 0.4))
 SURPRISE = (("AU01", 1.0), ("AU02", 1.0), ("AU05", 1.0), ("AU26", 0.8))
 
 JOY_LINES = (
-    Line("I got the job, I am so happy!", 185, 10, 75),
-    Line("This is the best day of my life, I love it!", 185, 14, 80),
+    Line("I got the job, I am so happy!", 195, 34, 82),
+    Line("This is the best day of my life, I love it!", 195, 40, 88),
 )
 TRAIN_LINES = (Line("The train to the city leaves at nine in the morning, from platform number four.", 170),)
 OFFICE_LINES = (
     Line(
-        "The office is on the second floor, on the left side, and the form is on the table in the hall.", 170
+        "The office is on the second floor, on the left side, and the form is on the table in the hall.", 190
     ),
 )
 RIVER_LINES = (Line("The line on the map shows the road along the river, and then over the hill.", 170),)
@@ -95,8 +95,8 @@ NOTE_LINES = (
     Line("We begin at ten, and the room is number nine on the lower floor.", 175),
 )
 ANGER_LINES = (
-    Line("You lied to me again and I am furious about it!", 215, 30, 90),
-    Line("I hate this so much now get out and leave me alone!", 220, 34, 95),
+    Line("You lied to me again and I am furious about it!", 215, -4, 90),
+    Line("I hate this so much now get out and leave me alone!", 220, -2, 95),
 )
 SAD_LINES = (
     Line("I miss her so much.", 125, -8, 12),
@@ -116,7 +116,7 @@ THANKS_LINES = (
 )
 
 CLIPS = (
-    DemoClip("ada_joy", "ada", JOY_LINES, -17, SMILE),
+    DemoClip("ada_joy", "ada", JOY_LINES, -14, SMILE),
     DemoClip("ada_neutral", "ada", TRAIN_LINES),
     DemoClip("ada_smile_sad_words", "ada", LOSS_LINES, -26, SMILE),
     DemoClip("ada_voice_note", "ada", NOTE_LINES, face=False, suffix=".wav", subtitles=False),

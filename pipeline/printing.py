@@ -128,18 +128,16 @@ def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
 
 def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
     """What was decided and why, one row per segment."""
-    table = Table(title="What was decided and why")
-    for column in ("recording", "seconds", "speaker", "votes", "label", "decision", "why"):
+    table = Table(box=None, pad_edge=False)
+    for column in ("recording", "label", "decision", "why", "votes"):
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(
-            item["name"],
-            item["span"],
-            item["speaker"] or "-",
-            item["votes"],
+            f"{item['name']} {item['span']}",
             item["label"] or "(open)",
-            item["status"],
-            ", ".join(item["reasons"]) or "all rules hold",
+            item["status"].replace("_", " "),
+            ", ".join(item["reasons"]).replace("_", " ") or "all rules hold",
+            item["votes"],
         )
     console.print(table)
 

@@ -69,17 +69,14 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
     """One short row per segment for tables: who voted what, what was decided, and why."""
     rows = []
     for item in items:
-        votes = [
-            f"{a.annotator}: {a.answer.primary if a.answer else a.reason or a.outcome}"
-            for a in item.annotations
-        ]
+        votes = [f"{a.annotator} {a.answer.primary if a.answer else a.outcome}" for a in item.annotations]
         decision = item.decision
         rows.append(
             {
                 "name": str(item.facts.get("name", item.source.id)),
                 "span": f"{item.segment.source_start_s:.2f}-{item.segment.source_end_s:.2f}",
                 "speaker": item.facts.get("speaker"),
-                "votes": "\n".join(votes),
+                "votes": ", ".join(votes),
                 "label": (decision.label if decision and decision.label else None)
                 or (item.consensus.label if item.consensus else None),
                 "status": decision.status if decision else "not_annotated",

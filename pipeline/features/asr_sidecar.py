@@ -1,4 +1,4 @@
-"""Words from a transcript beside the recording: the backend of first choice, because people wrote it."""
+"""Words from a transcript beside the recording or in a manifest: of first choice, because people wrote it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SidecarParams(Params):
 
 
 class SidecarTranscript:
-    """Words of one transcript file, for the segments of its recording.
+    """Words of one transcript, for the segments of its recording; `origin` names it in messages.
 
     Cue times are kept and shared out among the words of a cue. A `.txt` has no times: its words are laid
     over the speech of the whole source: `clip.source_speech` (spans in source time) when it is given,
@@ -37,16 +37,21 @@ class SidecarTranscript:
     version: ClassVar[str] = "1"
     weights_digest: ClassVar[str | None] = None
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, data: bytes, kind: str, origin: str) -> None:
+        self._data, self._origin = data, origin
+        self._params = SidecarParams(sha256=hashlib.sha256(data).hexdigest(), format=kind)
+
+    @classmethod
+    def beside(cls, path: Path) -> SidecarTranscript:
+        """The transcript in a file.
+
+        Raises:
+            ItemError: the file cannot be read.
+        """
         try:
-            self._data = path.read_bytes()
+            return cls(path.read_bytes(), path.suffix.lower(), str(path))
         except OSError as error:
-            raise UserError(
-                "unreadable_transcript", f"cannot read the transcript: {error.strerror}", file=str(path)
-            ) from error
-        digest = hashlib.sha256(self._data).hexdigest()
-        self._params = SidecarParams(sha256=digest, format=path.suffix.lower())
+            raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
 
     @property
     def params(self) -> dict[str, Any]:
@@ -62,11 +67,11 @@ class SidecarTranscript:
 
     @cached_property
     def _text(self) -> str:
-        return decode_text(self._data, str(self.path))
+        return decode_text(self._data, self._origin)
 
     @cached_property
     def _cues(self) -> list[Cue]:
-        return read_cues(self._text, self._params.format, str(self.path))
+        return read_cues(self._text, self._params.format, self._origin)
 
     def _features(self, clip: Clip) -> Features:
         if self._params.format == ".txt":
@@ -97,6 +102,16 @@ class SidecarTranscript:
             shift_s = segment.source_start_s
             regions = [Span(start_s=r.start_s + shift_s, end_s=r.end_s + shift_s) for r in clip.speech]
         return spread_words(self._text.split(), regions or [Span(start_s=0, end_s=duration_s)])
+
+
+class ManifestTranscript(SidecarTranscript):
+    """Words of a manifest's `transcript` column: text without times."""
+
+    name: ClassVar[str] = "manifest"
+
+    @classmethod
+    def of(cls, text: str) -> ManifestTranscript:
+        return cls(text.encode(), ".txt", "the manifest's transcript")
 
 
 def _inside_segment(words: Iterable[Word], clip: Clip) -> tuple[Word, ...]:

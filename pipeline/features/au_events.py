@@ -2,8 +2,8 @@
 
 An event starts where the smoothed curve leaves the curve's own resting level and ends where it is back; it counts
 only when its apex is high enough, both absolutely and above rest. A curve that is high all the time has no rest
-to leave: its event is the whole stretch ("already there"). The curve may reach beyond the clip on both sides, which
-shows what rest is; the events are cut at the clip's borders. docs/action-units.md says why.
+to leave: its event is the whole stretch ("already there"). The curve may reach beyond the clip on both sides to
+show what rest is; the events are cut at the clip's borders. docs/action-units.md says why.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import itertools
 import math
 
 import numpy as np
-import scipy.signal
 
 from pipeline.features.prosody_signal import FRAME_S, Curve, Mask, close_gaps, drop_short, runs, semitones
 from schemas.parts import Event
@@ -59,10 +58,12 @@ def syllable_nuclei(level_db: Curve, voiced: Mask, sound: Mask, *, gate_db: floa
     """
     if not sound.any():
         return 0
+    from scipy.signal import find_peaks  # takes seconds to import; a run with nothing to measure needs it not
+
     loudest = float(np.percentile(level_db[sound], 99))
     padded = np.concatenate(([-np.inf], level_db, [-np.inf]))  # a peak may stand in the first or last frame
     padded = np.maximum(padded, loudest - 2 * gate_db)
-    peaks, _ = scipy.signal.find_peaks(padded, height=loudest - gate_db, prominence=dip_db)
+    peaks, _ = find_peaks(padded, height=loudest - gate_db, prominence=dip_db)
     return int(np.count_nonzero((voiced & sound)[peaks - 1]))
 
 

@@ -15,7 +15,7 @@ from pipeline.features import EXTRACTORS
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
 from pipeline.features.base import Extractor, Params
 from pipeline.features.transcripts import find_sidecar
-from schemas.errors import UserError
+from schemas.errors import ItemError, UserError
 from schemas.registry import resolve
 
 AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe"}  # words have a rule of their own
@@ -32,6 +32,7 @@ class BackendFacts:
 
 FACTS: dict[str, BackendFacts] = {
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
+    "asr.manifest": BackendFacts(None, "that of the transcript"),
     "asr.faster_whisper": BackendFacts(
         "faster_whisper",
         "MIT (code and weights)",
@@ -53,20 +54,29 @@ FACTS: dict[str, BackendFacts] = {
 }
 
 
-def pick_extractor(stage: str, requested: str, options: dict[str, Any], path: Path) -> Extractor:
+def pick_extractor(
+    stage: str,
+    requested: str,
+    options: dict[str, Any],
+    path: Path,
+    *,
+    transcript: str | None = None,
+    language: str | None = None,
+) -> Extractor:
     """The extractor of `stage` for the recording at `path`.
 
-    `requested` is a backend's name or "auto": for words a transcript beside the recording, else Whisper when
-    its weights are on this machine, else PocketSphinx; for other stages what `AUTO` says. `options` are
-    the backend's parameters; with "auto" each backend takes those that it knows. The option "language" also
-    chooses among several transcripts.
+    `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
+    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
+    `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
+    `language` is that of the recording; it, or the option of that name, chooses among several transcripts.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
+        ItemError: a transcript of this one recording is missing, unreadable or not the only one.
     """
     names = backend_names(stage)
     if requested == "auto":
-        return _automatic(stage, options, path)
+        return _automatic(stage, options, path, transcript, language)
     if requested not in names:
         raise UserError(
             "unknown_backend",
@@ -74,7 +84,9 @@ def pick_extractor(stage: str, requested: str, options: dict[str, Any], path: Pa
             f"known: auto, {', '.join(names)}",
         )
     if f"{stage}.{requested}" == "asr.sidecar":
-        return _sidecar(options, path)
+        return _sidecar(options, path, language)
+    if f"{stage}.{requested}" == "asr.manifest":
+        return _from_manifest(transcript, path)
     return _build(f"{stage}.{requested}", options)
 
 
@@ -91,14 +103,18 @@ def backend_names(stage: str) -> list[str]:
     return names
 
 
-def _automatic(stage: str, options: dict[str, Any], path: Path) -> Extractor:
+def _automatic(
+    stage: str, options: dict[str, Any], path: Path, transcript: str | None, language: str | None
+) -> Extractor:
     candidates = [f"{stage}.{name}" for name in backend_names(stage)]
     known = {name for key in candidates for name in _option_names(key)}
     _refuse_unknown(f"{stage} backends", options, known)
     if stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
-    elif find_sidecar(path, options.get("language")) is not None:
-        return _sidecar({"language": options.get("language")}, path)
+    elif find_sidecar(path, options.get("language") or language) is not None:
+        return _sidecar({"language": options.get("language")}, path, language)
+    elif transcript is not None:
+        return _from_manifest(transcript, path)
     else:
         chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
     return _build(chosen, {name: options[name] for name in _option_names(chosen) if name in options})
@@ -112,17 +128,24 @@ def _whisper_reachable(options: dict[str, Any]) -> bool:
     return cached_whisper(options.get("model")) is not None
 
 
-def _sidecar(options: dict[str, Any], path: Path) -> Extractor:
+def _sidecar(options: dict[str, Any], path: Path, language: str | None) -> Extractor:
     _refuse_unknown('asr backend "sidecar"', options, {"language"})
-    sidecar = find_sidecar(path, options.get("language"))
+    sidecar = find_sidecar(path, options.get("language") or language)
     if sidecar is None:
-        raise UserError(
+        raise ItemError(
             "transcript_missing",
             f"no transcript stands beside {path.name}",
             f"put {path.stem}.srt, .vtt or .txt in the same folder, or use another asr backend",
-            file=str(path),
         )
-    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor")(sidecar)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar)
+    return extractor
+
+
+def _from_manifest(transcript: str | None, path: Path) -> Extractor:
+    if transcript is None:
+        remedy = "fill the manifest's transcript column, or use another asr backend"
+        raise ItemError("transcript_missing", f"no manifest gives a transcript of {path.name}", remedy)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript)
     return extractor
 
 
@@ -184,6 +207,7 @@ def why(key: str) -> str:
         return "no Whisper weights on this machine"
     return {
         "asr.sidecar": "used where a transcript stands beside the recording",
+        "asr.manifest": "used where a manifest gives the transcript",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
     }.get(key, "used by default")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from schemas.errors import UserError
+from schemas.errors import ItemError, UserError
 from schemas.parts import Span, Word
 
 FORMATS = (".srt", ".vtt", ".txt")  # in order of preference
@@ -42,8 +42,10 @@ def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
     known, else the only one; `talk.txt` comes last.
 
     Raises:
-        UserError: "ambiguous_transcript", several languages and none asked for.
+        ItemError: "ambiguous_transcript", several languages and none asked for.
     """
+    if not recording.parent.is_dir():
+        return None
     beside = _transcripts_in(recording.parent, recording.parent.stat().st_mtime_ns).get(recording.stem, {})
     for timed in (True, False):
         kinds = [kind for kind in FORMATS if (kind != ".txt") == timed]
@@ -54,11 +56,10 @@ def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
         if language is not None:
             tagged = [tag for tag in tagged if tag.split("-")[0].lower() == language.split("-")[0].lower()]
         if len(set(tagged)) > 1:
-            raise UserError(
+            raise ItemError(
                 "ambiguous_transcript",
                 f"several transcripts stand beside {recording.name}: {', '.join(tagged)}",
-                f"set the language of the recording, or name the right one {recording.stem}{kinds[0]}",
-                file=str(recording),
+                f"emotrace ingest {recording} --language ..., or name the right one {recording.stem}{kinds[0]}",
             )
         for kind in kinds:
             if tagged and (found := beside.get((tagged[0], kind))) is not None:

@@ -2,7 +2,9 @@
 
 A worker is a single-file script with inline dependency metadata (PEP 723). It gets the path of a JSON manifest
 (a list of clips, each with a unique "id") and writes JSON lines: "ready" once, then per clip "start", any number
-of "progress", and "done" or "error". Other lines on standard output are ignored.
+of "progress", and "done" or "error". Other lines on standard output are ignored. Its standard input says nothing
+and stays open as long as the caller lives: a worker should leave at its end, for after a `kill -9` of the caller
+nobody else ends it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def run_worker(
     *,
     on_message: Callable[[Message], None] | None = None,
     idle_timeout_s: float = IDLE_TIMEOUT_S,
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Yield one "done" or "error" message per clip of `manifest`; `on_message` sees all messages as they come.
 
     When the process dies, the clip in hand gets an "error" message with code "worker_crashed" (silent for
@@ -129,11 +131,12 @@ class _Process:
         with self._stderr.open("wb") as stderr:
             self._child = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env={name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES},
-                start_new_session=True,  # a process group of its own: uv and its child end together
+                # A process group of its own: uv and its child end together, and Ctrl-C reaches the caller only.
+                start_new_session=True,
             )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._pump, daemon=True)
@@ -199,8 +202,9 @@ class _Process:
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         self._reader.join(timeout=STOP_GRACE_S)
-        if self._child.stdout is not None:
-            self._child.stdout.close()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def _pump(self) -> None:
         """Move lines into the queue, None at the end: reading a pipe has no timeout of its own."""

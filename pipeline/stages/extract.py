@@ -17,6 +17,7 @@ from schemas.settings import FeatureSection
 from schemas.store import ItemOutcome
 
 FEATURE_STAGES = ("asr", "prosody", "au")
+NO_EXTRACTOR = "none"  # stands for an id that is never there: the segment waits
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,62 @@ class ExtractStage:
         if not section.enabled:
             return []
         there = run.project.store.digests(Features)
-        extractors: dict[str, Extractor] = {}
+        kept = self._of_absent_recordings(run)
+        extractors: dict[str, Extractor | None] = {}
         items: list[_Item] = []
         for segment in run.segments:
-            if segment.source_id not in extractors:
-                extractors[segment.source_id] = self._pick(run, section, segment)
-            extractor = extractors[segment.source_id]
+            ids = run.feature_ids.setdefault(segment.id, {})
+            if segment.id in kept:
+                ids[self.name] = kept[segment.id]
+                continue
+            extractor = self._picked(run, section, segment, extractors)
+            if extractor is None:
+                ids[self.name] = NO_EXTRACTOR
+                continue
             feature_id = question_id(segment, extractor, self.name)
-            run.feature_ids.setdefault(segment.id, {})[self.name] = feature_id
+            ids[self.name] = feature_id
             if feature_id not in there and not run.failed_before(self.name, feature_id):
                 items.append(_Item(segment, feature_id, extractor))
         return sorted(
             items, key=lambda item: (_identity(item.extractor), item.segment.source_id, item.segment.index)
         )
 
-    def _pick(self, run: Run, section: FeatureSection, segment: Segment) -> Extractor:
-        path = run.media.known_path(run.source_of(segment))
-        return pick_extractor(self.name, section.backend, section.options, path)
+    def _of_absent_recordings(self, run: Run) -> dict[str, str]:
+        """Segment -> newest features, where the recording is not there now (a disk that is not mounted).
+
+        What was measured stands; measuring again without the transcript beside it would re-buy worse answers.
+        """
+        absent = [s.id for s in run.segments if not run.media.known_path(run.source_of(s)).exists()]
+        found = run.project.store.by_parent(Features, absent)
+        return {
+            segment_id: feature.id
+            for segment_id, features in found.items()
+            for feature in features
+            if feature.stage == self.name
+        }
+
+    def _picked(
+        self, run: Run, section: FeatureSection, segment: Segment, picked: dict[str, Extractor | None]
+    ) -> Extractor | None:
+        """The source's extractor; None where nothing is to be extracted, or this one recording has none."""
+        source = run.source_of(segment)
+        if source.id not in picked:
+            path, facts = run.media.known_path(source), run.facts.get(source.id, {})
+            try:
+                picked[source.id] = pick_extractor(
+                    self.name,
+                    section.backend,
+                    section.options,
+                    path,
+                    transcript=facts.get("transcript"),
+                    language=facts.get("language") or run.project.settings.project.language,
+                )
+            except ItemError as error:
+                run.failures[self.name, source.id] = failed(
+                    self.name, source.id, run.path_text(source), error
+                )
+                picked[source.id] = None
+        return picked[source.id]
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}

@@ -12,7 +12,8 @@ Usage: uv run --script mediapipe_faces.py MANIFEST.json
 The manifest is a list of clips: {"id", "frames" (Parquet: time_s, jpeg), "start_s", "end_s" (source time),
 "still" (one picture, no motion to follow), "out" (.npz)}, and the same in all of them: "max_faces" (4),
 "min_confidence" (0.5). Standard output carries JSON lines only: "ready" once, then per clip "start", "progress"
-and one of "done" or "error". A clip that fails does not stop the others.
+and one of "done" or "error". A clip that fails does not stop the others. When standard input is a pipe, its end is
+the end of the caller and of this process.
 
 The .npz holds times_s (frames,), landmarks (frames, faces, 478, 3) as shares of the frame's width and height
 (z in the unit of x; NaN where no face), scores (frames, faces; NaN = no detector confirmed the mesh)
@@ -26,7 +27,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,7 +236,20 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
     partial.replace(path)
 
 
+def end_with_caller() -> None:
+    """Leave when the caller is gone, even when it was killed: then its end of the pipe closes."""
+
+    def wait() -> None:
+        while os.read(0, 1024):  # not sys.stdin, whose lock a waiting thread would hold at exit
+            pass
+        os._exit(1)
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=wait, daemon=True).start()
+
+
 def main() -> None:
+    end_with_caller()
     # Libraries print on standard output as they like; keep the real one for the JSON lines.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.features.asr_sidecar import SidecarTranscript
+from pipeline.features.asr_sidecar import ManifestTranscript, SidecarTranscript
 from pipeline.features.base import Clip
-from schemas.errors import ItemError, UserError
+from schemas.errors import ItemError
 from schemas.parts import Span
 from schemas.records import Features
 from tests.features.voice_media import make_clip
@@ -22,7 +22,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def words_of(path: Path, clip: Clip) -> Features:
-    ((_, result),) = SidecarTranscript(path).extract([clip])
+    ((_, result),) = SidecarTranscript.beside(path).extract([clip])
     assert isinstance(result, Features), result
     return result
 
@@ -41,7 +41,7 @@ def test_a_word_is_in_exactly_one_of_two_neighbouring_segments(tmp_path: Path) -
     path = write(tmp_path, "talk.srt", SRT)
     for border_s in (1.3, 1.5, 1.9, 6.0):
         halves = [make_clip(None, start_s=0, end_s=border_s), make_clip(None, start_s=border_s, end_s=12)]
-        heard = [word.text for _, r in SidecarTranscript(path).extract(halves) for word in r.words]  # type: ignore[union-attr]
+        heard = [word.text for _, r in SidecarTranscript.beside(path).extract(halves) for word in r.words]  # type: ignore[union-attr]
         assert heard == ["one", "two", "three", "four"]
 
 
@@ -64,14 +64,22 @@ def test_an_edited_transcript_is_another_question(tmp_path: Path) -> None:
 
 def test_a_bad_transcript_fails_the_item_with_file_and_line(tmp_path: Path) -> None:
     path = write(tmp_path, "talk.srt", "1\n00:00:01,000 --> never\none\n")
-    ((_, result),) = SidecarTranscript(path).extract([make_clip(None)])
+    ((_, result),) = SidecarTranscript.beside(path).extract([make_clip(None)])
     assert isinstance(result, ItemError)
     assert f"{path}:2:" in str(result)
 
 
-def test_an_absent_transcript_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read"):
-        SidecarTranscript(tmp_path / "none.srt")
+def test_an_absent_transcript_fails_the_item(tmp_path: Path) -> None:
+    with pytest.raises(ItemError, match="cannot read"):
+        SidecarTranscript.beside(tmp_path / "none.srt")
+
+
+def test_a_manifest_gives_words_over_the_speech() -> None:
+    clip = make_clip(None, end_s=4, source_speech=(Span(start_s=1, end_s=3),))
+    ((_, result),) = ManifestTranscript.of("aaaa bbbb").extract([clip])
+    assert isinstance(result, Features)
+    assert result.extractor == "manifest"
+    assert [(w.start_s, w.end_s) for w in result.words] == [(1.0, 2.0), (2.0, 3.0)]
 
 
 @pytest.mark.parametrize("source_speech", [False, True])

@@ -96,3 +96,62 @@ def test_a_long_hole_ends_an_event_and_a_short_one_does_not() -> None:
 def test_a_short_dip_does_not_part_an_event(dip: int, count: int) -> None:
     values: list[Value] = [*[0.0] * 5, *[0.8] * 5, *[0.0] * dip, *[0.8] * 5, *[0.0] * 5]
     assert len(au_events(tenths(values), values, "AU12", rule=EventRule(smooth_s=0.0))) == count
+
+
+def cut(values: list[Value], first: int, last: int, step_s: float = 0.1) -> list[tuple[float, float, float]]:
+    """Start, apex and end of the events in the samples first..last-1, in seconds from the first of them."""
+    times = [round((i - first) * step_s, 4) for i in range(len(values))]
+    end_s = round((last - first) * step_s, 4)
+    events = au_events(times, values, "AU04", clip_end_s=end_s, wanted=(first, last))
+    return [(event.start_s, event.apex_s or 0.0, event.end_s) for event in events]
+
+
+def test_what_lies_beside_the_clip_shows_that_it_is_no_rest() -> None:
+    values: list[Value] = [*[0.0] * 10, *[0.28] * 3, *[0.5] * 10, *[0.6] * 7, *[0.0] * 10]
+    assert cut(values, 0, 40) == [(1.0, 2.3, 3.0)]
+    assert cut(values, 15, 25) == [(0.0, 0.8, 1.0)]  # already there, not over; the apex of the part
+    assert cut(values, 5, 25) == [(0.5, 1.8, 2.0)]
+    assert cut(values, 25, 40) == [(0.0, 0.0, 0.5)]
+    assert cut(values, 31, 40) == []
+
+
+@pytest.mark.parametrize(("last", "count"), [(11, 0), (12, 1)])
+def test_what_is_left_of_an_event_must_be_long_enough(last: int, count: int) -> None:
+    values: list[Value] = [*[0.0] * 10, *[0.8] * 10, *[0.0] * 10]
+    assert len(cut(values, 0, last)) == count
+
+
+def test_what_is_left_of_an_event_must_be_high_enough() -> None:
+    fading: list[Value] = [*[0.0] * 10, *[0.9] * 10, 0.6, *[0.25] * 8, *[0.0] * 10]
+    assert len(cut(fading, 18, 39)) == 1
+    assert cut(fading, 22, 39) == []
+
+
+def test_an_event_in_a_clip_of_one_frame_lasts_as_long_as_it() -> None:
+    values: list[Value] = [*[0.0] * 10, *[0.8] * 5]
+    assert cut(values, 12, 13) == [(0.0, 0.0, 0.1)]
+
+
+@given(curves(), st.integers(0, 60), st.integers(0, 60))
+def test_events_of_a_part_lie_in_it_and_in_those_of_the_whole(
+    curve: tuple[list[float], list[Value], float], a: int, b: int
+) -> None:
+    whole_times, values, _ = curve
+    first, last = sorted((min(a, len(values)), min(b, len(values))))
+    offset_s = whole_times[first] if first < len(values) else whole_times[-1]
+    times = [round(time - offset_s, 4) for time in whole_times]
+    end_s = times[last] if last < len(times) else times[-1] + 0.04
+    loose = EventRule(min_duration_s=0, min_samples=1)
+    whole = au_events(times, values, "AU12", rule=loose, wanted=(first, len(values)))
+    part = au_events(times, values, "AU12", rule=loose, clip_end_s=end_s, wanted=(first, last))
+    for event in part:
+        assert event.apex_s is not None
+        assert event.size is not None
+        assert 0 <= event.start_s <= event.apex_s <= event.end_s <= end_s
+        assert event.size >= loose.apex_level - 1e-4
+        assert times.index(event.apex_s) in range(first, last)
+        (around,) = [one for one in whole if one.start_s <= event.apex_s <= one.end_s]
+        assert around.start_s == event.start_s
+        assert around.size is not None
+        assert around.size >= event.size
+    assert au_events(times, values, "AU12", wanted=(first, first)) == ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pipeline.features.au_geometry import ACTION_UNITS
 from pipeline.features.au_mediapipe import SCRIPT, WEIGHTS_DIGEST, MediapipeAus, MediapipeParams
@@ -34,6 +35,7 @@ SMILE, CUT, CARTOON, NATURE = (
     "video/pyfeat_no_face.mp4",
     "video/psd_testvideo.mp4",
 )
+AGAIN = (SMILE, STILLS[1], GRID[4], CUT, CARTOON)
 EVERYTHING = (*GRID, *SPEECHES, *STILLS, SMILE, CUT, CARTOON, NATURE)
 
 
@@ -68,16 +70,42 @@ def clips(media: Media, tmp_path_factory: pytest.TempPathFactory) -> dict[str, C
     return found
 
 
+def extract(clips: dict[str, Clip], params: MediapipeParams | None = None) -> dict[str, Features | ItemError]:
+    """The results by name, measured by one worker process."""
+    back = {id(clip): name for name, clip in clips.items()}
+    return {back[id(clip)]: result for clip, result in MediapipeAus(params).extract(clips.values())}
+
+
 @pytest.fixture(scope="module")
 def measured(clips: dict[str, Clip]) -> dict[str, Features]:
-    return dict(measure(clips, EVERYTHING))
+    results = extract(clips)
+    assert all(isinstance(result, Features) for result in results.values()), results
+    return {name: result for name, result in results.items() if isinstance(result, Features)}
 
 
-def measure(clips: dict[str, Clip], names: tuple[str, ...]) -> Iterator[tuple[str, Features]]:
-    back = {id(clips[name]): name for name in names}
-    for clip, features in MediapipeAus().extract(clips[name] for name in names):
-        assert isinstance(features, Features), features
-        yield back[id(clip)], features
+@pytest.fixture(scope="module")
+def mixed(
+    clips: dict[str, Clip], two_people: Clip, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Features | ItemError]:
+    """A second process: some clips again, in another order, between parts, odd ones and bad ones."""
+    folder = tmp_path_factory.mktemp("bad")
+    torn, absent = folder / "torn.parquet", folder / "absent.parquet"
+    pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([b"no picture"], pa.binary())}), torn)
+    still = clips[STILLS[0]]
+    return extract(
+        {
+            "torn": Clip(still.source, still.segment, still.path, None, torn),
+            "late": part(clips[CUT], 1.0, 2.0),
+            SMILE: clips[SMILE],
+            "absent": Clip(still.source, still.segment, still.path, None, absent),
+            "after": part(clips[CUT], 3.0, 5.0),
+            STILLS[1]: clips[STILLS[1]],
+            "between": part(clips[SMILE], 0.05, 0.06),
+            "two": two_people,
+            "sound": Clip(still.source, still.segment, still.path, None, None),
+            **{name: clips[name] for name in AGAIN[2:]},
+        }
+    )
 
 
 def curve(features: Features, name: str) -> np.ndarray:
@@ -172,70 +200,67 @@ def test_every_curve_is_there_and_fits_the_clip(
         assert Features.model_validate_json(features.model_dump_json()) == features
 
 
-def test_the_same_again_in_another_order(measured: dict[str, Features], clips: dict[str, Clip]) -> None:
-    names = (SMILE, STILLS[1], GRID[4], CUT, CARTOON)
-    assert {name: features.digest for name, features in measure(clips, names)} == {
-        name: measured[name].digest for name in names
-    }
+def test_the_same_again_in_another_order(
+    measured: dict[str, Features], mixed: dict[str, Features | ItemError]
+) -> None:
+    for name in AGAIN:
+        assert mixed[name] == measured[name]
 
 
-def test_times_count_from_the_start_of_the_segment(clips: dict[str, Clip]) -> None:
-    late, after = part(clips[CUT], 1.0, 2.0), part(clips[CUT], 3.0, 5.0)
-    (_, first), (_, second) = MediapipeAus().extract([late, after])
-    assert isinstance(first, Features)
-    assert isinstance(second, Features)
-    times = first.series[0].times_s
+def test_times_count_from_the_start_of_the_segment(mixed: dict[str, Features | ItemError]) -> None:
+    late, after = mixed["late"], mixed["after"]
+    assert isinstance(late, Features)
+    assert isinstance(after, Features)
+    times = late.series[0].times_s
     assert 0 <= times[0] < 0.2
-    assert times[-1] < 1.0
-    assert second.missing == "no_face"
+    assert 0.7 < times[-1] < 1.0
+    assert late.tracks[0].frames == len(times)
+    assert after.missing == "no_face"  # though there is one in its surroundings
 
 
-def test_a_segment_between_two_frames_has_no_face(clips: dict[str, Clip]) -> None:
-    ((_, features),) = MediapipeAus().extract([part(clips[SMILE], 0.05, 0.06)])
+def test_a_segment_between_two_frames_has_no_face(mixed: dict[str, Features | ItemError]) -> None:
+    features = mixed["between"]
     assert isinstance(features, Features)
     assert (features.missing, features.notes) == ("no_face", ("no sampled frame lies in this segment",))
 
 
-def test_two_people_far_and_near(clips: dict[str, Clip], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two_people(clips: dict[str, Clip], tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """Two portraits in one wide picture, one of them with a face of 40 pixels that needs the far detector."""
-    from PIL import Image
-
     picture = Image.new("RGB", (640, 360), (120, 120, 120))
     with Image.open(clips[STILLS[0]].path) as near, Image.open(clips[STILLS[1]].path) as far:
         picture.paste(near.resize((350, 344)), (10, 8))
         picture.paste(far.resize((160, 200)), (440, 100))
-    path = tmp_path / "two.jpg"
+    folder = tmp_path_factory.mktemp("two")
+    path, frames = folder / "two.jpg", folder / "frames.parquet"
     picture.save(path, quality=95)
-    frames = tmp_path / "frames.parquet"
     pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([path.read_bytes()], pa.binary())}), frames)
     facts = MediaFacts(kind="image", container="jpeg", duration_s=0.04)
-    clip = whole(Source(sha256="0" * 64, size_bytes=1, media=facts), path, frames)
-    ((_, features),) = MediapipeAus().extract([clip])
+    return whole(Source(sha256="0" * 64, size_bytes=1, media=facts), path, frames)
+
+
+def test_two_people_far_and_near(mixed: dict[str, Features | ItemError], two_people: Clip) -> None:
+    features = mixed["two"]
     assert isinstance(features, Features)
     first, second = features.tracks
     assert first.box[0] < 0.5 < second.box[0]
     assert first.box[3] > 2 * second.box[3]
-    ((_, alone),) = MediapipeAus(MediapipeParams(max_faces=1)).extract([clip])
+    alone = extract({"two": two_people}, MediapipeParams(max_faces=1))["two"]
     assert isinstance(alone, Features)
     assert [track.name for track in alone.tracks] == ["f1"]
     assert alone.id != features.id
 
 
-def test_one_bad_clip_does_not_cost_the_others(clips: dict[str, Clip], tmp_path: Path) -> None:
-    good = clips[STILLS[0]]
-    torn, absent = tmp_path / "torn.parquet", tmp_path / "absent.parquet"
-    pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([b"no picture"], pa.binary())}), torn)
-    shard = [Clip(good.source, good.segment, good.path, None, frames) for frames in (torn, absent, None)]
-    results = {id(clip): result for clip, result in MediapipeAus().extract([*shard, good])}
-    assert len(results) == 4
-    for clip in shard[:2]:
-        error = results[id(clip)]
+def test_one_bad_clip_does_not_cost_the_others(mixed: dict[str, Features | ItemError]) -> None:
+    assert len(mixed) == 12
+    for name in ("torn", "absent"):
+        error = mixed[name]
         assert isinstance(error, ItemError)
         assert error.code == "clip_failed"
-    silent = results[id(shard[2])]
+    silent = mixed["sound"]
     assert isinstance(silent, Features)
     assert silent.missing == "no_video_stream"
-    fine = results[id(good)]
+    fine = mixed[SMILE]
     assert isinstance(fine, Features)
     assert fine.missing is None
 

@@ -70,6 +70,31 @@ def test_a_face_found_twice_counts_once() -> None:
     assert (len(tracks), dropped) == (1, 0)
 
 
+def test_only_who_is_seen_in_the_wanted_frames_counts() -> None:
+    """NEAR leaves after frame 3: from frame 3 on FAR is the main face, from frame 4 on the only one."""
+    frames = np.array([[NEAR, FAR]] * 4 + [[NOBODY, FAR]] * 7)
+    scores: Array = np.where(np.isfinite(frames[..., 0]), 0.9, np.nan)
+    scores[6:, 1] = 0.7
+    times_s = np.arange(11, dtype=np.float64) * 0.2
+
+    def seen(first: int, last: int) -> list[tuple[str, list[float], float | None]]:
+        tracks, dropped = track_faces(times_s, frames, scores, min_frames=3, wanted=(first, last))
+        assert dropped == 0
+        return [(track.name, track.boxes[0].tolist(), track.score) for track in tracks]
+
+    assert seen(0, 11) == [("f1", list(NEAR), 0.9), ("f2", list(FAR), 0.9)]
+    assert seen(3, 11) == [("f1", list(FAR), 0.7), ("f2", list(NEAR), 0.9)]
+    assert seen(4, 11) == [("f1", list(FAR), 0.7)]
+    assert seen(6, 6) == []
+
+
+def test_a_part_of_a_track_counts_from_its_first_frame() -> None:
+    (track, _), _ = follow([[NEAR, FAR], [FAR, NEAR], [NEAR, FAR], [FAR, NEAR]])
+    part = track.within(1, 3)
+    assert (part.name, part.rows.tolist(), part.slots.tolist()) == ("f1", [0, 1], [1, 0])
+    assert part.boxes.tolist() == [list(NEAR)] * 2
+
+
 def test_boxes_and_overlap() -> None:
     mesh = np.full((1, 2, 3, 3), np.nan)
     mesh[0, 0] = [[0.1, 0.5, 9], [0.3, 0.2, 9], [0.2, 0.4, 9]]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.features import EXTRACTORS
 from pipeline.features.select import AUTO, FACTS, backend_names, list_backends, pick_extractor
-from schemas.errors import UserError
+from schemas.errors import ItemError, UserError
 from tests.features.tiny_whisper import make_tiny_whisper
 
 
@@ -58,9 +58,30 @@ def test_weights_that_are_not_where_they_should_be(recording: Path, tmp_path: Pa
 def test_the_language_chooses_the_transcript(recording: Path) -> None:
     for language in ("de", "en"):
         recording.with_suffix(f".{language}.vtt").write_text("WEBVTT\n")
-    with pytest.raises(UserError, match="several transcripts"):
+    with pytest.raises(ItemError, match="several transcripts"):
         pick_extractor("asr", "auto", {}, recording)
+    assert pick_extractor("asr", "auto", {}, recording, language="en").name == "sidecar"
     assert pick_extractor("asr", "auto", {"language": "de"}, recording).name == "sidecar"
+
+
+def test_a_transcript_of_the_manifest_comes_after_one_beside_the_recording(recording: Path) -> None:
+    assert pick_extractor("asr", "auto", {}, recording, transcript="hi there").name == "manifest"
+    recording.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhi\n")
+    assert pick_extractor("asr", "auto", {}, recording, transcript="hi there").name == "sidecar"
+    assert pick_extractor("asr", "manifest", {}, recording, transcript="hi there").name == "manifest"
+
+
+@pytest.mark.parametrize(("requested", "part"), [("sidecar", "talk.srt"), ("manifest", "transcript column")])
+def test_a_named_transcript_that_is_not_there_fails_this_recording_only(
+    recording: Path, requested: str, part: str
+) -> None:
+    with pytest.raises(ItemError) as caught:
+        pick_extractor("asr", requested, {}, recording)
+    assert part in caught.value.retry
+
+
+def test_a_folder_that_is_gone_has_no_transcript(tmp_path: Path) -> None:
+    assert pick_extractor("asr", "auto", {}, tmp_path / "gone" / "talk.mp4").name == "pocketsphinx"
 
 
 def test_voice_is_core(recording: Path) -> None:
@@ -72,13 +93,12 @@ def test_voice_is_core(recording: Path) -> None:
     ("stage", "requested", "options", "code", "part"),
     [
         ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
-        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, pocketsphinx, sidecar"),
+        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
         ("smell", "auto", {}, "unknown_stage", "asr, au, prosody"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
         ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
-        ("asr", "sidecar", {}, "transcript_missing", "talk.srt"),
         ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
     ],
 )

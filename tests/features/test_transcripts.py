@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.transcripts import Cue, cue_words, decode_text, find_sidecar, read_cues, spread_words
-from schemas.errors import UserError
+from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 
 SRT = """1
@@ -189,5 +189,5 @@ def test_which_transcript_is_taken(
 def test_two_languages_and_none_asked_for(tmp_path: Path) -> None:
     for name in ("talk.en.srt", "talk.de.srt"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=r"de, en"):
+    with pytest.raises(ItemError, match=r"de, en"):
         find_sidecar(tmp_path / "talk.mp4")

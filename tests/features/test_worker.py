@@ -8,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.features.au_mediapipe import SCRIPT
 from pipeline.features.worker import run_worker
 from schemas.errors import UserError
 
@@ -118,30 +121,101 @@ def test_closing_early_ends_the_process(tmp_path: Path) -> None:
     results = run_worker(script(tmp_path), clips("", "time.sleep(600)"))
     pid = int(next(results)["pid"])
     assert alive(pid)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert gone(pid)
 
 
-def test_ctrl_c_ends_the_process(tmp_path: Path) -> None:
-    code = f"""
+CALLER = """
+import signal, sys, time
 from pathlib import Path
 from pipeline.features.worker import run_worker
-for message in run_worker(Path({str(script(tmp_path))!r}), {clips("", "time.sleep(600)")!r}):
-    print(message["pid"], flush=True)
+{setup}
+def told(message):
+    print(message["type"], message.get("pid", ""), flush=True)
+for message in run_worker(Path({script!r}), {clips!r}, on_message=told):
+    pass
 """
+
+
+@contextmanager
+def calling(script: Path, clips: list[dict[str, Any]], setup: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process of its own, and the leader of its group, that runs a worker and prints what it is told."""
     repo = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", CALLER.format(setup=setup, script=str(script), clips=clips)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
         cwd=repo,
         env={**os.environ, "PYTHONPATH": str(repo)},
+        start_new_session=True,
     ) as caller:
-        assert caller.stdout is not None
-        pid = int(caller.stdout.readline())
-        caller.send_signal(signal.SIGINT)
+        yield caller
+        caller.kill()
+
+
+def told(caller: subprocess.Popen[str], kind: str) -> list[str]:
+    """What the caller was told, up to the first message of a kind."""
+    assert caller.stdout is not None
+    seen: list[str] = []
+    for line in caller.stdout:
+        seen.append(line.strip())
+        if line.split()[0] == kind:
+            return seen
+    raise AssertionError(f"no {kind}: {seen}")
+
+
+@pytest.mark.parametrize(
+    ("number", "setup"),
+    [
+        (signal.SIGINT, ""),
+        (signal.SIGTERM, "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))"),
+    ],
+)
+def test_a_signal_that_raises_in_the_caller_ends_the_process(
+    tmp_path: Path, number: signal.Signals, setup: str
+) -> None:
+    with calling(script(tmp_path), clips("", "time.sleep(600)"), setup) as caller:
+        pid = int(told(caller, "done")[-1].split()[1])
+        assert alive(pid)
+        os.killpg(caller.pid, number)
         assert caller.wait(timeout=20) != 0
     assert gone(pid)
+
+
+def test_ctrl_c_reaches_the_caller_only(tmp_path: Path) -> None:
+    """A terminal sends it to the whole group; a caller that lets the clip in hand end gets it whole."""
+    started = tmp_path / "started"
+    wait = f"open({str(started)!r}, 'w').close(); time.sleep(1.0)"
+    setup = "signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))"
+    with calling(script(tmp_path), clips(wait), setup) as caller:
+        told(caller, "start")
+        os.killpg(caller.pid, signal.SIGINT)
+        assert [line.split()[0] for line in told(caller, "done")] == ["interrupted", "done"]
+        assert caller.wait(timeout=20) == 0
+
+
+def descendants(pid: int) -> list[int]:
+    """The running children of a process, and theirs."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for one in lists for child in one.read_text(encoding="utf-8").split()]
+    return children + [one for child in children for one in descendants(child)]
+
+
+@pytest.mark.faults
+def test_a_killed_caller_leaves_no_worker(tmp_path: Path) -> None:
+    """The faces worker waits for a named pipe that nobody writes to: only its caller's end can end it."""
+    blocked = tmp_path / "frames.parquet"
+    os.mkfifo(blocked)
+    row = {"id": "c0", "frames": str(blocked), "start_s": 0, "end_s": 1, "out": str(tmp_path / "out.npz")}
+    with calling(SCRIPT, [row]) as caller:
+        told(caller, "start")
+        family = descendants(caller.pid)
+        assert len(family) >= 2  # uv and the worker
+        assert all(map(alive, family))
+        caller.kill()
+        caller.wait(timeout=20)
+    assert all(map(gone, family))
 
 
 def test_the_callers_packages_do_not_leak_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

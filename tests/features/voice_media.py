@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -32,7 +31,7 @@ def make_clip(
     end_s: float | None = None,
     source_s: float | None = None,
     language: str | None = None,
-    extra: dict[str, Any] | None = None,
+    source_speech: tuple[Span, ...] = (),
 ) -> Clip:
     """A clip over `audio`; without `speech` all of it counts as speech, without `end_s` it is as long as it."""
     length_s = (
@@ -46,7 +45,7 @@ def make_clip(
     )  # fmt: skip
     if speech is None:
         speech = (Span(start_s=0, end_s=length_s),)
-    return Clip(source, segment, path, audio, None, speech, language, extra or {})
+    return Clip(source, segment, path, audio, None, speech, language, source_speech)
 
 
 def recorded(path: Path) -> Clip:

@@ -1,0 +1,113 @@
+"""Is this machine ready? Each check is tried for real and says what to do when it fails."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import UserError
+from schemas.settings import PROJECT_FILE, ModelSection, load_settings, secret, store_url
+from schemas.store import Store
+
+MIN_FREE_GB = 2.0
+DEFAULT_KEYS = {"openai_compatible": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
+
+
+def examine(project: Path) -> list[dict[str, Any]]:
+    """One row per check: name, ok, detail. Project checks are made only where there is a project."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": _python,
+        "video encoding": _encoders,
+        "voice activity model": _voice_activity,
+        "uv": _uv,
+        "free space": lambda: _space(project),
+    }
+    if (project / PROJECT_FILE).exists():
+        checks |= {"settings": lambda: _settings(project), "store": lambda: _store(project)}
+        checks |= {"keys": lambda: _keys(project)}
+    return [_tried(name, check) for name, check in checks.items()]
+
+
+def _tried(name: str, check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"check": name, "ok": True, "detail": check()}
+    except UserError as error:
+        return {"check": name, "ok": False, "detail": str(error)}
+
+
+def _python() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not (3, 11) <= sys.version_info[:2] < (3, 13):
+        raise UserError("python", f"Python {version}", "use Python 3.11 or 3.12")
+    return version
+
+
+def _encoders() -> str:
+    import av
+
+    missing = {"libx264", "aac"} - set(av.codecs_available)
+    if missing:
+        raise UserError(
+            "encoders",
+            f"PyAV has no {', '.join(sorted(missing))}",
+            "install PyAV's own wheel: pip install av",
+        )
+    return f"PyAV {av.__version__} with libx264 and aac"
+
+
+def _voice_activity() -> str:
+    import numpy as np
+
+    from pipeline.media.vad import VAD_VERSION, speech_regions
+
+    speech_regions(np.zeros(16_000, np.float32))
+    return f"{VAD_VERSION} loads and runs"
+
+
+def _uv() -> str:
+    from uv import find_uv_bin
+
+    try:
+        done = subprocess.run([find_uv_bin(), "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError("uv", "uv, which runs the face worker, does not start", "pip install uv") from error
+    return done.stdout.strip()
+
+
+def _space(project: Path) -> str:
+    folder = next(p for p in (project.resolve(), *project.resolve().parents) if p.exists())
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb < MIN_FREE_GB:
+        raise UserError(
+            "no_space", f"{free_gb:.1f} GB free", f"free at least {MIN_FREE_GB:g} GB", str(folder)
+        )
+    return f"{free_gb:.0f} GB at {folder}"
+
+
+def _settings(project: Path) -> str:
+    settings = load_settings(project)
+    names = [section.name for section in (*settings.annotators, *settings.judges)]
+    return f"annotators and judges: {', '.join(names)}"
+
+
+def _store(project: Path) -> str:
+    store = Store.open(store_url(project, load_settings(project)))
+    store.close()
+    return "opens"
+
+
+def _keys(project: Path) -> str:
+    settings = load_settings(project)
+    needed = {name for section in (*settings.annotators, *settings.judges) if (name := _key_of(section))}
+    for name in sorted(needed):
+        secret(name, needed_by="a configured model")
+    return f"set: {', '.join(sorted(needed))}" if needed else "none needed"
+
+
+def _key_of(section: ModelSection) -> str | None:
+    """The variable that a model's key is read from; a server of one's own may need none."""
+    return section.api_key_env or (None if section.base_url else DEFAULT_KEYS.get(section.provider))
