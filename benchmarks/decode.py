@@ -62,14 +62,14 @@ def plain(path: Path) -> Callable[[], object]:
 
 def separate(path: Path) -> Callable[[], object]:
     """Shots by PySceneDetect, pictures by a second decode, sound by a third read: one tool per job."""
-    from scenedetect import ContentDetector, detect
+    from scenedetect import ContentDetector, detect  # type: ignore[import-untyped]
 
     def pictures() -> None:
         with av.open(str(path)) as container:
             container.streams.video[0].thread_type = "AUTO"
             for number, frame in enumerate(container.decode(video=0)):
                 if number % (FPS // 5) == 0:
-                    image = frame.to_image(width=640, height=360)
+                    image = frame.to_image(width=640, height=360)  # type: ignore[no-untyped-call]
                     image.save(io.BytesIO(), "JPEG", quality=90)
 
     def sound() -> None:

@@ -27,8 +27,8 @@ DOCS = Path(__file__).parent
 PAGES = ("cli.md", "configuration.md")
 SCHEMAS = "json"
 HELP_WIDTH = 100
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 REGION = re.compile(r"(<!-- generated: ([\w.-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
-NOT_IN_FILE = frozenset({"weights_digest"})
 
 
 class StaleMeaning(Exception):  # noqa: N818 - it says what is wrong
@@ -36,8 +36,12 @@ class StaleMeaning(Exception):  # noqa: N818 - it says what is wrong
 
 
 def main(arguments: list[str]) -> int:
-    """Write all generated files, or with `--check` list those that differ; 1 when one differs."""
-    wanted = generated_files()
+    """Write all generated files, or with `--check` list those that are not current; 1 when that cannot be."""
+    try:
+        wanted = generated_files()
+    except StaleMeaning as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     left_over = [path for path in sorted((DOCS / SCHEMAS).glob("*.json")) if path not in wanted]
     if "--check" in arguments:
@@ -64,18 +68,13 @@ def generated_files() -> dict[Path, str]:
     return files
 
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-
 def fill(page: Path, regions: dict[str, str]) -> str:
     """The text of a page with its generated regions as they should be.
 
     Raises:
         KeyError: the page names a region that nothing generates.
     """
-    return REGION.sub(
-        lambda found: f"{found[1]}\n{regions[found[2]]}\n\n{found[3]}", page.read_text("utf-8")
-    )
+    return REGION.sub(lambda found: f"{found[1]}\n{regions[found[2]]}\n\n{found[3]}", page.read_text("utf-8"))
 
 
 def all_regions() -> Iterator[tuple[str, str]]:
@@ -107,7 +106,11 @@ def all_regions() -> Iterator[tuple[str, str]]:
 def sections() -> dict[str, type[Section]]:
     """Section name -> its model, in the order of the project file."""
     models: dict[str, type[Section]] = {}
-    several = {"features": FeatureSection, "annotators": AnnotatorSection, "judges": JudgeSection}
+    several: dict[str, type[Section]] = {
+        "features": FeatureSection,
+        "annotators": AnnotatorSection,
+        "judges": JudgeSection,
+    }
     for name, field in Settings.model_fields.items():
         models[name] = several[name] if name in several else type(field.default)
     return models
@@ -116,7 +119,7 @@ def sections() -> dict[str, type[Section]]:
 def settings_table(name: str, model: type[BaseModel], meanings: dict[str, str]) -> str:
     """Key, type, default and meaning of every field of a model."""
     schema = model.model_json_schema()
-    properties = {key: value for key, value in schema["properties"].items() if key not in NOT_IN_FILE}
+    properties = schema["properties"]
     if set(properties) != set(meanings):
         unclear = sorted(set(properties) ^ set(meanings))
         raise StaleMeaning(f"docs/meanings.toml, [{name}]: {', '.join(unclear)} missing or unknown")
