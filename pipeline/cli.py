@@ -24,7 +24,6 @@ OK, SOME_FAILED, USER_MUST_ACT, INTERRUPTED = 0, 1, 2, 130
 app = typer.Typer(
     name="emotrace",
     help="From raw recordings of people to a released, explainable emotion dataset.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -206,7 +205,8 @@ def show(
 def review(
     project: ProjectDir = HERE,
     port: Annotated[
-        int | None, typer.Option(help="0 takes any free port.", show_default="review.port")
+        int | None,
+        typer.Option(help="0 takes any free port.", show_default="review.port", min=0, max=65535),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -227,7 +227,10 @@ def review(
             emit(ReviewOutput(url=url, waiting=waiting))
         else:
             out.print(f"{waiting} wait for a person. Open {url} (Ctrl-C stops)", soft_wrap=True)
-        serve(project, socket, token)
+        try:
+            serve(project, socket, token)
+        except KeyboardInterrupt:  # the way to stop it: its one object is printed, nothing more is told
+            sys.exit(INTERRUPTED)
     return OK
 
 
@@ -277,7 +280,7 @@ def verify(
         raise UserError(
             "no_release", f"no release folder {path}", "give the path that emotrace release printed"
         )
-    report = check(folder)
+    report = check(folder, expected_manifest_sha256=_recorded_manifest(project, folder))
     if as_json:
         findings = [VerifyFinding(check=f.check, status=f.status, message=f.detail) for f in report.findings]
         emit(VerifyOutput(path=str(folder), ok=report.ok, findings=findings))
@@ -286,6 +289,23 @@ def verify(
             out.print(f"{finding.status:<8} {finding.check}: {finding.detail}", markup=False, soft_wrap=True)
         out.print(f"{folder}: {'verified' if report.ok else 'NOT verified'}", soft_wrap=True)
     return OK if report.ok else SOME_FAILED
+
+
+def _recorded_manifest(project: Path, folder: Path) -> str | None:
+    """What the project's own record says the manifest is, when the release stands in a project.
+
+    Somebody who rewrites rows, manifest and sums together is caught by this alone.
+    """
+    from pipeline.project import open_project
+    from pipeline.release import release_record
+    from schemas.settings import PROJECT_FILE
+
+    for root in (project, folder.resolve().parent.parent):
+        if (root / PROJECT_FILE).is_file() and folder.resolve().parent == (root / "releases").resolve():
+            with open_project(root) as opened:
+                record = release_record(opened.store, folder.name)
+            return record.manifest_sha256 if record else None
+    return None
 
 
 @command("backends", "emotrace backends --json")
@@ -342,18 +362,18 @@ def demo(
 
 def main() -> NoReturn:
     """Entry point: turns every expected error into one line (or one JSON object) and an exit status."""
-    arguments = sys.argv[1:]
+    arguments = sys.argv[1:] or ["--help"]
     try:
         status = app(args=arguments, standalone_mode=False)
     except UserError as error:
         _fail(error, arguments)
-    except KeyboardInterrupt:
-        _interrupted(arguments)
     except Exception as error:
         usage = _usage_error(error)
         if usage is None:
             raise
         _fail(usage, arguments)
+    if status == INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
+        _interrupted(arguments)
     sys.exit(status if isinstance(status, int) else OK)
 
 

@@ -44,7 +44,8 @@ class AnnotateStage:
         return [pair for key, pair in pairs.items() if there.get(key, ASK_AGAIN) == ASK_AGAIN]
 
     def work(self, run: Run, items: Sequence[Pair]) -> None:
-        with Writer(run, self.name) as writer:
+        # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
+        with run.asking, Writer(run, self.name) as writer:
 
             def keep(annotation: Annotation) -> None:
                 run.count(f"annotations.{annotation.outcome}")
@@ -76,7 +77,11 @@ class AnnotateStage:
 
 
 def _failure(annotation: Annotation, path: str) -> ItemOutcome:
-    again = annotation.outcome == ASK_AGAIN
     message = f"{annotation.annotator}: {annotation.outcome}, {annotation.detail or annotation.reason}"
-    retry = "emotrace run" if again else "raise the annotator's replicates, or change its prompt or model"
+    retry = retry_of(annotation.outcome)
     return ItemOutcome("annotate", annotation.id, "failed", path, annotation.reason, message, retry)
+
+
+def retry_of(outcome: str) -> str:
+    """What tries a failed question again. An answer that came, however bad, was paid for and is not re-bought."""
+    return "emotrace run" if outcome == ASK_AGAIN else "raise replicates, or change the model or its settings"

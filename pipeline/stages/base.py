@@ -55,12 +55,14 @@ class Run:
     failures: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    source_feature_ids: list[str] = field(default_factory=list)  # shots and speech of the sources
     segments: list[Segment] = field(default_factory=list)
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)  # segment -> stage -> id
     samples: list[Sample] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     annotations: list[Annotation] = field(default_factory=list)
     _known: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
+    asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,9 @@ class ComposeStage:
         ]
         heard = self._by_stage(run, ready, "asr")
         seen = self._by_stage(run, ready, "au")
+        of_source: dict[str, list[Segment]] = defaultdict(list)
+        for segment in ready:
+            of_source[segment.source_id].append(segment)
         items = []
         for segment in ready:
             stages = run.feature_ids.get(segment.id, {})
@@ -74,7 +78,7 @@ class ComposeStage:
                         speaker=run.facts.get(segment.source_id, {}).get("speaker"), face_track=track
                     ),
                     digests=tuple(sorted(digests[feature] for feature in stages.values())),
-                    context=_context(run, segment, ready, heard),
+                    context=_context(run, segment, of_source[segment.source_id], heard),
                     features=stages,
                 )
             )
@@ -91,9 +95,9 @@ class ComposeStage:
         relevant = [segment for segment in run.segments if subject(run, segment) in speakers]
         there = run.project.store.digests(Features)
         ready = [s for s in relevant if run.feature_ids.get(s.id, {}).get("prosody") in there]
+        owners = {segment.id: subject(run, segment) for segment in ready}
         for segment_id, features in self._by_stage(run, ready, "prosody").items():
-            owner = next(segment for segment in ready if segment.id == segment_id)
-            mine[subject(run, owner)].append(features)
+            mine[owners[segment_id]].append(features)
         made = {name: make_baseline(name, features) for name, features in mine.items()}
         baselines = {name: baseline for name, baseline in made.items() if baseline is not None}
         run.project.store.add(baselines.values())
@@ -193,10 +197,9 @@ def _fits(sample: Sample, item: _Item) -> bool:
 
 
 def _context(
-    run: Run, segment: Segment, ready: list[Segment], heard: dict[str, Features]
+    run: Run, segment: Segment, together: list[Segment], heard: dict[str, Features]
 ) -> tuple[Turn, ...]:
-    before = [s for s in ready if s.source_id == segment.source_id and s.index < segment.index]
-    before.sort(key=lambda s: s.index)
+    before = sorted((s for s in together if s.index < segment.index), key=lambda s: s.index)
     turns = []
     for previous in before[-CONTEXT_TURNS:]:
         words = heard[previous.id].words if previous.id in heard else ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.features.base import Clip, Extractor
@@ -21,10 +22,18 @@ NO_EXTRACTOR = "none"  # stands for an id that is never there: the segment waits
 
 
 @dataclass(frozen=True)
+class _Choice:
+    """How a recording is measured. Shards run in threads and a backend may hold state: each makes its own."""
+
+    make: Callable[[], Extractor]
+    identity: str
+
+
+@dataclass(frozen=True)
 class _Item:
     segment: Segment
     feature_id: str
-    extractor: Extractor
+    choice: _Choice
 
 
 class ExtractStage:
@@ -41,23 +50,23 @@ class ExtractStage:
             return []
         there = run.project.store.digests(Features)
         kept = self._of_absent_recordings(run)
-        extractors: dict[str, Extractor | None] = {}
+        choices: dict[str, tuple[_Choice, Extractor] | None] = {}
         items: list[_Item] = []
         for segment in run.segments:
             ids = run.feature_ids.setdefault(segment.id, {})
             if segment.id in kept:
                 ids[self.name] = kept[segment.id]
                 continue
-            extractor = self._picked(run, section, segment, extractors)
-            if extractor is None:
+            chosen = self._chosen(run, section, segment, choices)
+            if chosen is None:
                 ids[self.name] = NO_EXTRACTOR
                 continue
-            feature_id = question_id(segment, extractor, self.name)
+            feature_id = question_id(segment, chosen[1], self.name)
             ids[self.name] = feature_id
             if feature_id not in there and not run.failed_before(self.name, feature_id):
-                items.append(_Item(segment, feature_id, extractor))
+                items.append(_Item(segment, feature_id, chosen[0]))
         return sorted(
-            items, key=lambda item: (_identity(item.extractor), item.segment.source_id, item.segment.index)
+            items, key=lambda item: (item.choice.identity, item.segment.source_id, item.segment.index)
         )
 
     def _of_absent_recordings(self, run: Run) -> dict[str, str]:
@@ -74,33 +83,38 @@ class ExtractStage:
             if feature.stage == self.name
         }
 
-    def _picked(
-        self, run: Run, section: FeatureSection, segment: Segment, picked: dict[str, Extractor | None]
-    ) -> Extractor | None:
-        """The source's extractor; None where nothing is to be extracted, or this one recording has none."""
+    def _chosen(
+        self,
+        run: Run,
+        section: FeatureSection,
+        segment: Segment,
+        choices: dict[str, tuple[_Choice, Extractor] | None],
+    ) -> tuple[_Choice, Extractor] | None:
+        """How the segment's recording is measured; None when this one recording cannot be."""
         source = run.source_of(segment)
-        if source.id not in picked:
-            path, facts = run.media.known_path(source), run.facts.get(source.id, {})
+        if source.id not in choices:
+            facts = run.facts.get(source.id, {})
+            make = partial(
+                pick_extractor,
+                self.name,
+                section.backend,
+                section.options,
+                run.media.known_path(source),
+                transcript=facts.get("transcript"),
+                language=facts.get("language") or run.project.settings.project.language,
+            )
             try:
-                picked[source.id] = pick_extractor(
-                    self.name,
-                    section.backend,
-                    section.options,
-                    path,
-                    transcript=facts.get("transcript"),
-                    language=facts.get("language") or run.project.settings.project.language,
-                )
+                extractor = make()
+                choices[source.id] = (_Choice(make, _identity(extractor)), extractor)
             except ItemError as error:
-                run.failures[self.name, source.id] = failed(
-                    self.name, source.id, run.path_text(source), error
-                )
-                picked[source.id] = None
-        return picked[source.id]
+                run.fail(failed(self.name, source.id, run.path_text(source), error))
+                choices[source.id] = None
+        return choices[source.id]
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}
         for item in items:
-            by_backend.setdefault(_identity(item.extractor), []).append(item)
+            by_backend.setdefault(item.choice.identity, []).append(item)
         for group in by_backend.values():
             self._extract(run, group)
 
@@ -108,7 +122,7 @@ class ExtractStage:
         ids = {item.segment.id: item.feature_id for item in items}
         with Writer(run, self.name) as writer:
             clips = self._clips(run, items, writer)
-            for clip, result in items[0].extractor.extract(clips):
+            for clip, result in items[0].choice.make().extract(clips):
                 if isinstance(result, ItemError):
                     name = run.path_text(clip.source)
                     writer.add([], [failed(self.name, ids[clip.segment.id], name, result)])
@@ -132,10 +146,11 @@ class ExtractStage:
     def finish(self, run: Run) -> None:
         """Extraction stands as a whole once the last kind of cue is through."""
         if self.name == FEATURE_STAGES[-1]:
+            there = run.project.store.digests(Features)
             wanted = [i for stages in run.feature_ids.values() for i in stages.values()]
-            sources = run.project.store.by_parent(Features, list(run.sources))
-            wanted += [feature.id for features in sources.values() for feature in features]
-            run.project.store.set_live(Features, wanted)
+            run.project.store.set_live(
+                Features, [i for i in (*run.source_feature_ids, *wanted) if i in there]
+            )
 
 
 def question_id(segment: Segment, extractor: Extractor, stage: str) -> str:
@@ -155,14 +170,15 @@ def _identity(extractor: Extractor) -> str:
 
 
 def source_speech(run: Run, source_ids: list[str]) -> dict[str, tuple[Span, ...]]:
-    """Speech regions of sources, in source time, newest version."""
+    """Speech regions of sources, in source time."""
     found = run.project.store.by_parent(Features, source_ids)
-    regions: dict[str, tuple[Span, ...]] = {}
-    for source_id, features in found.items():
-        for feature in features:
-            if feature.stage == "speech":
-                regions[source_id] = feature.regions
-    return regions
+    standing = set(run.source_feature_ids)
+    return {
+        source_id: feature.regions
+        for source_id, features in found.items()
+        for feature in features
+        if feature.stage == "speech" and feature.id in standing
+    }
 
 
 def shift(regions: Sequence[Span], segment: Segment) -> tuple[Span, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.engine import SystemClock
 from agents.judge import Case, Judge, judge_all
-from pipeline.stages.annotate import ASK_AGAIN
+from pipeline.stages.annotate import ASK_AGAIN, retry_of
 from pipeline.stages.base import Run, Writer, run_async
 from schemas.records import Check, Judgement
 from schemas.store import ItemOutcome
@@ -40,7 +40,8 @@ class JudgeStage:
         return [Case(samples[a.sample_id], a, checks[a.id]) for a in labelled if a.id in checks]
 
     def work(self, run: Run, items: Sequence[Triple]) -> None:
-        with Writer(run, self.name) as writer:
+        # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
+        with run.asking, Writer(run, self.name) as writer:
 
             def keep(judgement: Judgement) -> None:
                 run.count("judgements")
@@ -67,5 +68,11 @@ class JudgeStage:
                 segment_id = self._expected[judgement.id].sample.segment_id
                 message = f"{judgement.judge}: {judgement.outcome}, {judgement.detail or judgement.reason}"
                 run.failures["judge", judgement.id] = ItemOutcome(
-                    "judge", judgement.id, "failed", segment_id, judgement.reason, message, "emotrace run"
+                    "judge",
+                    judgement.id,
+                    "failed",
+                    segment_id,
+                    judgement.reason,
+                    message,
+                    retry_of(judgement.outcome),
                 )

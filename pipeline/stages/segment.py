@@ -59,6 +59,11 @@ class SegmentStage:
             and run.done_before(self.name, self._key(run, run.sources[source_id]))
         ]
         run.segments.sort(key=lambda s: (s.source_id, s.source_start_s, s.source_end_s))
+        run.source_feature_ids = [
+            features.id
+            for source in run.sources.values()
+            for features in (shots_features(run, source), speech_features(source))
+        ]
         run.project.store.set_live(Segment, [segment.id for segment in run.segments])
 
     def _key(self, run: Run, source: Source) -> str:
@@ -143,7 +148,10 @@ def given_spans(run: Run, source: Source) -> tuple[Span, ...]:
     )
 
 
-def shots_features(run: Run, source: Source, shots: tuple[Span, ...], notes: tuple[str, ...]) -> Features:
+def shots_features(
+    run: Run, source: Source, shots: tuple[Span, ...] = (), notes: tuple[str, ...] = ()
+) -> Features:
+    """The shots of a source; without `shots` still the id that they have or will have."""
     settings = run.project.settings.segment
     return Features(
         subject_id=source.id,
@@ -157,7 +165,8 @@ def shots_features(run: Run, source: Source, shots: tuple[Span, ...], notes: tup
     )
 
 
-def speech_features(source: Source, audio: Any) -> Features:
+def speech_features(source: Source, audio: Any = None) -> Features:
+    """The speech regions of a source; without `audio` still the id that they have or will have."""
     params = VadParams()
     regions = () if audio is None else speech_regions(audio, params)
     return Features(
