@@ -23,7 +23,7 @@ from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to
 from pipeline.features.au_tracks import Track, face_boxes, track_faces
 from pipeline.features.base import Clip, Params
 from pipeline.features.worker import run_worker
-from schemas.errors import ItemError
+from schemas.errors import ItemError, UserError
 from schemas.parts import Event, FaceTrack, Series, Span
 from schemas.records import Features
 
@@ -47,6 +47,9 @@ class MediapipeParams(Params):
     min_track_frames: int = Field(default=3, ge=1)  # a shorter track is taken for a false face
     rest_context_s: float = Field(default=3.0, ge=0)  # looked at on both sides of a segment, within its shots
     events: EventRule = EventRule()
+    frames: dict[str, float] = Field(
+        default={}
+    )  # how the pictures were sampled; set by the run from [ingest]
 
 
 class MediapipeAus:
@@ -87,6 +90,8 @@ class MediapipeAus:
                 for message in messages:
                     clip = waiting[message["id"]]
                     if message["type"] == "error":
+                        if message["code"] == "no_space":  # every other clip would fail with it
+                            raise UserError("no_space", "no space left", "free disk space, run again", folder)
                         yield clip, ItemError(message["code"], f"faces: {message['message']}")
                     else:
                         yield clip, self._read(clip, Path(message["out"]))

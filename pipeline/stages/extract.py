@@ -98,7 +98,7 @@ class ExtractStage:
                 pick_extractor,
                 self.name,
                 section.backend,
-                section.options,
+                section.options | self._sampling(run),
                 run.media.known_path(source),
                 transcript=facts.get("transcript"),
                 language=facts.get("language") or run.project.settings.project.language,
@@ -110,6 +110,13 @@ class ExtractStage:
                 run.fail(failed(self.name, source.id, run.path_text(source), error))
                 choices[source.id] = None
         return choices[source.id]
+
+    def _sampling(self, run: Run) -> dict[str, Any]:
+        """How the pictures were taken that a face backend is given: what it finds depends on it."""
+        if self.name != "au":
+            return {}
+        params = run.media.params
+        return {"frames": {"fps": params.face_fps, "width_px": params.frame_width_px}}
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}
@@ -130,6 +137,7 @@ class ExtractStage:
                     writer.add([result], [])
                     writer.add([], [ItemOutcome(self.name, ids[clip.segment.id], "done")])
                 run.progress.advance(self.name)
+                run.stop_if_cancelled()
 
     def _clips(self, run: Run, items: list[_Item], writer: Writer) -> Iterator[Clip]:
         """What the backend is given, one by one; a source that cannot be decoded fails here."""

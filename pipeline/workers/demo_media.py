@@ -47,6 +47,7 @@ import espeakng_loader
 import mediapipe as mp
 import numpy as np
 import skimage.data
+from caller import end_with_caller
 
 SIZE_PX = 384
 FPS = 25
@@ -521,6 +522,7 @@ class Studio:
 
 
 def main() -> None:
+    end_with_caller()
     # Libraries print on standard output as they like; keep the real one for the JSON lines.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

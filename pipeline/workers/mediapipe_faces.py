@@ -24,12 +24,11 @@ Reference: Kartynnik et al. 2019, Real-time Facial Surface Geometry, https://arx
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import stat
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ import cv2
 import mediapipe as mp
 import numpy as np
 import pyarrow.parquet as pq
+from caller import end_with_caller
 
 LANDMARKS = 478
 PROGRESS_EVERY_FRAMES = 50
@@ -236,18 +236,6 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
     partial.replace(path)
 
 
-def end_with_caller() -> None:
-    """Leave when the caller is gone, even when it was killed: then its end of the pipe closes."""
-
-    def wait() -> None:
-        while os.read(0, 1024):  # not sys.stdin, whose lock a waiting thread would hold at exit
-            pass
-        os._exit(1)
-
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
-        threading.Thread(target=wait, daemon=True).start()
-
-
 def main() -> None:
     end_with_caller()
     # Libraries print on standard output as they like; keep the real one for the JSON lines.
@@ -273,7 +261,7 @@ def main() -> None:
                 {
                     "type": "error",
                     "id": clip["id"],
-                    "code": "clip_failed",
+                    "code": "no_space" if getattr(error, "errno", None) == errno.ENOSPC else "clip_failed",
                     "message": f"{type(error).__name__}: {error}",
                 }
             )

@@ -138,8 +138,13 @@ for message in run_worker(Path({script!r}), {clips!r}, on_message=told):
 
 
 @contextmanager
-def calling(script: Path, clips: list[dict[str, Any]], setup: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A process of its own, and the leader of its group, that runs a worker and prints what it is told."""
+def calling(
+    script: Path, clips: list[dict[str, Any]], folder: Path, setup: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own, and the leader of its group, that runs a worker and prints what it is told.
+
+    Temporary files go to `folder`: a killed caller leaves its own behind.
+    """
     repo = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         [sys.executable, "-c", CALLER.format(setup=setup, script=str(script), clips=clips)],
@@ -147,7 +152,7 @@ def calling(script: Path, clips: list[dict[str, Any]], setup: str = "") -> Itera
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=repo,
-        env={**os.environ, "PYTHONPATH": str(repo)},
+        env={**os.environ, "PYTHONPATH": str(repo), "TMPDIR": str(folder)},
         start_new_session=True,
     ) as caller:
         yield caller
@@ -175,7 +180,7 @@ def told(caller: subprocess.Popen[str], kind: str) -> list[str]:
 def test_a_signal_that_raises_in_the_caller_ends_the_process(
     tmp_path: Path, number: signal.Signals, setup: str
 ) -> None:
-    with calling(script(tmp_path), clips("", "time.sleep(600)"), setup) as caller:
+    with calling(script(tmp_path), clips("", "time.sleep(600)"), tmp_path, setup) as caller:
         pid = int(told(caller, "done")[-1].split()[1])
         assert alive(pid)
         os.killpg(caller.pid, number)
@@ -188,7 +193,7 @@ def test_ctrl_c_reaches_the_caller_only(tmp_path: Path) -> None:
     started = tmp_path / "started"
     wait = f"open({str(started)!r}, 'w').close(); time.sleep(1.0)"
     setup = "signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))"
-    with calling(script(tmp_path), clips(wait), setup) as caller:
+    with calling(script(tmp_path), clips(wait), tmp_path, setup) as caller:
         told(caller, "start")
         os.killpg(caller.pid, signal.SIGINT)
         assert [line.split()[0] for line in told(caller, "done")] == ["interrupted", "done"]
@@ -208,7 +213,7 @@ def test_a_killed_caller_leaves_no_worker(tmp_path: Path) -> None:
     blocked = tmp_path / "frames.parquet"
     os.mkfifo(blocked)
     row = {"id": "c0", "frames": str(blocked), "start_s": 0, "end_s": 1, "out": str(tmp_path / "out.npz")}
-    with calling(SCRIPT, [row]) as caller:
+    with calling(SCRIPT, [row], tmp_path) as caller:
         told(caller, "start")
         family = descendants(caller.pid)
         assert len(family) >= 2  # uv and the worker

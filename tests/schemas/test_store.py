@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,10 +18,8 @@ FACTS = MediaFacts(kind="audio", container="wav", duration_s=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'a' / 'emotrace.db'}")
-    yield opened
-    opened.close()
+def sqlite_file(tmp_path: Path) -> Path:
+    return tmp_path / "emotrace.db"
 
 
 def source(n: int) -> Source:
@@ -128,8 +126,8 @@ def test_many_threads_write_and_nothing_is_lost(store: Store) -> None:
     assert len(store.all(Source)) == 100
 
 
-def test_two_openers_see_each_other(store: Store, tmp_path: Path) -> None:
-    other = Store.open(f"sqlite:///{tmp_path / 'a' / 'emotrace.db'}")
+def test_two_openers_see_each_other(store: Store, url: str) -> None:
+    other = Store.open(url)
     other.add([source(1)])
     assert store.get(Source, source(1).id) == source(1)
     other.close()
@@ -141,24 +139,32 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path / 'x.db'}")
 
 
-def test_a_store_of_a_newer_program_is_refused(store: Store, tmp_path: Path) -> None:
-    import sqlite3
-
-    with sqlite3.connect(tmp_path / "a" / "emotrace.db") as raw:
-        raw.execute("INSERT INTO migrations VALUES ('9999_later', 'now')")
+def test_a_store_of_a_newer_program_is_refused(sqlite_file: Path) -> None:
+    Store.open(f"sqlite:///{sqlite_file}").close()
+    raw = sqlite3.connect(sqlite_file)
+    raw.execute("INSERT INTO migrations VALUES ('9999_later', 'now')")
+    raw.commit()
     raw.close()
     with pytest.raises(UserError, match="newer emotrace"):
-        Store.open(f"sqlite:///{tmp_path / 'a' / 'emotrace.db'}")
+        Store.open(f"sqlite:///{sqlite_file}")
 
 
-def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(store: Store, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(sqlite_file: Path) -> None:
+    store = Store.open(f"sqlite:///{sqlite_file}")
     store.add([source(1)])
-    small = Store.open(f"sqlite:///{tmp_path / 'a' / 'emotrace.db'}")
-    with small._engine.connect() as connection:  # SQLite's own limit stands in for a full disk
+    with store._engine.connect() as connection:  # SQLite's own limit stands in for a full disk
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         connection.rollback()
     with pytest.raises(UserError, match="no space left"):
-        small.add([source(n) for n in range(2, 4000)])
+        store.add([source(n) for n in range(2, 4000)])
     assert store.all(Source) == [source(1)]
-    small.close()
+    store.close()
+
+
+def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_file: Path) -> None:
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    store.close()
