@@ -1,6 +1,6 @@
 """The command line: parse, open the project, call one function, print. Heavy imports wait until they are needed.
 
-Exit status: 0 all well; 1 finished but some items failed; 2 the user must change something; 130 interrupted.
+How a command ends, and with which exit status, is in `pipeline/endings.py`.
 """
 
 from __future__ import annotations
@@ -8,19 +8,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
+from pipeline.endings import (
+    INTERRUPTED,
+    OK,
+    SOME_FAILED,
+    USER_MUST_ACT,
+    emit,
+    err,
+    fail,
+    interrupted,
+    usage_error,
+)
 from schemas.errors import UserError
 
-if TYPE_CHECKING:
-    from pipeline.outputs import Output
-
 FILE_WIDTH = 160  # of tables that go to a file or another program
-OK, SOME_FAILED, USER_MUST_ACT, INTERRUPTED = 0, 1, 2, 130
-
 app = typer.Typer(
     name="emotrace",
     help="From raw recordings of people to a released, explainable emotion dataset.",
@@ -28,7 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-err = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 ProjectDir = Annotated[
@@ -41,12 +46,6 @@ HERE = Path()
 def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a command whose help ends with an example; it returns its exit status."""
     return app.command(name, epilog=f"Example: {example}")
-
-
-def emit(output: Output) -> None:
-    """The one JSON object of a command."""
-    sys.stdout.write(output.model_dump_json() + "\n")
-    sys.stdout.flush()
 
 
 @command("init", "emotrace init my-project")
@@ -223,11 +222,11 @@ def review(
         settings = opened.settings.review
     with bind(settings.host, settings.port if port is None else port) as socket:
         token, url = review_url(socket)
-        if as_json:
-            emit(ReviewOutput(url=url, waiting=waiting))
-        else:
-            out.print(f"{waiting} wait for a person. Open {url} (Ctrl-C stops)", soft_wrap=True)
         try:
+            if as_json:
+                emit(ReviewOutput(url=url, waiting=waiting))
+            else:
+                out.print(f"{waiting} wait for a person. Open {url} (Ctrl-C stops)", soft_wrap=True)
             serve(project, socket, token)
         except KeyboardInterrupt:  # the way to stop it: its one object is printed, nothing more is told
             sys.exit(INTERRUPTED)
@@ -366,54 +365,15 @@ def main() -> NoReturn:
     try:
         status = app(args=arguments, standalone_mode=False)
     except UserError as error:
-        _fail(error, arguments)
+        fail(error, arguments)
     except Exception as error:
-        usage = _usage_error(error)
+        usage = usage_error(error)
         if usage is None:
             raise
-        _fail(usage, arguments)
+        fail(usage, arguments)
     if status == INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
-        _interrupted(arguments)
+        interrupted(arguments)
     sys.exit(status if isinstance(status, int) else OK)
-
-
-def _fail(error: UserError, arguments: list[str]) -> NoReturn:
-    from pipeline.printing import print_error
-
-    if "--json" in arguments:
-        from pipeline.outputs import ErrorBody, ErrorOutput
-
-        body = ErrorBody(
-            code=error.code, message=error.message, remedy=error.remedy, file=error.file, line=error.line
-        )
-        emit(ErrorOutput(error=body))
-    else:
-        print_error(err, error)
-    sys.exit(USER_MUST_ACT)
-
-
-def _interrupted(arguments: list[str]) -> NoReturn:
-    if "--json" in arguments:
-        from pipeline.outputs import ErrorBody, ErrorOutput
-
-        emit(
-            ErrorOutput(
-                error=ErrorBody(code="interrupted", message="interrupted", remedy="run it again to go on")
-            )
-        )
-    else:
-        err.print("emotrace: interrupted; what is done is kept, run it again to go on")
-    sys.exit(INTERRUPTED)
-
-
-def _usage_error(error: Exception) -> UserError | None:
-    """A wrong command line as a UserError; None for anything else, which is a bug and keeps its traceback."""
-    message = getattr(error, "format_message", None)
-    if message is None:
-        return None
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "emotrace"
-    return UserError("usage", str(message()), f"see: {path} --help")
 
 
 if __name__ == "__main__":

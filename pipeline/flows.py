@@ -16,6 +16,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 # The default of 20 s is too short on a busy machine.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+# Errors stand in its page; the terminal is told once, by the command line.
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
 
 from prefect import Task, flow

@@ -1,0 +1,153 @@
+"""Compose: the baseline that a sample keeps, the turns before it, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.project import Project
+from pipeline.stages.base import Run
+from pipeline.stages.compose import CONTEXT_TURNS, ComposeStage
+from schemas.records import Baseline, Sample
+from tests.pipeline.records import face, heard, make_run, place, project_in, segment, source, voice
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with project_in(tmp_path / "project") as opened:
+        yield opened
+
+
+def compose(run: Run) -> dict[str, Sample]:
+    """What stands after the stage, by segment id."""
+    stage = ComposeStage()
+    items = stage.plan(run)
+    stage.work(run, items)
+    stage.finish(run)
+    assert run.failures == {}
+    return {sample.segment_id: sample for sample in run.samples}
+
+
+def talkers(project: Project, count: int, *, speaker: str | None = "ann", rebaseline: bool = False) -> Run:
+    """A run over `count` recordings of one segment each; every one is a little higher than the last."""
+    run = make_run(project, rebaseline=rebaseline)
+    for n in range(count):
+        of = source(n)
+        part = segment(of, 0)
+        place(
+            run, of, [(part, [heard(part, "well"), voice(part, 100 + 10 * n), face(part)])], speaker=speaker
+        )
+    return run
+
+
+def test_a_sample_keeps_its_baseline_and_rebaseline_moves_it(project: Project) -> None:
+    first = compose(talkers(project, 3))
+    (baseline,) = project.store.all(Baseline)
+    assert (baseline.subject, baseline.segments) == ("speaker:ann", 3)
+    assert {sample.baseline_ids for sample in first.values()} == {(baseline.id,)}
+    assert all(measure.z is not None for s in first.values() for measure in s.prosody[:1])
+
+    run = talkers(project, 4)
+    later = compose(run)
+    assert {key: later[key] for key in first} == first
+    (new,) = [sample for key, sample in later.items() if key not in first]
+    assert run.counts["samples"] == 1
+    assert [b.segments for b in project.store.all(Baseline)] == [3, 4]
+    assert new.baseline_ids == (project.store.all(Baseline)[1].id,)
+
+    moved = compose(talkers(project, 4, rebaseline=True))
+    assert {sample.baseline_ids for sample in moved.values()} == {new.baseline_ids}
+    assert compose(talkers(project, 4)) == moved  # what stands is the newest view, and it stays
+    assert project.store.live_ids(Sample) == {sample.id for sample in moved.values()}
+
+
+def test_too_little_speech_gives_no_baseline(project: Project) -> None:
+    composed = compose(talkers(project, 2))
+    assert {sample.baseline_ids for sample in composed.values()} == {()}
+    assert all(measure.z is None for sample in composed.values() for measure in sample.prosody)
+
+
+def test_without_a_declared_speaker_a_recording_is_its_own_baseline(project: Project) -> None:
+    assert {sample.baseline_ids for sample in compose(talkers(project, 4, speaker=None)).values()} == {()}
+    run, of = make_run(project), source(9)
+    parts = [segment(of, n) for n in range(3)]
+    place(
+        run, of, [(part, [heard(part, "so"), voice(part, 200), face(part)]) for part in parts], speaker=None
+    )
+    (ids,) = {sample.baseline_ids for sample in compose(run).values()}
+    assert [b.subject for b in project.store.by_id(Baseline, list(ids))] == [f"source:{of.id}"]
+
+
+def test_other_words_make_another_sample(project: Project) -> None:
+    of = source(1)
+    part = segment(of, 0)
+    views = []
+    for text in ("no", "yes", "no"):
+        run = make_run(project)
+        place(run, of, [(part, [heard(part, text), voice(part, 100), face(part)])], speaker=None)
+        views.append(compose(run)[part.id])
+    assert [view.words[0].text for view in views] == ["no", "yes", "no"]
+    assert views[0] == views[2]
+
+
+def test_the_last_turns_of_the_same_recording_are_context(project: Project) -> None:
+    run, of, other = make_run(project), source(1), source(2)
+    texts = ["one", "two", "", "four", "five"]
+    parts = [segment(of, n) for n in range(len(texts))]
+    place(
+        run, of, [(p, [heard(p, t), voice(p, 100), face(p)]) for p, t in zip(parts, texts, strict=True)],
+        speaker="ann",
+    )  # fmt: skip
+    stranger = segment(other, 0)
+    place(
+        run, other, [(stranger, [heard(stranger, "hi"), voice(stranger, 90), face(stranger)])], speaker="bob"
+    )
+    composed = compose(run)
+    told = [[turn.text for turn in composed[part.id].context] for part in parts]
+    # Nobody spoke in the third: it is one of the two turns before the fourth, and has nothing to tell.
+    assert told == [[], ["one"], ["one", "two"], ["two"], ["four"]]
+    assert CONTEXT_TURNS == 2
+    assert {turn.speaker for turn in composed[parts[4].id].context} == {"ann"}
+    assert composed[stranger.id].context == ()
+
+
+def test_what_is_missing_is_said_with_its_reason(project: Project) -> None:
+    run, of, sound = make_run(project), source(1), source(2, video=False)
+    silent, wordless, faceless, voiceless = (segment(of, n) for n in range(4))
+    place(
+        run, of,
+        [
+            (silent, [heard(silent, "", missing="no_speech"), voice(silent, 1, missing="silence"), face(silent)]),
+            (wordless, [heard(wordless, ""), voice(wordless, 100), face(wordless)]),
+            (faceless, [heard(faceless, "so"), voice(faceless, 100), face(faceless, missing="no_face")]),
+            (voiceless, [heard(voiceless, "so")]),
+        ],
+        speaker=None,
+    )  # fmt: skip
+    alone = segment(sound, 0)
+    place(run, sound, [(alone, [heard(alone, "so"), voice(alone, 100)])], speaker=None)
+    composed = compose(run)
+    assert composed[silent.id].missing == {"text": "no_speech", "audio": "silence"}
+    assert composed[silent.id].prosody == ()
+    assert composed[wordless.id].missing == {"text": "no_words"}
+    assert composed[faceless.id].missing == {"visual": "no_face"}
+    assert composed[voiceless.id].missing == {"audio": "not_extracted", "visual": "not_extracted"}
+    assert (composed[faceless.id].target.face_track, composed[silent.id].target.face_track) == (None, "face0")
+    assert (composed[alone.id].key_frames, composed[wordless.id].key_frames != ()) == ((), True)
+
+
+def test_a_segment_waits_for_features_that_failed(project: Project) -> None:
+    run, of = make_run(project), source(1)
+    ready, waiting = segment(of, 0), segment(of, 1)
+    place(run, of, [(ready, [heard(ready, "so")]), (waiting, [heard(waiting, "no")])], speaker=None)
+    run.feature_ids[waiting.id]["prosody"] = voice(waiting, 100).id  # wanted, and never made
+    assert set(compose(run)) == {ready.id}
+
+
+def test_low_quality_words_are_called_so(project: Project) -> None:
+    run, of = make_run(project), source(1)
+    part = segment(of, 0)
+    place(run, of, [(part, [heard(part, "so", notes=("low_quality_asr",))])], speaker=None)
+    assert compose(run)[part.id].words_source == "sidecar (low quality)"

@@ -1,0 +1,171 @@
+"""Prefect as the engine: the same records as `--local`, visible task names, and no server without work."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.project import (
+    CLI_TIMEOUT_S,
+    EMOTRACE,
+    REPO,
+    Done,
+    clean_environment,
+    done_well,
+    emotrace,
+    file_sums,
+    standing,
+    talk,
+    write_settings,
+)
+from tests.wire.server import FakeModels, Reply
+
+pytestmark = [pytest.mark.flow, pytest.mark.slow]
+
+SETTINGS = """
+[project]
+name = "flow-test"
+[segment]
+rule = "whole"
+[features.au]
+enabled = false
+"""
+MODEL = """
+[[annotators]]
+name = "m"
+provider = "openai_compatible"
+model = "m"
+base_url = "{url}"
+"""
+STAGES = {
+    "segment",
+    "asr",
+    "prosody",
+    "compose",
+    "annotate",
+    "check",
+    "judge",
+    "aggregate",
+    "decide",
+    "media",
+}
+READ_NAMES = """
+import json
+from prefect.client.orchestration import get_client
+with get_client(sync_client=True) as client:
+    flows, tasks = client.read_flow_runs(), client.read_task_runs()
+    flow = client.read_flow(flows[0].flow_id)
+print(json.dumps({
+    "flow": flow.name,
+    "runs": [[run.name, run.state_name] for run in flows],
+    "tasks": [[run.name.rpartition("-")[0], run.state_name] for run in tasks],
+}))
+"""
+RUN_AND_TELL = """
+import sys
+from pipeline.cli import main
+sys.argv = ["emotrace", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in ("prefect", "pipeline.flows") if name in sys.modules], file=sys.stderr)
+"""
+
+
+def python(code: str, *arguments: str | Path, home: Path) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=REPO, env=clean_environment(PREFECT_HOME=str(home)), capture_output=True, text=True,
+        timeout=CLI_TIMEOUT_S, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def new_project(folder: Path, recordings: Path, text: str = SETTINGS) -> Path:
+    project = write_settings(folder, text)
+    done_well(emotrace("ingest", recordings, "--speaker", "ann", "--project", project, "--json"))
+    return project
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    talk(folder / "glad.mp4", text="I am so happy, this is wonderful!")
+    talk(folder / "plain.mp4", text="The train leaves at nine from platform two.", seed=1)
+    return folder
+
+
+def test_prefect_and_local_give_the_same_records_and_nothing_starts_without_work(
+    recordings: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "prefect"
+    by_prefect = new_project(tmp_path / "by_prefect", recordings)
+    local = new_project(tmp_path / "local", recordings)
+    done = emotrace("run", "--project", by_prefect, "--json", PREFECT_HOME=str(home))
+    flow_run = done_well(done)
+    assert done.stderr == ""  # none of its own chatter
+    local_run = done_well(emotrace("run", "--project", local, "--local", "--json"))
+    assert standing(by_prefect) == standing(local)
+    assert all(standing(local)[kind] for kind in ("features", "sample", "annotation", "check", "decision"))
+    assert without_time(flow_run) == without_time(local_run)
+
+    seen: dict[str, Any] = json.loads(python(READ_NAMES, home=home).stdout)
+    assert (seen["flow"], seen["runs"]) == ("emotrace", [["flow-test", "Completed"]])
+    assert {name for name, _ in seen["tasks"]} == STAGES
+    assert {state for _, state in seen["tasks"]} == {"Completed"}
+
+    before = file_sums(home)
+    again = python(RUN_AND_TELL, "run", "--project", by_prefect, "--json", home=home)
+    assert done_well(again)["this_run"]["decodes"] == 0
+    assert again.stderr == "[]\n"
+    assert file_sums(home) == before
+    untouched = tmp_path / "untouched"
+    assert python(RUN_AND_TELL, "run", "--project", by_prefect, home=untouched).stderr == "[]\n"
+    assert not untouched.exists()
+
+
+def without_time(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "wall_s": 0, "this_run": {**run["this_run"], "wall_s": 0}}
+
+
+def test_what_the_user_must_change_is_one_line_and_ctrl_c_keeps_what_is_done(
+    recordings: Path, tmp_path: Path
+) -> None:
+    home = str(tmp_path / "prefect")
+    with FakeModels() as models:
+        text = SETTINGS + MODEL.format(url=models.openai_url)
+        project = new_project(tmp_path / "project", recordings, f"{text}[budget]\ncalls = 0\n")
+        refused = emotrace("run", "--project", project, PREFECT_HOME=home)
+        assert refused.status == 2
+        (line,) = refused.stderr.splitlines()
+        assert line.startswith("emotrace: the budget of 0 calls is used up -> ")
+
+        write_settings(project, text)
+        models.script(Reply(delay_s=8, times=2))
+        process = subprocess.Popen(
+            [str(EMOTRACE), "run", "--project", str(project), "--json"],
+            env=clean_environment(PREFECT_HOME=home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_for_question(models, process)
+        process.send_signal(signal.SIGINT)
+        out, stderr = process.communicate(timeout=CLI_TIMEOUT_S)
+        assert (process.returncode, stderr) == (130, "")
+        assert json.loads(out)["error"]["code"] == "interrupted"
+        again = done_well(emotrace("run", "--project", project, "--local", "--json"))
+    assert (again["annotations"]["labelled"], again["this_run"]["decodes"]) == (2, again["needs_review"])
+
+
+def wait_for_question(models: FakeModels, process: subprocess.Popen[str]) -> None:
+    for _ in range(CLI_TIMEOUT_S * 20):
+        if models.requests:
+            return
+        assert process.poll() is None, "the run ended before it asked"
+        time.sleep(0.05)
+    raise AssertionError("nothing was asked")

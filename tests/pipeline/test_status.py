@@ -1,0 +1,76 @@
+"""Totals: what stands, the money of all runs, and the failures that still hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.outputs import AnnotationCounts, CheckCounts, Totals
+from pipeline.status import hallucination, totals
+from schemas.records import Annotation
+from schemas.store import CallEvent, ItemOutcome
+from tests.release.builder import NAMES, Project, blind, small_project
+
+RUN = {"dropped": {"no_face": 2}, "cached_calls": 1, "failed_items": []}
+FAILED = {"stage": "asr", "id": "fea_1", "path": "a.wav", "code": "broken", "message": "m", "retry": "r"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Six clips with three agreeing annotators, and one with an open tie and a failed annotation."""
+    return small_project(tmp_path)
+
+
+def test_totals_count_what_stands(project: Project) -> None:
+    found = totals(project.store)
+    assert (found.sources, found.segments, found.samples) == (7, 7, 7)
+    assert found.annotations == AnnotationCounts(labelled=20, failed=1)
+    assert found.checks == CheckCounts(supported=20, contradicted=20)
+    assert (found.judgements, found.auto_accepted, found.needs_review, found.reviewed) == (20, 6, 1, 0)
+    standing = [annotation.id for annotation in project.store.live(Annotation)]
+    project.store.set_live(Annotation, standing[:5])  # history does not count
+    assert sum(totals(project.store).annotations.model_dump().values()) == 5
+
+
+def test_a_review_moves_its_clip(project: Project) -> None:
+    open_tie = next(d for d in project.decisions() if d.status == "needs_review")
+    project.store.add(blind(open_tie.segment_id, "joy", "anna"))
+    project.decide()
+    found = totals(project.store)
+    assert (found.auto_accepted, found.needs_review, found.reviewed) == (6, 0, 1)
+
+
+def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(project: Project) -> None:
+    store = project.store
+    store.add_run("2026-01-01", 1.5, {**RUN, "failed_items": [FAILED]})
+    assert [item.id for item in totals(store).failed_items] == ["fea_1"]
+    store.add_run("2026-01-02", 0.25, {**RUN, "dropped": {"no_speech": 1}})
+    for key, cost in (("a", 0.5), ("b", 0.25)):
+        store.add_call(CallEvent(key, "intent", "p", "m"))
+        store.add_call(CallEvent(key, "receipt", "p", "m", cost_usd=cost))
+    store.add_call(CallEvent("c", "intent", "p", "m"))  # asked, never answered
+    found = totals(store)
+    assert (found.provider_calls, found.spent_usd, found.cached_calls) == (3, 0.75, 2)
+    assert (found.wall_s, found.dropped, found.failed_items) == (1.75, {"no_speech": 1}, [])
+
+
+def test_a_file_that_was_read_after_all_is_no_failure(project: Project) -> None:
+    broken = ItemOutcome("ingest", "there/a.mp4", "failed", "a.mp4", "empty_file", "it is empty", "mend it")
+    project.store.add([], [broken])
+    assert [(item.stage, item.code) for item in totals(project.store).failed_items] == [
+        ("ingest", "empty_file")
+    ]
+    project.store.add([], [broken._replace(status="done")])
+    assert totals(project.store).failed_items == []
+
+
+def test_an_empty_project_counts_nothing(tmp_path: Path) -> None:
+    assert totals(Project(tmp_path).store) == Totals()
+
+
+def test_contradicted_claims_are_counted_by_annotator(project: Project) -> None:
+    rates = hallucination(project.store)
+    assert set(rates) == set(NAMES)
+    assert rates["facial"] == {"contradicted": 7, "measurable": 14, "rate": 0.5}
+    assert rates["prosody"]["measurable"] == 12  # one of its answers never came
