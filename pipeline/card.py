@@ -98,7 +98,7 @@ def card_counts(text: str) -> dict[str, dict[str, int]]:
 def front_matter_counts(text: str) -> dict[str, int]:
     """Split -> rows as the card's YAML says."""
     head = text.split("\n---\n", 1)[0]
-    pairs = re.findall(r"- name: (\w+)\n\s+num_examples: (\d+)", head)
+    pairs = re.findall(r"- name: (\w+)\n\s+num_bytes: \d+\n\s+num_examples: (\d+)", head)
     return {name: int(number) for name, number in pairs}
 
 
@@ -111,15 +111,16 @@ def _front_matter(manifest: Mapping[str, Any], tally: Tally) -> str:
         lines += [] if known else [f"license_name: {json.dumps(_line(manifest['license']))}"]
     if manifest["languages"]:
         lines += ["language:", *(f"- {json.dumps(code)}" for code in manifest["languages"])]
-    size = next((name for limit, name in SIZES if tally.rows < limit), "n>1M")
+    category = next((name for limit, name in SIZES if tally.rows < limit), "n>1M")
     lines += [f"pretty_name: {json.dumps(_line(manifest['title']), ensure_ascii=False)}"]
     lines += ["tags:", "- emotion-recognition", "- multimodal", "- explainable", "- emotrace"]
-    lines += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files:"]
+    lines += ["size_categories:", f"- {category}", "configs:", "- config_name: default", "  data_files:"]
     for split in tally.splits:
         lines += [f"  - split: {split}", f"    path: data/{split}-*.parquet"]
     lines += ["dataset_info:", "  splits:"]
     for split, rows in tally.splits.items():
-        lines += [f"  - name: {split}", f"    num_examples: {rows}"]
+        size = manifest["bytes"][split]  # `datasets` takes the counts only together with it
+        lines += [f"  - name: {split}", f"    num_bytes: {size}", f"    num_examples: {rows}"]
     return "\n".join([*lines, "---"])
 
 
@@ -159,7 +160,8 @@ def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
     text = _table(["status", "clips"], sorted(tally.by["status"].items()))
     text += (
         f"\n\nA machine label stood without a person (`auto_accepted`) only with probability >= "
-        f"{policy['accept_probability']:g}, a best score >= {policy['accept_s_final']:g}, a margin >= "
+        f"{policy['accept_probability']:g}, a best score >= {policy['accept_s_final']:g}, a best confidence >= "
+        f"{policy['accept_confidence']:g}, a margin >= "
         f"{policy['min_margin']:g}, at least {policy['min_labelled']} annotators, no tie and no conflict between "
         f"modalities. A random {policy['random_review_share']:.0%} of the clips always went to people."
     )

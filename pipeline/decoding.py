@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.media.cut import CutParams, cut_audio, cut_clip
 from pipeline.media.decode import DECODE_VERSION, DecodeParams, decode, frame_at
@@ -39,7 +40,7 @@ class MediaMaker:
         self._project = project
         self._on_decode = on_decode
         self._paths: dict[str, list[StoredPath]] = defaultdict(list)
-        for stored in project.store.paths().values():
+        for _, stored in sorted(project.store.paths().items()):
             self._paths[stored.source_id].append(stored)
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         ingest, segment = project.settings.ingest, project.settings.segment
@@ -50,9 +51,10 @@ class MediaMaker:
             shot_threshold=segment.shot_threshold,
         )
 
-    def known_path(self, source: Source) -> Path:
-        """Where the source was last seen, whether or not it is still there."""
-        return Path(self._paths[source.id][0].path)
+    def known_paths(self, source: Source) -> list[Path]:
+        """Where the source was seen; copies that are there now come first."""
+        paths = [Path(stored.path) for stored in self._paths[source.id]]
+        return sorted(paths, key=lambda path: not path.exists())
 
     def path(self, source: Source) -> Path:
         """Where the source's bytes are now.
@@ -60,31 +62,32 @@ class MediaMaker:
         Raises:
             MediaError: the file is gone, or has other bytes than when it was ingested.
         """
+        changed = None
         for stored in self._paths[source.id]:
             path = Path(stored.path)
             if path.exists():
                 stat = path.stat()
                 if (stat.st_size, stat.st_mtime_ns) == (stored.size_bytes, stored.mtime_ns):
                     return path
-                raise MediaError(
-                    "changed_file", f"{path} was changed after ingest", f"emotrace ingest {path}"
-                )
+                changed = path
+        if changed is not None:
+            remedy = f"emotrace ingest {changed} && emotrace run"
+            raise MediaError("changed_file", f"{changed} was changed after ingest", remedy)
         where = self._paths[source.id][0].path if self._paths[source.id] else source.id
-        raise MediaError("missing_file", f"{where} is gone", "put it back, then: emotrace run --retry-failed")
+        remedy = "put it back, or ingest it at its new place, then: emotrace run"
+        raise MediaError("missing_file", f"{where} is gone", remedy)
 
-    def decoded(self, source: Source) -> Decoded:
-        """The decode pass of a source, done now if the cache does not hold it.
+    def decoded(self, source: Source, params: DecodeParams | None = None) -> Decoded:
+        """The decode pass of a source, done now if the cache does not hold all of it.
 
         Raises:
             MediaError: the file is gone or cannot be decoded.
         """
-        cache = self._project.artifacts
-        params = self.params.model_dump(mode="json")
-        key = content_id("dec", {"source": source.id, "version": DECODE_VERSION, "params": params})
+        cache, params = self._project.artifacts, params or self.params
+        question = {"source": source.id, "version": DECODE_VERSION, "params": params.model_dump(mode="json")}
+        key = content_id("dec", question)
         with self._locks[key]:
-            if not cache.has(key, REPORT):
-                self._decode(source, key)
-            report = json.loads(cache.local(key, REPORT).read_text(encoding="utf-8"))
+            report = self._report(key) or self._decode(source, key, params)
         files = {name: cache.local(key, name) for name in report["files"]}
         return Decoded(
             audio=files.get("audio.wav"),
@@ -93,11 +96,19 @@ class MediaMaker:
             notes=tuple(report["notes"]),
         )
 
-    def _decode(self, source: Source, key: str) -> None:
+    def _report(self, key: str) -> dict[str, Any] | None:
+        """What a decode pass left in the cache; None when it, or one of its files, is not there."""
+        cache = self._project.artifacts
+        if not cache.has(key, REPORT):
+            return None
+        report: dict[str, Any] = json.loads(cache.local(key, REPORT).read_text(encoding="utf-8"))
+        return report if all(cache.has(key, name) for name in report["files"]) else None
+
+    def _decode(self, source: Source, key: str, params: DecodeParams) -> dict[str, Any]:
         cache, path = self._project.artifacts, self.path(source)
         self._on_decode()
         with cache.workdir() as folder:
-            result = decode(path, source.media, folder, self.params)
+            result = decode(path, source.media, folder, params)
             files = [file for file in (result.audio, result.frames, result.thumbnails, result.pts) if file]
             report = {
                 "files": [file.name for file in files],
@@ -110,6 +121,7 @@ class MediaMaker:
             for file in files:
                 cache.put(key, file.name, file)
         cache.put_bytes(key, REPORT, json.dumps(report).encode())
+        return report
 
     def make(self, ref: MediaRef, source: Source) -> Path:
         """The file of a media reference, made now if the cache does not hold it."""
@@ -131,10 +143,14 @@ class MediaMaker:
             raise MediaError("unknown_source", f"no source {ref.source_id} in the store")
         return self.make(ref, source).read_bytes()
 
+    def _params_of(self, ref: MediaRef) -> DecodeParams:
+        """The pass that a picture was taken from: its recipe holds, whatever the settings are by now."""
+        return self.params.model_copy(update=ref.params)
+
     def _make(self, ref: MediaRef, source: Source, out: Path) -> None:
         start_s, end_s = ref.source_start_s, ref.source_end_s
         if ref.kind == "image":
-            frames = self.decoded(source).frames
+            frames = self.decoded(source, self._params_of(ref)).frames
             if frames is None:
                 raise MediaError("no_video_stream", f"{source.id} has no pictures")
             out.write_bytes(frame_at(frames, start_s))

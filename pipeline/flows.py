@@ -7,6 +7,8 @@ keys give idempotency, so its caches and result stores are off.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +24,12 @@ os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
 
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipeline.run import LOCAL_WORKERS, Engine, Execute, Work
+from pipeline.stages.base import Stopped
 
 
 def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine:
@@ -45,19 +49,44 @@ def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine
         def emotrace_flow() -> None:
             body(_execute)
 
+        _start_server()
         emotrace_flow()
 
     return engine
 
 
 def _execute(stage: str, shards: list[list[Any]], work: Work) -> None:
-    """One task run per shard. Shards stay in this process: Prefect is given their numbers only."""
+    """One task run per shard. Shards stay in this process: Prefect is given their numbers only.
+
+    Raises:
+        Stopped: the run was interrupted; Prefect is not told by an exception, which it would retry to report.
+    """
+    stopped = threading.Event()
 
     def run_shard(number: int) -> None:
-        work(shards[number])
+        try:
+            work(shards[number])
+        except Stopped:
+            stopped.set()
 
     task: Task[[int], None] = Task(run_shard, name=stage, cache_policy=NO_CACHE, persist_result=False)
     futures: list[PrefectFuture[None]] = [task.submit(number) for number in range(len(shards))]
     wait(futures)
     for future in futures:
         future.result()
+    if stopped.is_set():
+        raise Stopped
+
+
+def _start_server() -> None:
+    """Start the ephemeral server before the flow does, deaf to Ctrl-C.
+
+    A terminal sends Ctrl-C to every process of the group. The server must live until the run has ended in
+    order; a child inherits the signals that are blocked where it is started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with get_client(sync_client=True):
+            pass
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from pipeline.facts import segment_facts
 from schemas.records import (
     Annotation,
     Baseline,
@@ -27,8 +28,7 @@ PAGE = 500  # segments read at a time, so that memory does not grow with the pro
 
 @dataclass(frozen=True)
 class LiveItem:
-    """One segment and target with all that stands about it. `facts` are those of its source, with the
-    speaker's own (licence, consent, group) below them."""
+    """One segment and target with all that stands about it; `facts` as `pipeline.facts.segment_facts` tells."""
 
     source: Source
     segment: Segment
@@ -46,26 +46,17 @@ class LiveItem:
 
 def live_items(store: Store, segment_ids: list[str] | None = None) -> Iterator[LiveItem]:
     """All live items, or those of some segments, in the order of the segments."""
-    sources = {source.id: source for source in store.live(Source)}
-    segments = [
-        segment for segment in store.live(Segment) if segment_ids is None or segment.id in set(segment_ids)
-    ]
+    segments = store.live(Segment, ids=segment_ids)
     segments.sort(key=lambda segment: (segment.source_id, segment.source_start_s, segment.id))
-    facts = store.facts()
     for start in range(0, len(segments), PAGE):
-        yield from _page(store, segments[start : start + PAGE], sources, facts)
+        yield from _page(store, segments[start : start + PAGE])
 
 
-def source_facts(facts: dict[str, dict[str, Any]], source_id: str) -> dict[str, Any]:
-    """Facts of a source over the facts of its speaker."""
-    own = facts.get(source_id, {})
-    return {**facts.get(f"speaker:{own.get('speaker')}", {}), **own}
-
-
-def _page(
-    store: Store, segments: list[Segment], sources: dict[str, Source], facts: dict[str, dict[str, Any]]
-) -> Iterator[LiveItem]:
+def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
     ids = [segment.id for segment in segments]
+    source_ids = list({segment.source_id: None for segment in segments})
+    sources = {source.id: source for source in store.by_id(Source, source_ids)}
+    facts = _facts(store, source_ids)
     features = _group(store.live(Features, ids))
     samples = _group(store.live(Sample, ids))
     consensus = {(c.segment_id, c.target.key): c for c in store.live(Consensus, ids)}
@@ -87,7 +78,7 @@ def _page(
             yield LiveItem(
                 source=sources[segment.source_id],
                 segment=segment,
-                facts=source_facts(facts, segment.source_id),
+                facts=segment_facts(facts, segment),
                 features=tuple(features.get(segment.id, [])),
                 baselines=tuple(baselines[i] for i in sample.baseline_ids if i in baselines),
                 sample=sample,
@@ -100,6 +91,14 @@ def _page(
                 ),
                 decision=decisions.get(key),
             )
+
+
+def _facts(store: Store, source_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """What is said of these sources and of the speakers they name, for `segment_facts`."""
+    of_sources = store.facts(source_ids)
+    stretches = [said for facts in of_sources.values() for *_, said in facts.get("spans", [])]
+    speakers = {said["speaker"] for said in (*of_sources.values(), *stretches) if "speaker" in said}
+    return of_sources | store.facts(f"speaker:{speaker}" for speaker in speakers)
 
 
 def _group(records: list[Any]) -> dict[str, list[Any]]:

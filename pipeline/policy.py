@@ -1,7 +1,7 @@
 """When a label may stand: by rule, by a person, by an adjudicator, or not yet. Pure; imports schemas only.
 
 A machine label stands without a person only when every condition of the policy holds. Whatever fails is
-named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_score,
+named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_confidence, low_score,
 too_few_annotators, no_modality, random_sample; and, after reviews: reviewers_disagree, cannot_tell, flagged.
 """
 
@@ -18,7 +18,7 @@ from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from schemas.taxonomy import Taxonomy
 
-POLICY_VERSION = "1"
+POLICY_VERSION = "2"
 NO_CONFLICT = frozenset({"consistent", "undetermined"})
 MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
@@ -129,6 +129,7 @@ def review_reasons(
             "conflict": consensus.conflict not in NO_CONFLICT,
             "low_margin": consensus.margin < policy.min_margin,
             "low_probability": probability < policy.accept_probability,
+            "low_confidence": best_confidence(consensus) < policy.accept_confidence,
             "low_score": best_s_final(consensus) < policy.accept_s_final,
             "too_few_annotators": len(annotators) < policy.min_labelled,
         }
@@ -141,6 +142,15 @@ def best_s_final(consensus: Consensus) -> float:
     """The best score of an annotation with the consensus label; -1 when none was rated."""
     own = (score.s_final for score in consensus.scores if score.label == consensus.label)
     return max((value for value in own if value is not None), default=-1.0)
+
+
+def best_confidence(consensus: Consensus) -> float:
+    """The highest confidence that an annotation with the consensus label stated.
+
+    Several annotators that found nothing agree with each other, too: someone must have found something.
+    """
+    own = (score.confidence for score in consensus.scores if score.label == consensus.label)
+    return max((value for value in own if value is not None), default=0.0)
 
 
 def in_random_share(segment_id: str, share: float, *, seed: int) -> bool:
@@ -278,10 +288,9 @@ def is_contradicted(verdict: str, person_mark: str | None) -> bool:
 
 
 def standing_steps(steps: Iterable[Step], contradicted: Collection[str]) -> tuple[Step, ...]:
-    """Steps without citations of contradicted claims, numbered anew; one that rests on such claims alone goes."""
-    kept = []
-    for step in steps:
-        cited = tuple(name for name in step.evidence_ids if name not in contradicted)
-        if cited or not step.evidence_ids:
-            kept.append(step.model_copy(update={"evidence_ids": cited}))
+    """Steps that cite no contradicted claim, numbered anew.
+
+    The whole step goes, since its text says what the claim says, whatever else it cites.
+    """
+    kept = [step for step in steps if not set(step.evidence_ids) & set(contradicted)]
     return tuple(step.model_copy(update={"n": n}) for n, step in enumerate(kept, start=1))

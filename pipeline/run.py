@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.decoding import MediaMaker
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, ThisRun
-from pipeline.project import Project
+from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
@@ -74,12 +74,15 @@ def run(
     state: Run
     media = MediaMaker(project, on_decode=lambda: state.count("decodes"))
     state = Run(project, media, ledger, progress, retry_failed=retry_failed, rebaseline=rebaseline)
+    finished = False
     try:
-        with _interruptible(state):
+        with only_run(project.root), _interruptible(state):
             _drive(state, engine)
+            finished = True
     finally:
         this_run = _this_run(state, time.monotonic() - clock)
-        project.store.add_run(started_at, this_run.wall_s, this_run.model_dump(mode="json"))
+        counts = this_run.model_dump(mode="json")
+        project.store.add_run(started_at, this_run.wall_s, counts, finished=finished)
     whole = totals(project.store)
     return RunOutput(**whole.model_dump(), this_run=this_run)
 
@@ -125,12 +128,28 @@ def _drive(state: Run, engine: Engine) -> None:
             stage, items = step
             state.progress.start(stage.name, len(items))
             pieces = list(shards(items, stage.shard_size))
-            execute(stage.name, pieces, partial(stage.work, state))
+            execute(stage.name, pieces, _until_one_fails(partial(stage.work, state)))
             state.progress.finish(stage.name)
             stage.finish(state)
             step = next(work, None)
 
     engine(body)
+
+
+def _until_one_fails(work: Work) -> Work:
+    """After a shard has failed or was stopped, those that are begun later do nothing, whatever the engine."""
+    over = threading.Event()
+
+    def guarded(shard: list[Any]) -> None:
+        if over.is_set():
+            return
+        try:
+            work(shard)
+        except BaseException:
+            over.set()
+            raise
+
+    return guarded
 
 
 def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[Any]]]:

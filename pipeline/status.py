@@ -6,21 +6,22 @@ from collections import Counter
 from typing import Any
 
 from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, Totals
-from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment, Source
+from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
 
 def totals(store: Store) -> Totals:
-    """Counts of the live records, money over all runs, and the items that failed in the last run."""
+    """Counts of the live records, money over all runs, and the items that failed in the last whole run."""
     outcomes = Counter(annotation.outcome for annotation in store.live(Annotation))
     verdicts = Counter(v.verdict for check in store.live(Check) for v in check.verdicts)
     decisions = Counter(decision.status for decision in store.live(Decision))
     calls, runs = store.call_totals(), store.runs()
+    last = next((run["counts"] for run in reversed(runs) if run["finished"]), None)
     return Totals(
-        sources=len(store.live_ids(Source)),
+        sources=len({stored.source_id for stored in store.paths().values()}),
         segments=len(store.live_ids(Segment)),
         samples=len(store.live_ids(Sample)),
-        dropped=runs[-1]["counts"]["dropped"] if runs else {},
+        dropped=last["dropped"] if last else {},
         annotations=AnnotationCounts.model_validate(outcomes),
         checks=CheckCounts.model_validate(verdicts),
         judgements=len(store.live_ids(Judgement)),
@@ -31,12 +32,14 @@ def totals(store: Store) -> Totals:
         needs_review=decisions["needs_review"],
         reviewed=decisions["reviewed"] + decisions["adjudicated"],
         wall_s=round(sum(run["wall_s"] for run in runs), 3),
-        failed_items=[*ingest_failures(store), *_last_failures(runs)],
+        failed_items=[*ingest_failures(store), *last_failures(store)],
     )
 
 
-def _last_failures(runs: list[dict[str, Any]]) -> list[FailedItem]:
-    return [FailedItem(**item) for item in runs[-1]["counts"]["failed_items"]] if runs else []
+def last_failures(store: Store) -> list[FailedItem]:
+    """Items that failed in the last run that came to its end."""
+    finished = [run for run in store.runs() if run["finished"]]
+    return [FailedItem(**item) for item in finished[-1]["counts"]["failed_items"]] if finished else []
 
 
 def ingest_failures(store: Store) -> list[FailedItem]:

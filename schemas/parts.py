@@ -291,6 +291,7 @@ class AnnotationScore(Part):
     s_cot: Unit | None
     s_final: Unit | None
     s_rec_source: Literal["judge", "agreement", "none"]
+    confidence: Unit | None = None  # as the annotator stated it
 
 
 class ClaimMark(Part):

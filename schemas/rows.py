@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Text
 from sqlmodel import Field, SQLModel
 
 
 class RecordRow(SQLModel, table=True):
-    """One version of one record. A second version of an id exists only after a failed attempt."""
+    """One version of one record; the latest of an id stands. A second one exists only after a failed attempt."""
 
     __tablename__ = "records"
     __table_args__ = (
-        UniqueConstraint("id", "digest"),
+        Index("records_by_id", "id", "seq"),
         Index("records_by_kind_parent", "kind", "parent"),
     )
     seq: int | None = Field(default=None, primary_key=True)
     kind: str
-    id: str = Field(index=True)
+    id: str
     digest: str
     parent: str | None = None
     body: str = Field(sa_column=Column(Text, nullable=False))
@@ -90,12 +90,13 @@ class CallRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """One finished `run`: its counts as JSON, so that totals over runs can be told."""
+    """One `run`: its counts as JSON, so that totals over runs can be told; `finished`: it came to its end."""
 
     __tablename__ = "runs"
     seq: int | None = Field(default=None, primary_key=True)
     started_at: str
     wall_s: float
+    finished: bool = True
     counts: str  # JSON
 
 

@@ -122,6 +122,7 @@ class PolicySection(Section):
 
     accept_probability: Share = 0.8
     accept_s_final: Share = 0.5
+    accept_confidence: Share = 0.4
     min_margin: Share = 0.3
     min_labelled: Annotated[int, Field(ge=1)] = 2
     random_review_share: Share = 0.05

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlmodel import create_engine
 
 from schemas.errors import UserError
@@ -27,6 +26,8 @@ from schemas.rows import CallRow, FactRow, LiveRow, OutcomeRow, PathRow, RecordR
 
 R = TypeVar("R", bound=Record)
 BUSY_TIMEOUT_S = 60
+# The second: no room for the index of the write-ahead log, which every connection needs, also to read.
+NO_SPACE_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 IN_CHUNK = 900  # below SQLite's limit of bound variables
 
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
@@ -105,7 +106,7 @@ class Store:
                 sa.event.listen(engine, "connect", _sqlite_pragmas)
             return cls(engine)
         except (OSError, DatabaseError, sa.exc.ArgumentError, ModuleNotFoundError) as error:
-            raise _store_error(error, url) from error
+            raise _store_error(error, _parsed(url)) from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -113,11 +114,11 @@ class Store:
     # --- records ---------------------------------------------------------------------------------------
 
     def add(self, records: Iterable[Record], outcomes: Iterable[ItemOutcome] = ()) -> None:
-        """Append records and outcomes in one transaction. A record that is already there is left alone."""
+        """Append records and outcomes in one transaction. What an id's newest version says already is left out."""
         now = utc_now()
         rows = [
             {
-                "kind": type(record).__name__.lower(),
+                "kind": _kind(type(record)),
                 "id": record.id,
                 "digest": record.digest,
                 "parent": record.parent_id,
@@ -130,8 +131,8 @@ class Store:
         if not rows and not ends:
             return
         with self._writing() as connection:
-            if rows:
-                connection.execute(self._insert_new(_records), rows)
+            if new := _without_known(connection, rows):
+                connection.execute(_records.insert(), new)
             if ends:
                 connection.execute(_outcomes.insert(), ends)
 
@@ -143,39 +144,35 @@ class Store:
         """The newest version of each id that exists, in the order of `ids`."""
         found: dict[str, R] = {}
         for chunk in _chunks(list(dict.fromkeys(ids))):
-            query = (
-                sa.select(_records.c.id, _records.c.body)
-                .where(_records.c.id.in_(chunk))
-                .order_by(_records.c.seq)
-            )
-            with self._reading() as connection:
-                found |= {row.id: cls.model_validate_json(row.body) for row in connection.execute(query)}
+            found |= {record.id: record for record in self._newest(cls, _records.c.id.in_(chunk))}
         return [found[record_id] for record_id in dict.fromkeys(ids) if record_id in found]
 
     def all(self, cls: type[R]) -> list[R]:
         """The newest version of every record of a kind, in the order in which they first came."""
-        query = sa.select(_records.c.id, _records.c.body).where(_records.c.kind == cls.__name__.lower())
-        with self._reading() as connection:
-            bodies = {row.id: row.body for row in connection.execute(query.order_by(_records.c.seq))}
-        return [cls.model_validate_json(body) for body in bodies.values()]
+        return self._newest(cls)
 
     def by_parent(self, cls: type[R], parents: Sequence[str]) -> dict[str, list[R]]:
         """Records by the id in their parent field: newest versions, in the order in which they came."""
-        found: dict[str, dict[str, R]] = {parent: {} for parent in parents}
+        found: dict[str, list[R]] = {parent: [] for parent in parents}
         for chunk in _chunks(list(found)):
-            query = (
-                sa.select(_records.c.parent, _records.c.id, _records.c.body)
-                .where(_records.c.kind == cls.__name__.lower(), _records.c.parent.in_(chunk))
-                .order_by(_records.c.seq)
-            )
-            with self._reading() as connection:
-                for row in connection.execute(query):
-                    found[row.parent][row.id] = cls.model_validate_json(row.body)
-        return {parent: list(records.values()) for parent, records in found.items()}
+            for record in self._newest(cls, _records.c.parent.in_(chunk)):
+                found[str(record.parent_id)].append(record)
+        return found
+
+    def _newest(self, cls: type[R], *conditions: sa.ColumnElement[bool]) -> list[R]:
+        """Newest versions of a kind that meet the conditions, in the order in which their ids first came."""
+        query = (
+            sa.select(_records.c.id, _records.c.body)
+            .where(_records.c.kind == _kind(cls), *conditions)
+            .order_by(_records.c.seq)
+        )
+        with self._reading() as connection:
+            bodies = {row.id: row.body for row in connection.execute(query)}
+            return [cls.model_validate_json(body) for body in bodies.values()]
 
     def digests(self, cls: type[R]) -> dict[str, str]:
         """Id -> digest of the newest version, of every record of a kind, without reading bodies."""
-        query = sa.select(_records.c.id, _records.c.digest).where(_records.c.kind == cls.__name__.lower())
+        query = sa.select(_records.c.id, _records.c.digest).where(_records.c.kind == _kind(cls))
         with self._reading() as connection:
             return {row.id: row.digest for row in connection.execute(query.order_by(_records.c.seq))}
 
@@ -194,10 +191,8 @@ class Store:
 
     def set_live(self, cls: type[Record], ids: Iterable[str]) -> None:
         """Say which records of a kind stand now; all others are history."""
-        kind, rows = (
-            cls.__name__.lower(),
-            [{"kind": cls.__name__.lower(), "id": i} for i in dict.fromkeys(ids)],
-        )
+        kind = _kind(cls)
+        rows = [{"kind": kind, "id": record_id} for record_id in dict.fromkeys(ids)]
         with self._writing() as connection:
             connection.execute(_live.delete().where(_live.c.kind == kind))
             if rows:
@@ -205,19 +200,23 @@ class Store:
 
     def live_ids(self, cls: type[Record]) -> set[str]:
         with self._reading() as connection:
-            return set(
-                connection.execute(
-                    sa.select(_live.c.id).where(_live.c.kind == cls.__name__.lower())
-                ).scalars()
-            )
+            return set(connection.execute(sa.select(_live.c.id).where(_live.c.kind == _kind(cls))).scalars())
 
-    def live(self, cls: type[R], parents: Sequence[str] | None = None) -> list[R]:
-        """The records of a kind that stand now, in the order in which they came; of some parents, or all."""
-        ids = self.live_ids(cls)
-        if parents is None:
-            return [record for record in self.all(cls) if record.id in ids]
-        found = self.by_parent(cls, parents)
-        return [record for parent in parents for record in found[parent] if record.id in ids]
+    def live(
+        self, cls: type[R], parents: Sequence[str] | None = None, *, ids: Sequence[str] | None = None
+    ) -> list[R]:
+        """The records of a kind that stand now, in the order in which they came: all of them, those of some
+        parents (parent by parent), or those among `ids`."""
+        if parents is not None:
+            found: dict[str, list[R]] = {parent: [] for parent in parents}
+            for chunk in _chunks(list(found)):
+                for record in self._newest(cls, _records.c.parent.in_(chunk), _stands()):
+                    found[str(record.parent_id)].append(record)
+            return [record for records in found.values() for record in records]
+        if ids is not None:
+            chunks = _chunks(list(dict.fromkeys(ids)))
+            return [r for chunk in chunks for r in self._newest(cls, _records.c.id.in_(chunk), _stands())]
+        return self._newest(cls, _stands())
 
     # --- outcomes --------------------------------------------------------------------------------------
 
@@ -266,8 +265,8 @@ class Store:
         return found
 
     def set_paths(self, paths: Iterable[StoredPath]) -> None:
-        """Remember where sources are; a path that is known is moved to what it is now."""
-        rows = [path._asdict() for path in paths]
+        """Remember where sources are; what is said last of a path stands."""
+        rows = list({path.path: path._asdict() for path in paths}.values())
         if not rows:
             return
         with self._writing() as connection:
@@ -311,13 +310,21 @@ class Store:
                 totals["spent_usd"] += cost or 0.0
         return totals
 
-    def add_run(self, started_at: str, wall_s: float, counts: Mapping[str, Any]) -> None:
+    def add_run(
+        self, started_at: str, wall_s: float, counts: Mapping[str, Any], *, finished: bool = True
+    ) -> None:
+        """Append what a run did; `finished` False: it was interrupted or stopped before its last stage."""
+        row = {
+            "started_at": started_at,
+            "wall_s": wall_s,
+            "counts": json.dumps(counts),
+            "finished": finished,
+        }
         with self._writing() as connection:
-            connection.execute(
-                _runs.insert(), [{"started_at": started_at, "wall_s": wall_s, "counts": json.dumps(counts)}]
-            )
+            connection.execute(_runs.insert(), [row])
 
     def runs(self) -> list[dict[str, Any]]:
+        """All runs in order: seq, started_at, wall_s, finished, counts."""
         with self._reading() as connection:
             rows = connection.execute(sa.select(_runs).order_by(_runs.c.seq)).mappings()
             return [{**row, "counts": json.loads(row["counts"])} for row in rows]
@@ -326,8 +333,16 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self._engine.connect() as connection:
-            yield connection
+        """A connection to read with. What is read is also made into values inside: damaged text shows there.
+
+        Raises:
+            UserError: the store is damaged, locked or gone, or the disk is full.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except (DatabaseError, ValueError) as error:
+            raise _store_error(error, self._engine.url) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -338,15 +353,22 @@ class Store:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 connection.commit()
-        except OperationalError as error:
-            raise _store_error(error, str(self._engine.url)) from error
-
-    def _insert_new(self, table: sa.Table) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table).on_conflict_do_nothing()
+        except IntegrityError:  # a mistake of this program, not of the user's disk
+            raise
+        except DatabaseError as error:
+            raise _store_error(error, self._engine.url) from error
 
 
 _ABSENT = object()
+
+
+def _kind(cls: type[Record]) -> str:
+    return cls.__name__.lower()
+
+
+def _stands() -> sa.ColumnElement[bool]:
+    """Whether a record stands now. A look-up for each record: what it costs does not grow with the project."""
+    return sa.exists().where(_live.c.kind == _records.c.kind, _live.c.id == _records.c.id)
 
 
 def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
@@ -356,19 +378,48 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
 
 
+def _without_known(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that say something else than the version of their id before them, in the store or in `rows`."""
+    newest: dict[str, str] = {}
+    for chunk in _chunks(list({row["id"]: None for row in rows})):
+        query = sa.select(_records.c.id, _records.c.digest).where(_records.c.id.in_(chunk))
+        newest |= {row.id: row.digest for row in connection.execute(query.order_by(_records.c.seq))}
+    new = []
+    for row in rows:
+        if newest.get(row["id"]) != row["digest"]:
+            newest[row["id"]] = row["digest"]
+            new.append(row)
+    return new
+
+
 def _chunks(items: Sequence[str]) -> Iterator[list[str]]:
     for start in range(0, len(items), IN_CHUNK):
         yield list(items[start : start + IN_CHUNK])
 
 
-def _store_error(error: Exception, url: str) -> UserError:
-    text = str(getattr(error, "orig", None) or error).splitlines()[0]
-    if "disk is full" in text or "No space left" in text:
+def _parsed(url: str) -> sa.URL | None:
+    try:
+        return sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None
+
+
+def _store_error(error: Exception, url: sa.URL | None) -> UserError:
+    """What a driver or the disk says, as one line; a password in the URL is not shown."""
+    where = None if url is None else url.render_as_string(hide_password=True)
+    cause = getattr(error, "orig", None) or error
+    text = (str(cause).splitlines() or [type(cause).__name__])[0]
+    full = getattr(cause, "sqlite_errorcode", None) in NO_SPACE_CODES
+    if full or "disk is full" in text or "No space left" in text:
         return UserError(
-            "no_space", "no space left for the store", "free disk space, then run again; nothing is lost", url
+            "no_space",
+            "no space left for the store",
+            "free disk space, then run again; nothing is lost",
+            where,
         )
     if "locked" in text:
         return UserError(
-            "store_locked", "the store is held by another program", "stop it, then run again", url
+            "store_locked", "the store is held by another program", "stop it, then run again", where
         )
-    return UserError("bad_store", f"the store cannot be used: {text}", "check project.store", url)
+    remedy = "check project.store; if the file is damaged, bring back a copy of it"
+    return UserError("bad_store", f"the store cannot be used: {text}", remedy, where)

@@ -70,6 +70,7 @@ def _score(
         s_cot=s_cot,
         s_final=_final(((params.alpha, s_rec), (params.beta, s_reason), (params.gamma, s_cot))),
         s_rec_source="judge" if judged is not None else "none" if agreement is None else "agreement",
+        confidence=annotation.answer.confidence if annotation.answer else None,
     )
 
 

@@ -61,7 +61,14 @@ class AggregateStage:
                 )
             )
 
-        each(run, self.name, items, make, name=lambda b: b.segment_id, path=lambda b: b.segment_id)
+        each(
+            run,
+            self.name,
+            items,
+            make,
+            name=lambda b: b.segment_id,
+            path=lambda b: run.segment_text(b.segment_id),
+        )
 
     def finish(self, run: Run) -> None:
         run.project.store.set_live(Consensus, self._expected)

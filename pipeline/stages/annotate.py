@@ -7,6 +7,7 @@ from typing import Any
 
 from agents.annotator import Annotator, annotate
 from agents.engine import SystemClock
+from pipeline.facts import is_withdrawn
 from pipeline.stages.base import Run, Writer, run_async
 from pipeline.stages.select import drop_reasons
 from schemas.records import Annotation, Sample
@@ -31,7 +32,8 @@ class AnnotateStage:
     def plan(self, run: Run) -> list[Any]:
         settings, taxonomy = run.project.settings, run.project.taxonomy
         annotators = [Annotator(section, taxonomy) for section in settings.annotators]
-        dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed)
+        withdrawn = {segment.id for segment in run.segments if is_withdrawn(run.facts_of(segment))}
+        dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed, withdrawn=withdrawn)
         run.dropped.update(dropped.values())
         samples = [sample for sample in run.samples if sample.id not in dropped]
         pairs: dict[str, Pair] = {}
@@ -69,11 +71,12 @@ class AnnotateStage:
     def finish(self, run: Run) -> None:
         run.annotations = run.project.store.by_id(Annotation, list(self._expected))
         run.project.store.set_live(Annotation, [annotation.id for annotation in run.annotations])
-        names = {segment.id: run.path_text(run.source_of(segment)) for segment in run.segments}
         for annotation in run.annotations:
             if annotation.outcome in FAILURES:
                 _, sample = self._expected[annotation.id]
-                run.failures["annotate", annotation.id] = _failure(annotation, names[sample.segment_id])
+                run.failures["annotate", annotation.id] = _failure(
+                    annotation, run.segment_text(sample.segment_id)
+                )
 
 
 def _failure(annotation: Annotation, path: str) -> ItemOutcome:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from pipeline.decoding import MediaMaker
+from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem
 from pipeline.project import Project
@@ -22,6 +23,7 @@ from schemas.store import ItemOutcome
 T = TypeVar("T")
 COMMIT_EVERY = 64  # records of one shard in one transaction
 CANCEL_POLL_S = 0.1
+CURABLE = frozenset({"missing_file", "changed_file"})  # looked at again by every run: it costs nothing
 RETRY = "emotrace run --retry-failed"
 
 
@@ -61,6 +63,7 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     annotations: list[Annotation] = field(default_factory=list)
+    _names: dict[str, str] = field(default_factory=dict)
     _known: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -89,7 +92,7 @@ class Run:
     def failed_before(self, stage: str, item: str) -> bool:
         """Whether the item failed earlier and is not to be tried again now; it then stands as failed."""
         outcome = self._known.get((stage, item))
-        if outcome is None or outcome.status != "failed" or self.retry_failed:
+        if outcome is None or outcome.status != "failed" or self.retry_failed or outcome.code in CURABLE:
             return False
         with self._lock:
             self.failures[stage, item] = outcome
@@ -110,6 +113,16 @@ class Run:
 
     def source_of(self, segment: Segment) -> Source:
         return self.sources[segment.source_id]
+
+    def facts_of(self, segment: Segment) -> dict[str, Any]:
+        """What people say about a segment: of its stretch, else of its recording, else of its speaker."""
+        return segment_facts(self.facts, segment)
+
+    def segment_text(self, segment_id: str) -> str:
+        """The name of a segment's recording, for messages."""
+        if not self._names:
+            self._names = {segment.id: self.path_text(self.source_of(segment)) for segment in self.segments}
+        return self._names.get(segment_id, segment_id)
 
     def path_text(self, source: Source) -> str:
         """The path of a source for messages, or its name when the file is gone."""
@@ -188,6 +201,8 @@ def each(
 def run_async(run: Run, work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end, or until the run is cancelled: then calls in flight are dropped at once.
 
+    A run that is cancelled already starts nothing.
+
     Raises:
         Stopped: the run was cancelled.
     """
@@ -203,6 +218,9 @@ def run_async(run: Run, work: Coroutine[Any, Any, None]) -> None:
         except asyncio.CancelledError as error:
             raise Stopped from error
 
+    if run.cancelled.is_set():
+        work.close()
+        raise Stopped
     asyncio.run(watched())
 
 

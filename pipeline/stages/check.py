@@ -46,7 +46,14 @@ class CheckStage:
                 run.count(f"checks.{verdict.verdict}")
             return [found]
 
-        each(run, self.name, items, check, name=lambda pair: pair[0].id, path=lambda pair: pair[1].segment_id)
+        each(
+            run,
+            self.name,
+            items,
+            check,
+            name=lambda pair: pair[0].id,
+            path=lambda pair: run.segment_text(pair[1].segment_id),
+        )
 
     def _measured(
         self, run: Run, items: Sequence[tuple[Annotation, Sample]]

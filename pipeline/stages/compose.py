@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.features.baseline import make_baseline, prosody_measures
+from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each
 from pipeline.stages.extract import FEATURE_STAGES, shift, source_speech
 from pipeline.stages.keyframes import choose_times
+from schemas.ids import canonical_json
 from schemas.parts import KeyFrame, MediaRef, Target, Turn
 from schemas.records import Baseline, Features, Record, Sample, Segment
 
 VIEW_VERSION = "1"
 CONTEXT_TURNS = 2  # previous turns of the same recording that are shown
-CLIP_VERSION = "1"
 
 
 @dataclass
@@ -38,6 +39,7 @@ class ComposeStage:
     def __init__(self) -> None:
         self._items: dict[str, _Item] = {}
         self._kept: dict[str, Sample] = {}
+        self._planned: dict[str, tuple[str, ...]] = {}  # segment -> baseline ids of the sample to be made
 
     def plan(self, run: Run) -> list[Any]:
         self._items = {item.segment.id: item for item in self._ready(run)}
@@ -49,7 +51,9 @@ class ComposeStage:
                 self._kept[segment_id] = fitting[-1]
         missing = [item for key, item in self._items.items() if key not in self._kept]
         baselines = self._baselines(run, missing)
-        return [(item, baselines.get(subject(run, item.segment))) for item in missing]
+        pairs = [(item, baselines.get(item.segment.id)) for item in missing]
+        self._planned = {item.segment.id: (found.id,) if found else () for item, found in pairs}
+        return pairs
 
     def _ready(self, run: Run) -> list[_Item]:
         """Segments whose features are all there; where one failed, the segment waits for it."""
@@ -74,9 +78,7 @@ class ComposeStage:
             items.append(
                 _Item(
                     segment=segment,
-                    target=Target(
-                        speaker=run.facts.get(segment.source_id, {}).get("speaker"), face_track=track
-                    ),
+                    target=Target(speaker=run.facts_of(segment).get("speaker"), face_track=track),
                     digests=tuple(sorted(digests[feature] for feature in stages.values())),
                     context=_context(run, segment, of_source[segment.source_id], heard),
                     features=stages,
@@ -89,19 +91,31 @@ class ComposeStage:
         return {feature.subject_id: feature for feature in run.project.store.by_id(Features, ids)}
 
     def _baselines(self, run: Run, missing: list[_Item]) -> dict[str, Baseline]:
-        """The baseline of every speaker with something new, from all that is known of them now."""
-        speakers = {subject(run, item.segment) for item in missing}
-        mine: dict[str, list[Features]] = {name: [] for name in speakers}
-        relevant = [segment for segment in run.segments if subject(run, segment) in speakers]
+        """Segment -> the baseline of its speaker, from all that is known of the speaker now.
+
+        Voices that were measured in another way (an older version, other parameters) are not mixed in.
+        """
+        wanted = {item.segment.id: subject(run, item.segment) for item in missing}
         there = run.project.store.digests(Features)
-        ready = [s for s in relevant if run.feature_ids.get(s.id, {}).get("prosody") in there]
-        owners = {segment.id: subject(run, segment) for segment in ready}
-        for segment_id, features in self._by_stage(run, ready, "prosody").items():
-            mine[owners[segment_id]].append(features)
-        made = {name: make_baseline(name, features) for name, features in mine.items()}
-        baselines = {name: baseline for name, baseline in made.items() if baseline is not None}
-        run.project.store.add(baselines.values())
-        return baselines
+        speakers = set(wanted.values())
+        owners = {
+            segment.id: name
+            for segment in run.segments
+            if (name := subject(run, segment)) in speakers
+            and run.feature_ids.get(segment.id, {}).get("prosody") in there
+        }
+        measured = self._by_stage(run, [s for s in run.segments if s.id in owners], "prosody")
+        groups: dict[tuple[str, str], list[Features]] = defaultdict(list)
+        for segment_id, features in measured.items():
+            groups[owners[segment_id], _method(features)].append(features)
+        made = {key: make_baseline(key[0], features) for key, features in groups.items()}
+        run.project.store.add(baseline for baseline in made.values() if baseline is not None)
+        found = {
+            segment_id: made[name, _method(measured[segment_id])]
+            for segment_id, name in wanted.items()
+            if segment_id in measured
+        }
+        return {segment_id: baseline for segment_id, baseline in found.items() if baseline is not None}
 
     def work(self, run: Run, items: Sequence[tuple[_Item, Baseline | None]]) -> None:
         each(
@@ -121,7 +135,8 @@ class ComposeStage:
             if segment_id in self._kept:
                 run.samples.append(self._kept[segment_id])
             elif fitting:
-                run.samples.append(fitting[-1])
+                planned = [s for s in fitting if s.baseline_ids == self._planned.get(segment_id)]
+                run.samples.append((planned or fitting)[-1])
         run.project.store.set_live(Sample, [sample.id for sample in run.samples])
 
     def _compose(self, run: Run, item: _Item, baseline: Baseline | None) -> list[Record]:
@@ -149,8 +164,8 @@ class ComposeStage:
             events=_events(item.target, prosody, faces),
             faces=faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
-            clip=MediaRef(kind="clip", version=CLIP_VERSION, **span),
-            audio=MediaRef(kind="audio", version=CLIP_VERSION, **span) if source.media.audio else None,
+            clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
+            audio=MediaRef(kind="audio", version=CUT_VERSION, **span) if source.media.audio else None,
             missing=_missing(words, prosody, faces),
         )
         run.count("samples")
@@ -161,7 +176,7 @@ class ComposeStage:
         if source.media.video is None:
             return ()
         params = run.media.params
-        picture = {"width_px": params.frame_width_px, "fps": params.face_fps, "quality": params.jpeg_quality}
+        recipe = params.model_dump(mode="json", include={"face_fps", "frame_width_px", "jpeg_quality"})
         times = choose_times(segment.duration_s, faces, item.target.face_track)
         return tuple(
             KeyFrame(
@@ -172,7 +187,7 @@ class ComposeStage:
                     source_id=source.id,
                     source_start_s=round(segment.source_start_s + time_s, 6),
                     source_end_s=round(segment.source_start_s + time_s, 6),
-                    params=picture,
+                    params=recipe,
                     version=DECODE_VERSION,
                 ),
             )
@@ -180,9 +195,13 @@ class ComposeStage:
         )
 
 
+def _method(features: Features) -> str:
+    return canonical_json([features.extractor, features.version, features.params])
+
+
 def subject(run: Run, segment: Segment) -> str:
     """Whose baseline a segment is measured against: its declared speaker, else its own recording."""
-    speaker = run.facts.get(segment.source_id, {}).get("speaker")
+    speaker = run.facts_of(segment).get("speaker")
     return f"speaker:{speaker}" if speaker else f"source:{segment.source_id}"
 
 
@@ -204,7 +223,7 @@ def _context(
     for previous in before[-CONTEXT_TURNS:]:
         words = heard[previous.id].words if previous.id in heard else ()
         if words:
-            speaker = words[0].speaker or run.facts.get(segment.source_id, {}).get("speaker")
+            speaker = words[0].speaker or run.facts_of(previous).get("speaker")
             turns.append(Turn(speaker=speaker, text=" ".join(word.text for word in words)))
     return tuple(turns)
 

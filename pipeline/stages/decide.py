@@ -42,7 +42,7 @@ class DecideStage:
             items,
             make,
             name=lambda case: case.consensus.segment_id,
-            path=lambda case: case.consensus.segment_id,
+            path=lambda case: run.segment_text(case.consensus.segment_id),
         )
 
     def finish(self, run: Run) -> None:
@@ -65,7 +65,8 @@ def _cases(project: Project) -> dict[str, _Case]:
     missing = {sample.id: sample.missing for sample in store.live(Sample)}
     cases = {}
     for consensus in consensuses:
-        mine = [review for review in reviews[consensus.segment_id] if review.target == consensus.target]
+        # A segment has one target, and its name is machine-made: another backend must not orphan a label.
+        mine = reviews[consensus.segment_id]
         case = _Case(consensus, mine, missing.get(consensus.sample_id, {}))
         key = decision_question(*case, settings.policy, taxonomy=project.taxonomy, seed=settings.project.seed)
         cases[key] = case

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from pipeline.facts import spans_of
 from pipeline.features.base import Clip, Extractor
 from pipeline.features.select import pick_extractor
+from pipeline.features.transcripts import find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
-from schemas.errors import ItemError
+from schemas.errors import ItemError, UserError
 from schemas.parts import Span
-from schemas.records import Features, Segment
+from schemas.records import Features, Segment, Source
 from schemas.settings import FeatureSection
 from schemas.store import ItemOutcome
 
@@ -27,6 +30,9 @@ class _Choice:
 
     make: Callable[[], Extractor]
     identity: str
+
+
+_Choices = dict[tuple[str, str | None, str | None], tuple[_Choice, Extractor] | None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class ExtractStage:
             return []
         there = run.project.store.digests(Features)
         kept = self._of_absent_recordings(run)
-        choices: dict[str, tuple[_Choice, Extractor] | None] = {}
+        choices: _Choices = {}
         items: list[_Item] = []
         for segment in run.segments:
             ids = run.feature_ids.setdefault(segment.id, {})
@@ -74,7 +80,8 @@ class ExtractStage:
 
         What was measured stands; measuring again without the transcript beside it would re-buy worse answers.
         """
-        absent = [s.id for s in run.segments if not run.media.known_path(run.source_of(s)).exists()]
+        there = {source.id: run.media.known_paths(source)[0].exists() for source in run.sources.values()}
+        absent = [segment.id for segment in run.segments if not there[segment.source_id]]
         found = run.project.store.by_parent(Features, absent)
         return {
             segment_id: feature.id
@@ -84,32 +91,37 @@ class ExtractStage:
         }
 
     def _chosen(
-        self,
-        run: Run,
-        section: FeatureSection,
-        segment: Segment,
-        choices: dict[str, tuple[_Choice, Extractor] | None],
+        self, run: Run, section: FeatureSection, segment: Segment, choices: _Choices
     ) -> tuple[_Choice, Extractor] | None:
-        """How the segment's recording is measured; None when this one recording cannot be."""
-        source = run.source_of(segment)
-        if source.id not in choices:
-            facts = run.facts.get(source.id, {})
+        """How the segment is measured; None when this one recording cannot be."""
+        source, facts = run.source_of(segment), run.facts_of(segment)
+        transcript = facts.get("transcript")
+        language = facts.get("language") or run.project.settings.project.language
+        key = (source.id, transcript, language)
+        if key not in choices:
             make = partial(
                 pick_extractor,
                 self.name,
                 section.backend,
                 section.options | self._sampling(run),
-                run.media.known_path(source),
-                transcript=facts.get("transcript"),
-                language=facts.get("language") or run.project.settings.project.language,
+                self._path(run, source, language),
+                transcript=transcript,
+                language=language,
             )
             try:
                 extractor = make()
-                choices[source.id] = (_Choice(make, _identity(extractor)), extractor)
+                choices[key] = (_Choice(make, _identity(extractor)), extractor)
             except ItemError as error:
                 run.fail(failed(self.name, source.id, run.path_text(source), error))
-                choices[source.id] = None
-        return choices[source.id]
+                choices[key] = None
+        return choices[key]
+
+    def _path(self, run: Run, source: Source, language: str | None) -> Path:
+        """The copy of a recording that is read: for words the one that a transcript stands beside."""
+        paths = run.media.known_paths(source)
+        if self.name == "asr" and len(paths) > 1:
+            return next((path for path in paths if path.exists() and find_sidecar(path, language)), paths[0])
+        return paths[0]
 
     def _sampling(self, run: Run) -> dict[str, Any]:
         """How the pictures were taken that a face backend is given: what it finds depends on it."""
@@ -146,10 +158,14 @@ class ExtractStage:
             run.stop_if_cancelled()
             source = run.source_of(item.segment)
             try:
-                yield make_clip(run, item.segment, speech[source.id])
-            except ItemError as error:
+                clip = make_clip(run, item.segment, speech.get(source.id, ()))
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the per-item boundary: a failure becomes an outcome
                 writer.add([], [failed(self.name, item.feature_id, run.path_text(source), error)])
                 run.progress.advance(self.name)
+            else:
+                yield clip
 
     def finish(self, run: Run) -> None:
         """Extraction stands as a whole once the last kind of cue is through."""
@@ -212,15 +228,29 @@ def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
     audio = None
     if decoded.audio is not None:
         audio = read_audio(decoded.audio, segment.source_start_s, segment.source_end_s)
-    facts = run.facts.get(source.id, {})
     return Clip(
         source=source,
         segment=segment,
-        path=run.media.path(source),
+        path=run.media.known_paths(source)[0],
         audio=audio,
         frames=decoded.frames,
         speech=shift(speech, segment),
-        source_speech=tuple(speech),
+        source_speech=_transcribed(run, segment, speech),
         shots=decoded.shots,
-        language=facts.get("language") or run.project.settings.project.language,
     )
+
+
+def _transcribed(run: Run, segment: Segment, speech: Sequence[Span]) -> tuple[Span, ...]:
+    """The speech that a text without times is laid over, in source time.
+
+    That of the whole source, or of the stretch that a manifest gives the text of.
+    """
+    spans = spans_of(run.facts.get(segment.source_id, {}))
+    middle_s = (segment.source_start_s + segment.source_end_s) / 2
+    for start_s, end_s in spans:
+        last_s = run.source_of(segment).media.duration_s if end_s is None else end_s
+        if start_s <= middle_s < last_s:
+            inside = [(max(r.start_s, start_s), min(r.end_s, last_s)) for r in speech]
+            kept = tuple(Span(start_s=a, end_s=b) for a, b in inside if b > a)
+            return kept or (Span(start_s=start_s, end_s=last_s),)
+    return tuple(speech)

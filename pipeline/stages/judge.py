@@ -71,7 +71,7 @@ class JudgeStage:
                     "judge",
                     judgement.id,
                     "failed",
-                    segment_id,
+                    run.segment_text(segment_id),
                     judgement.reason,
                     message,
                     retry_of(judgement.outcome),

@@ -42,6 +42,7 @@ class MediaStage:
             make,
             name=lambda sample: sample.id,
             path=lambda sample: run.path_text(run.sources[_clip(sample).source_id]),
+            remember=True,
         )
 
     def finish(self, run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.facts import spans_of
 from pipeline.media.decode import DECODE_VERSION, read_audio
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS
@@ -135,7 +136,7 @@ def segment_params(run: Run, source: Source) -> dict[str, Any]:
 def _given(run: Run, source: Source) -> list[tuple[float, float | None]]:
     if run.project.settings.segment.rule != "given":
         return []
-    return [(start_s, end_s) for start_s, end_s in run.facts.get(source.id, {}).get("spans", [])]
+    return spans_of(run.facts.get(source.id, {}))
 
 
 def given_spans(run: Run, source: Source) -> tuple[Span, ...]:

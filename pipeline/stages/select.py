@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from schemas.records import Sample
 from schemas.settings import SelectSection
 
+WITHDRAWN = "consent_withdrawn"
 
-def drop_reasons(samples: Sequence[Sample], select: SelectSection, *, seed: int) -> dict[str, str]:
-    """Sample id -> why it is not annotated. What `require` leaves is cut to `limit` by a seeded order."""
-    dropped = {sample.id: reason for sample in samples if (reason := _lacks(sample, select.require))}
+
+def drop_reasons(
+    samples: Sequence[Sample], select: SelectSection, *, seed: int, withdrawn: Container[str] = ()
+) -> dict[str, str]:
+    """Sample id -> why it is not annotated. What `require` leaves is cut to `limit` by a seeded order.
+
+    `withdrawn` are the segments whose people took their consent back: nothing of them is shown to anybody.
+    """
+    dropped = {sample.id: WITHDRAWN for sample in samples if sample.segment_id in withdrawn}
+    dropped |= {
+        sample.id: reason
+        for sample in samples
+        if sample.id not in dropped and (reason := _lacks(sample, select.require))
+    }
     left = [sample.id for sample in samples if sample.id not in dropped]
     if select.limit is not None:
         left.sort(key=lambda sample_id: hashlib.sha256(f"{seed}|{sample_id}".encode()).digest())

@@ -70,6 +70,15 @@ def test_agreement_is_accepted() -> None:
         ({"distribution": {}, "label": None}, "no_label"),
         ({"scores": tuple(s.model_copy(update={"s_final": None}) for s in consensus().scores)}, "low_score"),
         ({"scores": tuple(s.model_copy(update={"s_final": 0.49}) for s in consensus().scores)}, "low_score"),
+        # Three annotators that found nothing agree with each other, too.
+        (
+            {"scores": tuple(s.model_copy(update={"confidence": 0.39}) for s in consensus().scores)},
+            "low_confidence",
+        ),
+        (
+            {"scores": tuple(s.model_copy(update={"confidence": None}) for s in consensus().scores)},
+            "low_confidence",
+        ),
     ],
 )
 def test_every_doubt_goes_to_a_person(changes: dict[str, Any], reason: str) -> None:
@@ -93,6 +102,7 @@ def test_nothing_measured_goes_to_a_person() -> None:
     conflict=st.sampled_from(["consistent", "undetermined", "mixed", "text_aligned"]),
     accept=st.floats(0, 1),
     share=st.floats(0, 1),
+    confidence=st.floats(0, 1),
 )
 def test_accepted_means_that_every_condition_holds(
     label: str | None,
@@ -102,8 +112,10 @@ def test_accepted_means_that_every_condition_holds(
     conflict: str,
     accept: float,
     share: float,
+    confidence: float,
 ) -> None:
-    scores = tuple(s.model_copy(update={"s_final": s_final}) for s in consensus().scores)
+    update = {"s_final": s_final, "confidence": confidence}
+    scores = tuple(s.model_copy(update=update) for s in consensus().scores)
     policy = PolicySection(accept_probability=accept, random_review_share=share)
     made = consensus(
         label, distribution={"joy": probability}, margin=margin, scores=scores, conflict=conflict
@@ -115,6 +127,7 @@ def test_accepted_means_that_every_condition_holds(
         and margin >= policy.min_margin
         and s_final is not None
         and s_final >= policy.accept_s_final
+        and confidence >= policy.accept_confidence
         and conflict in NO_CONFLICT
         and not in_random_share("seg_x", share, seed=0)
     )
@@ -203,6 +216,13 @@ def test_what_a_person_contradicts_leaves_the_rationale() -> None:
     assert [(s.n, s.text) for s in decided(made, word).rationale] == [(1, "two")]
 
 
+def test_a_step_that_quotes_a_refuted_claim_goes_whatever_else_it_cites() -> None:
+    steps = (Step(n=1, text="smiles, and says so", evidence_ids=("e1", "e2")),)
+    made = consensus().model_copy(update={"rationale": steps})
+    word = said("joy", phase="revealed", consensus_id=made.id, marks=(mark("e2", "contradicted"),))
+    assert decided(made, word).rationale == ()
+
+
 def test_marks_on_another_consensus_are_not_taken() -> None:
     made = consensus()
     word = said("joy", phase="revealed", consensus_id="con_old", marks=(mark("e1", "contradicted"),))
@@ -217,13 +237,17 @@ def test_another_label_does_not_take_the_old_reasons() -> None:
 def test_edited_steps_are_what_is_released() -> None:
     made = consensus()
     steps = (
-        Step(n=4, text="mine", evidence_ids=("e3", "e1")),
-        Step(n=7, text="not so", evidence_ids=("e3",)),
+        Step(n=4, text="mine", evidence_ids=("e1",)),
+        Step(n=7, text="not so", evidence_ids=("e3", "e1")),
+        Step(n=9, text="all in all"),
     )
     word = said("anger", phase="revealed", consensus_id=made.id, rationale=steps)
-    assert decided(made, word).rationale == (Step(n=1, text="mine", evidence_ids=("e1",)),)
+    assert decided(made, word).rationale == (
+        Step(n=1, text="mine", evidence_ids=("e1",)),
+        Step(n=2, text="all in all"),
+    )
     old = word.model_copy(update={"consensus_id": "con_old"})
-    assert [s.evidence_ids for s in decided(made, old).rationale] == [(), ()]
+    assert [s.evidence_ids for s in decided(made, old).rationale] == [(), (), ()]
 
 
 def test_a_person_may_support_what_the_signal_contradicts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -184,6 +185,13 @@ def test_a_card_that_counts_otherwise(copy: Path) -> None:
     (copy / "README.md").write_text(card.replace("num_examples: ", "num_examples: 1"))
     rehash(copy)
     assert failed(quick(copy)) == {"counts"}
+
+
+def test_a_card_that_datasets_does_not_take(copy: Path) -> None:
+    card = (copy / "README.md").read_text()
+    (copy / "README.md").write_text(re.sub(r"\n +num_bytes: \d+", "", card))
+    rehash(copy)
+    assert "loads with datasets" in failed(verify(copy))
 
 
 def test_everything_rewritten_is_caught_by_the_release_record(copy: Path, good: Path) -> None:
