@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from agents.engine import Job, Outcome, ask_all
-from agents.parsing import parse_annotation
+from agents.parsing import PARSER_VERSION, parse_annotation
 from agents.prompting import annotation_request, keyless_request, measured_features, shown_features
 from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
@@ -93,6 +93,7 @@ class Annotator(Asked):
             "provider": self.provider_name,
             "model": self.section.model,
             "replicate": request.replicate,
+            "parser_version": PARSER_VERSION,
         }
 
 

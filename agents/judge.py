@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from agents.annotator import Asked
 from agents.engine import Job, Outcome, ask_all
-from agents.parsing import parse_judgement
+from agents.parsing import PARSER_VERSION, parse_judgement
 from agents.prompting import fill_judge_prompt, judgement_schema, media_parts, sampling
 from agents.protocol import MediaLoader, Provider, Request, TextPart
 from agents.serialise import clean, sample_text
@@ -152,6 +152,7 @@ class Judge(Asked):
             "provider": self.provider_name,
             "model": self.section.model,
             "replicate": request.replicate,
+            "parser_version": PARSER_VERSION,
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -20,14 +21,30 @@ from fsspec.implementations.local import LocalFileSystem
 
 from schemas.errors import UserError
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
+
 
 class Artifacts:
     """Folders of files by key: `<url>/<first two characters after the prefix>/<key>/<name>`."""
 
     def __init__(self, url: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(url)
+        """Nothing is made before the first file is put.
+
+        Raises:
+            UserError: the URL names a file system that is unknown, or that needs a package which is missing.
+        """
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise _unusable_url(url, error) from error
         self._local = isinstance(self._fs, LocalFileSystem)
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the cache is on this machine, None when it is elsewhere."""
+        return Path(self._root).resolve() if self._local else None
 
     def has(self, key: str, name: str) -> bool:
         return bool(self._fs.exists(self._path(key, name)))
@@ -36,9 +53,9 @@ class Artifacts:
         """Move a finished local file into the cache.
 
         Raises:
-            UserError: no space left; nothing half-written stays under the name.
+            UserError: no space left, or the cache cannot be written; nothing half-written stays under the name.
         """
-        with _no_space_is_one_line(self._root):
+        with _one_line(self._root, _FULL | _REFUSED):
             target = self._path(key, name)
             self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             if not self._local:
@@ -74,30 +91,57 @@ class Artifacts:
         copy = Path(self._downloads.name) / key / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            self._fs.get_file(path, str(copy))
+            part = copy.with_name(f"{name}.{uuid.uuid4().hex[:8]}.part")  # another thread may want it too
+            self._fs.get_file(path, str(part))
+            part.rename(copy)
         return copy
+
+    def close(self) -> None:
+        """Remove what was downloaded from a remote cache."""
+        if self._downloads is not None:
+            self._downloads.cleanup()
+            self._downloads = None
 
     @contextmanager
     def workdir(self) -> Iterator[Path]:
         """A folder to make files in, on the cache's own disk when that is local; gone afterwards."""
-        parent = None
-        if self._local:
-            parent = f"{self._root}/tmp"
-            Path(parent).mkdir(parents=True, exist_ok=True)
-        with _no_space_is_one_line(self._root), tempfile.TemporaryDirectory(dir=parent) as folder:
-            yield Path(folder)
+        with _one_line(self._root, _FULL | _REFUSED):
+            parent = f"{self._root}/tmp" if self._local else None
+            if parent is not None:
+                Path(parent).mkdir(parents=True, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(dir=parent)
+        # What is done with the folder may fail for reasons of its own; that the disk is full is never one.
+        with _one_line(self._root, _FULL), folder as name:
+            yield Path(name)
 
     def _path(self, key: str, name: str) -> str:
         return f"{self._root}/{key.partition('_')[2][:2]}/{key}/{name}"
 
 
 @contextmanager
-def _no_space_is_one_line(where: str) -> Iterator[None]:
+def _one_line(where: str, codes: frozenset[int]) -> Iterator[None]:
+    """Turn the errors of the disk that have these codes into one that the user can act on."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in codes:
+            raise
+        if error.errno in _FULL:
             raise UserError(
                 "no_space", "no space left for the artifact cache", "free disk space, then run again", where
             ) from error
-        raise
+        message = f"the artifact cache cannot be written: {error.strerror}"
+        raise UserError(
+            "bad_cache", message, "make it a folder that may be written, or change project.artifacts", where
+        ) from error
+
+
+def _unusable_url(url: str, error: Exception) -> UserError:
+    protocol = url.partition("://")[0]
+    if isinstance(error, ImportError):
+        needed = re.search(r"nstall (\w+)", str(error))  # fsspec names the package in a sentence
+        package = needed[1] if needed else f"the fsspec package for {protocol}"
+        message, remedy = f"{protocol}:// needs a package that is not installed", f"pip install {package}"
+    else:
+        message, remedy = str(error), "set project.artifacts to a folder or to a URL that fsspec knows"
+    return UserError("bad_cache", f"the artifact cache cannot be used: {message}", remedy)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.card_columns import COLUMNS
 from pipeline.splits import SPLITS
 
+RULES = "cues"  # the provider of annotators and judges that are rules
 UNDECIDED = "(undecided)"
 UNKNOWN = "(not said)"
 # identifiers that the hub knows; every other licence is "other" with its name beside it
@@ -19,9 +21,9 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 LIMITS = """\
 - Emotion labels are readings of what is heard and seen, not of what a person felt. People themselves agree
   only moderately on them, so use the soft labels where you can.
-- A label with status `auto_accepted` was made by models alone. Do not grade the same models with it.
-- A claim with `shown = true` was made by a model that had the measurement in its prompt: its verdict proves
-  only that the number was copied.
+- A label with status `auto_accepted` was made by the annotators alone. Do not grade the same annotators with it.
+- A claim with `shown = true` was made by an annotator that was told the measurement: its verdict proves only that
+  the number was copied.
 - `not_measurable` means that nothing could be measured there, not that the claim is wrong.
 - An empty or null field is a missing fact, never a value; `missing` says why a modality is absent."""
 
@@ -67,17 +69,21 @@ class Tally:
 def render_card(manifest: Mapping[str, Any], tally: Tally) -> str:
     """The text of README.md. Depends on the manifest and the counts only, so that it is the same every time."""
     title = _line(manifest["title"])
+    sections = {
+        "Labels": _label_table(tally),
+        "Columns": _columns_text(),
+        "How the labels were decided": _decision_text(manifest, tally),
+        "Splits": _split_text(manifest, tally),
+        "Evidence": _evidence_text(tally),
+        "Rights": _rights_text(manifest, tally),
+        "Limits": LIMITS,
+        "Files": _files_text(manifest),
+    }
     parts = [
         _front_matter(manifest, tally),
         f"# {title}, version {manifest['version']}",
         _what(manifest, tally),
-        "## Labels\n\n" + _label_table(tally),
-        "## How the labels were decided\n\n" + _decision_text(manifest, tally),
-        "## Splits\n\n" + _split_text(manifest, tally),
-        "## Evidence\n\n" + _evidence_text(tally),
-        "## Rights\n\n" + _rights_text(manifest, tally),
-        "## Limits\n\n" + LIMITS,
-        "## Files\n\n" + _files_text(manifest),
+        *(f"## {name}\n\n{text}" for name, text in sections.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -112,6 +118,7 @@ def _front_matter(manifest: Mapping[str, Any], tally: Tally) -> str:
     if manifest["languages"]:
         lines += ["language:", *(f"- {json.dumps(code)}" for code in manifest["languages"])]
     category = next((name for limit, name in SIZES if tally.rows < limit), "n>1M")
+    lines += ["task_categories:", *(f"- {task}-classification" for task in ("video", "audio", "text"))]
     lines += [f"pretty_name: {json.dumps(_line(manifest['title']), ensure_ascii=False)}"]
     lines += ["tags:", "- emotion-recognition", "- multimodal", "- explainable", "- emotrace"]
     lines += ["size_categories:", f"- {category}", "configs:", "- config_name: default", "  data_files:"]
@@ -130,18 +137,46 @@ def _what(manifest: Mapping[str, Any], tally: Tally) -> str:
         f"{tally.rows} clips of people, each with an emotion label ({manifest['taxonomy']['name']}), the "
         "distribution of the annotators' labels, a rationale in steps, and the evidence that it cites. Every "
         "claim was compared with the signal and carries its verdict.\n\n"
-        f"Made with emotrace {manifest['tools']['emotrace']} on {manifest['date']}. Several annotators labelled "
-        "each clip independently, judges rated them, and people decided what was not certain: "
+        f"Made with emotrace {manifest['tools']['emotrace']} on {manifest['date']}. Annotators labelled each "
+        "clip independently, judges rated them, and what was not certain was left to people: "
         f"{tally.reviewed_by_people} of {tally.rows} clips ({share:.0%}) were looked at by a person.\n\n"
-        "Annotators:\n\n" + _models(manifest)
+        f"Annotators and judges:\n\n{_models(manifest)}{_rules_text(manifest)}"
     )
 
 
 def _models(manifest: Mapping[str, Any]) -> str:
     return "\n".join(
-        f"- {_line(model['role'])} `{_line(model['name'])}`: {_line(model['provider'])}, {_line(model['model'])}"
-        + (f" (said to be {_line(model['model_version'])})" if model["model_version"] else "")
+        f"- {_line(model['role'])} `{_line(model['name'])}`: {_who_it_is(model)}"
         for model in manifest["models"]
+    )
+
+
+def _who_it_is(model: Mapping[str, Any]) -> str:
+    version = model["model_version"]
+    if model["provider"] == RULES:
+        return "rules, not a model" + (f" ({_line(version)})" if version else "")
+    name = f"{_line(model['provider'])}, {_line(model['model'])}"
+    return name + (f" (said to be {_line(version)})" if version else "")
+
+
+def _rules_text(manifest: Mapping[str, Any]) -> str:
+    """What it means that annotators are rules; empty when none is."""
+    providers = [model["provider"] for model in manifest["models"] if model["role"] == "annotator"]
+    if RULES not in providers:
+        return ""
+    who = "All annotators" if set(providers) == {RULES} else "The annotators that are called rules"
+    return (
+        f"\n\n{who} are rules over words, voice and face, not models. They are told the measurements that their "
+        "claims repeat, so these claims are supported by construction."
+    )
+
+
+def _columns_text() -> str:
+    return (
+        '```python\nfrom datasets import load_dataset\n\ndata = load_dataset("FOLDER OF THIS CARD")\n```\n\n'
+        + _table(["column", "what"], [[f"`{name}`", what] for name, what in COLUMNS.items()])
+        + "\n\nThe recordings are not in the release. `source_name` and `source_sha256` say which recording a "
+        "row is about, `source_start_s` and `source_end_s` which stretch of it; ask the maintainer for the files."
     )
 
 
@@ -163,7 +198,7 @@ def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
         f"{policy['accept_probability']:g}, a best score >= {policy['accept_s_final']:g}, a best confidence >= "
         f"{policy['accept_confidence']:g}, a margin >= "
         f"{policy['min_margin']:g}, at least {policy['min_labelled']} annotators, no tie and no conflict between "
-        f"modalities. A random {policy['random_review_share']:.0%} of the clips always went to people."
+        "modalities." + _random_text(manifest)
     )
     if left:
         text += (
@@ -173,6 +208,18 @@ def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
         )
     conflicts = _table(["conflict between modalities", "clips"], sorted(tally.by["conflict"].items()))
     return f"{text}\n\n{conflicts}"
+
+
+def _random_text(manifest: Mapping[str, Any]) -> str:
+    """What became of the random share; empty when none is drawn."""
+    share, drawn = manifest["config"]["policy"]["random_review_share"], manifest["random_review"]
+    if not share:
+        return ""
+    return (
+        f" A random {share:.0%} of the clips is given to people whatever the annotators say: so far "
+        f"{drawn['drawn']} of {drawn['clips']} clips were drawn, and people have decided {drawn['decided']} of "
+        "these."
+    )
 
 
 def _split_text(manifest: Mapping[str, Any], tally: Tally) -> str:
@@ -200,8 +247,9 @@ def _evidence_text(tally: Tally) -> str:
     total = sum(tally.verdicts.values())
     return (
         _table(["verdict of the signal", "claims"], sorted(tally.verdicts.items()))
-        + f"\n\n{tally.shown} of {total} claims are about a measurement that stood in a prompt. Contradicted "
-        "claims are kept in `evidence`, but no rationale stands on them."
+        + f"\n\n{tally.shown} of {total} claims repeat a measurement that the annotator was told: that the "
+        "signal supports them is no finding. Contradicted claims are kept in `evidence`, but no step of a "
+        "rationale that cites one is released."
     )
 
 

@@ -159,7 +159,7 @@ def _engine(name: str, *, local: bool) -> Any:
 def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
     from pipeline.outputs import StatusOutput
-    from pipeline.printing import print_failures, print_totals
+    from pipeline.printing import print_claim_rates, print_failures, print_totals
     from pipeline.project import open_project
     from pipeline.stages.decide import bring_decisions_up_to_date
     from pipeline.status import hallucination, totals
@@ -168,14 +168,12 @@ def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
         bring_decisions_up_to_date(opened)
         whole, rates = totals(opened.store), hallucination(opened.store)
         name = opened.settings.project.name
+        rules = {section.name for section in opened.settings.annotators if section.provider == "cues"}
     if as_json:
         emit(StatusOutput(**whole.model_dump(), project=name, hallucination=rates))
     else:
         print_totals(out, whole)
-        for annotator, row in rates.items():
-            out.print(
-                f"{annotator}: {row['contradicted']} of {row['measurable']} measurable claims contradicted"
-            )
+        print_claim_rates(out, rates, rules)
         print_failures(err, whole.failed_items)
     return SOME_FAILED if whole.failed_items else OK
 

@@ -168,7 +168,7 @@ def manifest_csv() -> str:
 def project_file() -> str:
     """The demo's `emotrace.toml`."""
     return """\
-# A small project made by `emotrace demo`. Change it, then run `emotrace plan` to see what that would cause.
+# A small project made by `emotrace demo`. Change it, then run `emotrace run`: only what is missing is done.
 
 [project]
 name = "demo"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from pipeline.importers import IMPORTERS
@@ -22,7 +25,10 @@ IMAGE_ENDINGS = "jpg jpeg png bmp webp tif tiff"
 MEDIA_ENDINGS = frozenset(
     f".{ending}" for ending in f"{VIDEO_ENDINGS} {AUDIO_ENDINGS} {IMAGE_ENDINGS}".split()
 )
+UNREADABLE_FOLDER = "unreadable_folder"
 COMMIT_EVERY = 200  # sources per transaction
+
+Span = list[float | None]  # start and end in seconds; an end of None is that of the recording
 
 
 @dataclass
@@ -38,7 +44,7 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Found:
-    row: ManifestRow
+    rows: list[ManifestRow]  # all that were given of this file
     source_id: str
     stored: StoredPath
     source: Source | None  # None: known already
@@ -61,21 +67,17 @@ def ingest(
         UserError: an input does not exist, or a manifest is wrong.
     """
     report = IngestReport()
-    rows = list(_rows(inputs, report))
+    files = _by_file(_rows(project, inputs, report))
     known = project.store.paths()
     sources = set(project.store.digests(Source))
     placed = {stored.source_id for stored in known.values()}
+    said = _Said(facts or {})
     batch: list[_Found] = []
-    for number, row in enumerate(rows, 1):
+    for number, (path, rows) in enumerate(files.items(), 1):
         try:
-            found = _take(row, known, sources, rehash=rehash)
+            found = _take(path, rows, known, sources, rehash=rehash)
         except MediaError as error:
-            retry = f"mend the file, then: emotrace ingest {row.path}"
-            report.failed.append(
-                ItemOutcome(
-                    "ingest", str(row.path.resolve()), "failed", str(row.path), error.code, str(error), retry
-                )
-            )
+            report.failed.append(_failure(path, error))
         else:
             _count(report, found, known, placed)
             sources.add(found.source_id)
@@ -83,65 +85,125 @@ def ingest(
             known[found.stored.path] = found.stored
             batch.append(found)
         if len(batch) >= COMMIT_EVERY:
-            _commit(project, batch, facts or {})
+            _commit(project, batch, said)
             batch = []
         if on_progress is not None:
-            on_progress(number, len(rows))
-    _commit(project, batch, facts or {})
-    project.store.add([], report.failed)
+            on_progress(number, len(files))
+    _commit(project, batch, said)
+    # A folder is not kept as failed: no later success of its own would clear it.
+    project.store.add([], [end for end in report.failed if end.code != UNREADABLE_FOLDER])
     return report
 
 
-def _rows(inputs: Iterable[str], report: IngestReport) -> Iterator[ManifestRow]:
+def _by_file(rows: Iterable[ManifestRow]) -> dict[Path, list[ManifestRow]]:
+    """All rows of a file together: a file is read once, and its stretches are stored in one piece."""
+    files: dict[Path, list[ManifestRow]] = {}
+    for row in rows:
+        files.setdefault(row.path, []).append(row)
+    return files
+
+
+def _failure(path: Path, error: MediaError) -> ItemOutcome:
+    retry = f"mend the file, then: emotrace ingest {path}"
+    return ItemOutcome("ingest", os.path.realpath(path), "failed", str(path), error.code, str(error), retry)
+
+
+def _rows(project: Project, inputs: Iterable[str], report: IngestReport) -> Iterator[ManifestRow]:
     for given in inputs:
-        path = Path(given)
-        if path.is_dir():
-            yield from _folder(path, report)
-        elif path.suffix.lower() in IMPORTERS:
-            yield from _manifest(path)
-        elif any(sign in given for sign in "*?["):
-            matches = sorted(
-                p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file()
-            )
-            if not matches:
-                raise UserError("nothing_matches", f"nothing matches {given}", "check the pattern")
-            yield from (ManifestRow(match) for match in matches)
-        elif path.exists():
-            yield ManifestRow(path)
-        else:
-            raise UserError("missing_input", f"no such file or folder: {given}", "check the path")
+        try:
+            yield from _offered(project, given, report)
+        except OSError as error:
+            message = f"cannot read {given[:200]}: {error.strerror}"
+            raise UserError("unreadable_input", message, "check the path and who may read it") from error
 
 
-def _folder(folder: Path, report: IngestReport) -> Iterator[ManifestRow]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+def _offered(project: Project, given: str, report: IngestReport) -> Iterator[ManifestRow]:
+    path = Path(given)
+    if path.suffix.lower() in IMPORTERS:
+        yield from _manifest(path)
+    elif path.is_dir():
+        yield from _folder(project, path, report)
+    elif path.exists():  # also when its name looks like a pattern
+        yield ManifestRow(path)
+    elif any(sign in given for sign in "*?["):
+        yield from map(ManifestRow, _matches(path))
+    else:
+        raise UserError("missing_input", f"no such file or folder: {given}", "check the path")
+
+
+def _matches(pattern: Path) -> list[Path]:
+    try:
+        found = Path(pattern.anchor or ".").glob(str(pattern.relative_to(pattern.anchor)))
+        files = sorted(path for path in found if path.is_file())
+    except ValueError as error:
+        raise UserError("nothing_matches", f"{pattern}: {error}", "check the pattern") from error
+    if not files:
+        raise UserError("nothing_matches", f"nothing matches {pattern}", "check the pattern")
+    return files
+
+
+def _folder(project: Project, folder: Path, report: IngestReport) -> Iterator[ManifestRow]:
+    """Every media file below a folder, but for what the project made itself and what is hidden.
+
+    What cannot be read, or is no file at all, is told and not passed over.
+    """
+    own = {project.releases_dir.resolve(), project.artifacts.folder} - {None}
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=partial(_note_unreadable, report)):
+        folders[:] = [
+            name
+            for name in folders
+            if name[0] != "." and Path(os.path.realpath(Path(parent, name))) not in own
+        ]
+        found += [Path(parent, name) for name in names]
+    for path in sorted(found):
         if path.suffix.lower() in MEDIA_ENDINGS:
             yield ManifestRow(path)
         else:
             report.ignored += 1
 
 
+def _note_unreadable(report: IngestReport, error: OSError) -> None:
+    folder = str(error.filename)
+    message, retry = f"cannot read the folder: {error.strerror}", f"mend it, then: emotrace ingest {folder}"
+    report.failed.append(
+        ItemOutcome(
+            "ingest", str(Path(folder).absolute()), "failed", folder, UNREADABLE_FOLDER, message, retry
+        )
+    )
+
+
 def _manifest(path: Path) -> Iterator[ManifestRow]:
+    if path.is_dir():
+        remedy = "give a file; to ingest a folder of recordings, give it another name"
+        raise UserError("bad_manifest", "a folder, not a manifest", remedy, str(path))
     if not path.is_file():
         raise UserError("missing_input", f"no such manifest: {path}", "check the path")
     yield from resolve(IMPORTERS, path.suffix.lower(), what="manifest format")(path)
 
 
-def _take(row: ManifestRow, known: dict[str, StoredPath], sources: set[str], *, rehash: bool) -> _Found:
-    path = row.path.resolve()
+def _take(
+    given: Path, rows: list[ManifestRow], known: dict[str, StoredPath], sources: set[str], *, rehash: bool
+) -> _Found:
     try:
+        path = given.resolve()
         stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # reading a pipe would wait for ever
+            raise MediaError("not_a_file", f"{given} is not a file")
         here = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
         before = known.get(str(path))
         if before is not None and before[1:4] == here and before.source_id in sources and not rehash:
-            return _Found(row, before.source_id, before, None)
+            return _Found(rows, before.source_id, before, None)
         sha256 = file_digest(path)
+    except RuntimeError as error:  # how Python 3.11 tells of links that go in a circle
+        raise MediaError("unreadable", f"cannot read {given}: {error}") from error
     except OSError as error:
         code = "missing_file" if isinstance(error, FileNotFoundError) else "unreadable"
-        raise MediaError(code, f"cannot read {row.path}: {error.strerror}") from error
+        raise MediaError(code, f"cannot read {given}: {error.strerror}") from error
     from pipeline.media.probe import probe
 
     source = Source(sha256=sha256, size_bytes=stat.st_size, media=probe(path))
-    return _Found(row, source.id, StoredPath(str(path), *here, source.id), source)
+    return _Found(rows, source.id, StoredPath(str(path), *here, source.id), source)
 
 
 def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], placed: set[str]) -> None:
@@ -153,18 +215,31 @@ def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], pl
         report.duplicates += 1
 
 
-def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any]) -> None:
+class _Said:
+    """What is said of sources in one call of `ingest`; the stretches of a source add up over its files."""
+
+    def __init__(self, defaults: dict[str, Any]) -> None:
+        self._defaults = defaults
+        self._spans: dict[str, list[list[Any]]] = {}
+
+    def of(self, found: _Found) -> dict[str, Any]:
+        """Fact name -> value: rows with times say something of their stretch, the others of the recording."""
+        whole: dict[str, Any] = {"name": found.rows[-1].path.name, **self._defaults}
+        for row in found.rows:
+            if row.start_s is None and row.end_s is None:
+                whole |= row.facts
+            else:
+                stretch = [row.start_s or 0.0, row.end_s, row.facts]
+                self._spans.setdefault(found.source_id, []).append(stretch)
+        if spans := self._spans.get(found.source_id):
+            whole["spans"] = list(spans)
+        return whole
+
+
+def _commit(project: Project, batch: list[_Found], said: _Said) -> None:
     """Sources first, then facts, then paths: a path in the index means that all of it is stored."""
     store = project.store
     ends = [ItemOutcome("ingest", found.stored.path, "done") for found in batch]
     store.add([found.source for found in batch if found.source is not None], ends)
-    facts: dict[tuple[str, str], Any] = {}
-    for found in batch:
-        said = {"name": found.row.path.name, **defaults, **found.row.facts}
-        facts |= {(found.source_id, key): value for key, value in said.items()}
-        if found.row.start_s is not None or found.row.end_s is not None:
-            facts.setdefault((found.source_id, "spans"), []).append(
-                [found.row.start_s or 0.0, found.row.end_s]
-            )
-    store.add_facts((source_id, key, value) for (source_id, key), value in facts.items())
+    store.add_facts((found.source_id, key, value) for found in batch for key, value in said.of(found).items())
     store.set_paths(found.stored for found in batch)

@@ -40,7 +40,7 @@ class LiveItem:
     checks: dict[str, Check]  # by annotation id
     judgements: dict[str, tuple[Judgement, ...]]  # by annotation id
     consensus: Consensus | None
-    reviews: tuple[Review, ...]  # of this segment and target, in time order
+    reviews: tuple[Review, ...]  # of this segment, in time order
     decision: Decision | None
 
 
@@ -87,7 +87,8 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
                 judgements={a.id: tuple(judgements.get(a.id, [])) for a in mine},
                 consensus=consensus.get(key),
                 reviews=tuple(
-                    sorted((r for r in reviews[segment.id] if r.target == sample.target), key=lambda r: r.at)
+                    # A segment has one target, whose name is machine-made: a label outlives its renaming.
+                    sorted(reviews[segment.id], key=lambda r: r.at)
                 ),
                 decision=decisions.get(key),
             )

@@ -159,6 +159,7 @@ class DemoOutput(Output):
     run: RunOutput
     items: list[dict[str, Any]]
     review_command: str
+    release_command: str | None = None  # when the records have changed since the release: what releases them
 
 
 class ErrorBody(Part):

@@ -4,7 +4,7 @@ a terminal; machines read `--json`."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -113,6 +113,18 @@ def print_totals(console: Console, totals: Totals) -> None:
     console.print(table)
 
 
+def print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rules: Collection[str]) -> None:
+    """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
+    for name, row in rates.items():
+        note = " (rules: by construction)" if name in rules else ""
+        console.print(
+            f"{name}: {row['contradicted']} of {row['measurable']} measurable claims contradicted{note}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
     """One line per failed item: what, why, how to retry."""
     for item in failed[:MAX_FAILED_SHOWN]:
@@ -159,4 +171,7 @@ def print_demo(console: Console, result: DemoOutput) -> None:
     console.print(
         f"release: {result.release} ({'verified' if result.verified else 'NOT verified'})", soft_wrap=True
     )
+    if result.release_command:
+        told = "the records have changed since; this version stays as it is. To release them:"
+        console.print(f"{told} {result.release_command}", soft_wrap=True)
     console.print(f"review page: {result.review_command}", soft_wrap=True)

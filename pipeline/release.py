@@ -6,20 +6,21 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.live import LiveItem, live_items
 from pipeline.policy import decision_question
 from pipeline.release_files import MANIFEST, ReleaseReport, build_release, file_names
 from schemas.errors import UserError
 from schemas.ids import file_digest
 from schemas.records import Release
-from schemas.settings import Settings
+from schemas.settings import ModelSection, Settings
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
@@ -82,20 +83,42 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
     """All live items; one whose speaker withdrew consent says so, whatever is said of the single recording.
 
     Raises:
-        UserError: code "stale_decisions", a decision does not follow from the reviews and policy as they are now.
+        UserError: code "stale_decisions", a decision does not follow from the answers, reviews and settings as
+            they are now.
     """
     facts = store.facts()
     for item in live_items(store):
-        if item.consensus is not None and item.decision is not None:
-            inputs = (item.consensus, item.reviews, item.sample.missing, settings.policy)
-            wanted = decision_question(*inputs, taxonomy=taxonomy, seed=settings.project.seed)
-            if item.decision.id != wanted:
-                raise UserError(
-                    "stale_decisions",
-                    f"the decision on {item.segment.id} is older than its reviews, annotations or settings",
-                    "run: emotrace run",
-                )
+        if _is_stale(item, settings, taxonomy):
+            raise UserError(
+                "stale_decisions",
+                f"the decision on {item.segment.id} is older than its reviews, annotations or settings",
+                "run: emotrace run",
+            )
         yield _with_withdrawal(item, facts)
+
+
+def _is_stale(item: LiveItem, settings: Settings, taxonomy: Taxonomy) -> bool:
+    """Whether a run would ask others, count otherwise or decide anew."""
+    judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
+    asked = {(a.annotator, a.provider, a.model, a.replicate) for a in item.annotations}
+    judged = {(j.judge, j.provider, j.model, j.replicate) for j in judgements}
+    if (asked and asked != _wanted(settings.annotators)) or (judged and judged != _wanted(settings.judges)):
+        return True
+    if item.consensus is None or item.decision is None:
+        return False
+    sample, seed = item.sample, settings.project.seed
+    ballot = Ballot(
+        sample.segment_id, sample.target, sample.id, item.annotations, tuple(item.checks.values()), judgements
+    )
+    voted = consensus_question(ballot, taxonomy=taxonomy, params=settings.aggregate, seed=seed)
+    inputs = (item.consensus, item.reviews, sample.missing, settings.policy)
+    decided = decision_question(*inputs, taxonomy=taxonomy, seed=seed)
+    return (item.consensus.id, item.decision.id) != (voted, decided)
+
+
+def _wanted(sections: Iterable[ModelSection]) -> set[tuple[str, str, str, int]]:
+    """Who is to answer: name, provider, model and replicate."""
+    return {(s.name, s.provider, s.model, replicate) for s in sections for replicate in range(s.replicates)}
 
 
 def _with_withdrawal(item: LiveItem, facts: dict[str, dict[str, Any]]) -> LiveItem:

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.card import Tally, render_card
 from pipeline.live import LiveItem
+from pipeline.policy import in_random_share
 from pipeline.release_rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
 from pipeline.splits import SPLITS, Placed, SplitKey, assign_splits
 from schemas.errors import UserError
@@ -60,6 +61,7 @@ class Spool:
     left_out: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)  # canonical JSON of a model -> records
     languages: set[str] = field(default_factory=set)
+    random: Counter[str] = field(default_factory=Counter)  # of the share that goes to people by chance
 
     def add(self, row: dict[str, Any], key: SplitKey) -> None:
         line = canonical_json(row).encode()
@@ -95,8 +97,9 @@ def build_release(
         with tempfile.TemporaryFile(dir=folder) as file:
             spool = _spool(items, settings, taxonomy, Spool(file))
             placed = assign_splits(spool.keys, settings.release, seed=settings.project.seed)
-            tally, rows_digest = _write_shards(folder, spool, placed)
-        manifest = _manifest(settings, taxonomy, version, date, spool, tally, rows_digest)
+            written = _write_shards(folder, spool, placed)
+        tally = written.tally
+        manifest = _manifest(settings, taxonomy, version, date, spool, written)
         _write_texts(folder, manifest, tally)
         manifest_sha256 = file_digest(folder / MANIFEST)
     return ReleaseReport(
@@ -107,7 +110,7 @@ def build_release(
         splits=tally.splits,
         labels={label: sum(splits.values()) for label, splits in sorted(tally.labels.items())},
         left_out=manifest["left_out"],
-        rows_digest=rows_digest,
+        rows_digest=written.rows_digest,
         config_digest=manifest["config_digest"],
         manifest_sha256=manifest_sha256,
     )
@@ -164,6 +167,7 @@ def _spool(items: Iterable[LiveItem], settings: Settings, taxonomy: Taxonomy, sp
         if item.consensus is None or item.decision is None:
             spool.left_out["not_annotated"] += 1
             continue
+        _count_random(spool, item, settings)
         if item.decision.status not in DECIDED and not settings.release.include_undecided:
             spool.left_out["needs_review"] += 1
             continue
@@ -176,6 +180,12 @@ def _spool(items: Iterable[LiveItem], settings: Settings, taxonomy: Taxonomy, sp
     if not spool.keys:
         raise _nothing(spool.left_out)
     return spool
+
+
+def _count_random(spool: Spool, item: LiveItem, settings: Settings) -> None:
+    drawn = in_random_share(item.segment.id, settings.policy.random_review_share, seed=settings.project.seed)
+    decided = item.decision is not None and item.decision.status in ("reviewed", "adjudicated")
+    spool.random.update(clips=1, drawn=int(drawn), decided=int(drawn and decided))
 
 
 def _nothing(left_out: Mapping[str, int]) -> UserError:
@@ -208,10 +218,18 @@ def _models(item: LiveItem) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed]) -> tuple[Tally, str]:
-    """Write the Parquet files; returns the counts and the hash over the canonical rows, in file order."""
+class Written(NamedTuple):
+    """What is known of the rows once they are written. `bytes` counts them by split as Arrow holds them."""
+
+    tally: Tally
+    rows_digest: str
+    bytes: dict[str, int]
+
+
+def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed]) -> Written:
+    """Write the Parquet files; the digest goes over the canonical rows, in file order."""
     (folder / "data").mkdir()
-    tally, content = Tally(), hashlib.sha256()
+    tally, content, size = Tally(), hashlib.sha256(), Counter[str]()
     for split in SPLITS:
         ids = sorted(row_id for row_id, place in placed.items() if place.split == split)
         shards = [ids[start : start + ROWS_PER_FILE] for start in range(0, len(ids), ROWS_PER_FILE)]
@@ -220,10 +238,11 @@ def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed]) -> t
             with pq.ParquetWriter(path, SCHEMA, compression="zstd", version="2.6") as writer:
                 for batch in _batches(shard, spool, placed):
                     writer.write_batch(batch)
+                    size[split] += batch.nbytes
                     for row in batch.to_pylist():
                         content.update(row_line(row).encode() + b"\n")
                         tally.add(row)
-    return tally, content.hexdigest()
+    return Written(tally, content.hexdigest(), dict(size))
 
 
 def _batches(ids: Sequence[str], spool: Spool, placed: Mapping[str, Placed]) -> Iterator[pa.RecordBatch]:
@@ -254,11 +273,11 @@ def _manifest(
     version: str,
     date: str,
     spool: Spool,
-    tally: Tally,
-    rows_digest: str,
+    written: Written,
 ) -> dict[str, Any]:
     """Everything of the manifest but the list of files."""
     config = release_config(settings, taxonomy)
+    tally = written.tally
     return {
         "format": FORMAT,
         "title": settings.release.title or settings.project.name,
@@ -268,11 +287,13 @@ def _manifest(
         "languages": sorted(spool.languages),
         "taxonomy": {"name": taxonomy.name, "digest": taxonomy.digest, "labels": list(taxonomy.names)},
         "rows": tally.rows,
-        "content_sha256": rows_digest,
+        "bytes": written.bytes,
+        "content_sha256": written.rows_digest,
         "schema_sha256": schema_digest(SCHEMA),
         "schema": schema_fields(SCHEMA),
         "counts": tally.as_json(),
         "left_out": dict(sorted(spool.left_out.items())),
+        "random_review": dict(sorted(spool.random.items())),
         "models": [{**json.loads(text), "records": n} for text, n in sorted(spool.models.items())],
         "config": config,
         "config_digest": content_digest(config),

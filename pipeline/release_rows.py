@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.aggregate.evidence import claim_key
 from pipeline.aggregate.readings import majority_readings
-from pipeline.aggregate.scores import current_check, labelled
+from pipeline.aggregate.scores import labelled
 from pipeline.live import LiveItem
 from pipeline.policy import counted_reviews, person_marks
+from pipeline.reasons import outcome_code
 from schemas.ids import canonical_json, content_digest, content_id
-from schemas.parts import MergedEvidence, Verdict
+from schemas.parts import MergedEvidence
 from schemas.records import Annotation, Consensus, Decision
 from schemas.taxonomy import Taxonomy
 
@@ -146,7 +146,7 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "readings": majority_readings(votes).model_dump(),
         "conflict": consensus.conflict,
         "rationale": [step.model_dump() for step in decision.rationale],
-        "evidence": [_evidence(claim, item, marks) for claim in decision.evidence],
+        "evidence": [_evidence(claim, marks) for claim in decision.evidence],
         "transcript": " ".join(word.text for word in sample.words),
         "words": [word.model_dump() for word in sample.words],
         "words_source": sample.words_source,
@@ -179,32 +179,16 @@ def _uncertainty(consensus: Consensus, label: str | None) -> dict[str, float | N
     }
 
 
-def _evidence(claim: MergedEvidence, item: LiveItem, marks: dict[str, str]) -> dict[str, Any]:
-    verdict = _deciding_verdict(claim, item)
+def _evidence(claim: MergedEvidence, marks: dict[str, str]) -> dict[str, Any]:
     return {
         **claim.evidence.model_dump(),
         "verdict": claim.verdict,
-        "measured": None if verdict is None else verdict.measured,
-        "reference": None if verdict is None else verdict.reference,
-        "unit": None if verdict is None or not verdict.unit else verdict.unit,
+        "measured": claim.measured,
+        "reference": claim.reference,
+        "unit": claim.unit or None,
         "person_mark": marks.get(claim.evidence.id),
         "supporters": list(claim.supporters),
     }
-
-
-def _deciding_verdict(claim: MergedEvidence, item: LiveItem) -> Verdict | None:
-    """The measurement behind a merged verdict: that of the annotation whose words and span stand in it."""
-    wanted = claim.evidence.model_dump(exclude={"id"})
-    for annotation in _by_name(item.annotations):
-        check = current_check(annotation, item.checks)
-        if check is None or annotation.answer is None or annotation.annotator not in claim.supporters:
-            continue
-        verdicts = {verdict.evidence_id: verdict for verdict in check.verdicts}
-        for said in annotation.answer.evidence:
-            same = claim_key(said) == claim_key(claim.evidence) and said.model_dump(exclude={"id"}) == wanted
-            if same and said.id in verdicts and verdicts[said.id].verdict == claim.verdict:
-                return verdicts[said.id]
-    return None
 
 
 def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
@@ -214,7 +198,7 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
         **annotation.model_dump(
             include={"annotator", "provider", "model", "model_version", "replicate", "outcome"}
         ),
-        "reason": annotation.reason or None,
+        "reason": outcome_code(annotation) or None,
         "label": None if answer is None or annotation.outcome != "labelled" else answer.primary,
         "intensity": None if answer is None else answer.labels[0].intensity,
         "confidence": None if answer is None else answer.confidence,

@@ -8,17 +8,24 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.live import LiveItem, live_items, source_facts
-from pipeline.outputs import FailedItem, ShowOutput
+from pipeline.facts import source_facts
+from pipeline.live import LiveItem, live_items
+from pipeline.outputs import ShowOutput
 from pipeline.project import Project
+from pipeline.reasons import not_annotated
+from pipeline.show_text import item_lines
+from pipeline.status import last_failures
 from schemas.errors import UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
+from schemas.store import StoredPath
+
+MAX_OPTIONS = 20
 
 
 def show(project: Project, what: str) -> ShowOutput:
-    """`what` is the path or name of a recording, or the (start of an) id of a source or segment or of
-    anything made from one.
+    """`what` is the path, the name or a part of the name of a recording, or the (start of an) id of a source or
+    segment or of anything made from one.
 
     Raises:
         UserError: nothing of that name, or several.
@@ -28,9 +35,8 @@ def show(project: Project, what: str) -> ShowOutput:
     segments = [s.id for s in project.store.live(Segment, [source_id]) if segment_id in (None, s.id)]
     features = {f.stage: f for f in project.store.live(Features, [source_id])}
     speech = features.get("speech")
-    runs = project.store.runs()
-    failed = [FailedItem(**item) for item in (runs[-1]["counts"]["failed_items"] if runs else [])]
     facts = source_facts(project.store.facts(), source_id)
+    dropped = not_annotated(project)
     return ShowOutput(
         kind="source" if segment_id is None else "item",
         source=source.as_json(),
@@ -39,8 +45,11 @@ def show(project: Project, what: str) -> ShowOutput:
         shots=_spans(features["shots"].regions if "shots" in features else ()),
         speech=_spans(speech.regions if speech else ()),
         speech_missing=speech.missing if speech else None,
-        items=[item_json(item) for item in live_items(project.store, segments)],
-        failed_items=[item for item in failed if item.path == facts.get("name")],
+        items=[
+            {**item_json(item), "not_annotated": _why_not(item, dropped)}
+            for item in live_items(project.store, segments)
+        ],
+        failed_items=[item for item in last_failures(project.store) if item.path == facts.get("name")],
     )
 
 
@@ -63,6 +72,11 @@ def item_json(item: LiveItem) -> dict[str, Any]:
         "reviews": [review.as_json() for review in item.reviews],
         "decision": item.decision.as_json() if item.decision else None,
     }
+
+
+def _why_not(item: LiveItem, dropped: dict[str, str]) -> str | None:
+    """Why there is no annotation; None when there is one."""
+    return None if item.annotations else dropped.get(item.sample.id, "not_yet")
 
 
 def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
@@ -101,14 +115,35 @@ def _find(project: Project, what: str) -> tuple[str, str | None]:
     if len(named) == 1:
         return named.pop(), None
     found = store.find_ids(what) if "_" in what else []
+    if not named and not found:
+        return _by_part_of_name(paths.values(), what), None
     if len(named) > 1 or len(found) > 1:
-        options = sorted(named) or [record_id for _, record_id in found]
-        raise UserError("ambiguous", f"{what} may mean several things", f"give one of: {', '.join(options)}")
-    if not found:
+        raise _ambiguous(what, sorted(named) or [record_id for _, record_id in found])
+    return _owner(project, *found[0])
+
+
+def _by_part_of_name(paths: Iterable[StoredPath], what: str) -> str:
+    """The one recording whose file name holds `what`."""
+    names: dict[str, str] = {}  # source id -> file name
+    for stored in paths:
+        if what and what in Path(stored.path).name:
+            names[stored.source_id] = Path(stored.path).name
+    if len(names) > 1:
+        raise _ambiguous(what, sorted(f"{name} ({source_id})" for source_id, name in names.items()))
+    if not names:
         raise UserError(
             "unknown_item", f"nothing here is called {what}", "give a recording's path or name, or an id"
         )
-    return _owner(project, *found[0])
+    return next(iter(names))
+
+
+def _ambiguous(what: str, options: list[str]) -> UserError:
+    more = f" and {len(options) - MAX_OPTIONS} more" if len(options) > MAX_OPTIONS else ""
+    return UserError(
+        "ambiguous",
+        f"{what} may mean several things",
+        f"give one of: {', '.join(options[:MAX_OPTIONS])}{more}",
+    )
 
 
 def _owner(project: Project, kind: str, record_id: str) -> tuple[str, str | None]:
@@ -140,17 +175,7 @@ def print_show(console: Console, found: ShowOutput) -> None:
         f"shots: {len(found.shots)}",
         f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",
     ]
-    for item in found.items:
-        segment, decision = item["segment"], item["decision"]
-        lines.append(f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}")
-        lines.append(f"  said: {' '.join(w['text'] for w in item['sample']['words']) or 'nothing'}")
-        for annotation in item["annotations"]:
-            answer = annotation["answer"]
-            lines.append(
-                f"  {annotation['annotator']}: {answer['labels'][0]['label'] if answer else annotation['reason']}"
-            )
-        if decision:
-            lines.append(f"  decision: {decision['label'] or 'open'} ({decision['status']})")
+    lines += [line for item in found.items for line in item_lines(item)]
     lines += [f"failed: {item.stage}: {item.message} -> {item.retry}" for item in found.failed_items]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -43,9 +44,22 @@ def last_failures(store: Store) -> list[FailedItem]:
 
 
 def ingest_failures(store: Store) -> list[FailedItem]:
-    """Files that were offered and could not be read, and have not been read since."""
+    """Files that were offered, could not be read, have not been read since, and are still there."""
     outcomes = store.outcomes("ingest").values()
-    return [FailedItem.of(outcome) for outcome in outcomes if outcome.status == "failed"]
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    # The item is the file itself, the path what was offered: it may be a link that leads nowhere.
+    there = [one for one in failed if not (_gone(one.item) and _gone(one.path or one.item))]
+    return [FailedItem.of(outcome) for outcome in there]
+
+
+def _gone(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it cannot be told: a folder that may not be read
+        return False
+    return False
 
 
 def hallucination(store: Store) -> dict[str, dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from schemas.errors import UserError
 from schemas.settings import PROJECT_FILE
 
+NAME_CHARS = 64  # as many as the settings take
 TEMPLATE = """\
 # Settings of this project. Every key may be left out; docs/configuration.md explains them all.
 # An environment variable wins over this file: EMOTRACE__SEGMENT__MAX_S=20
@@ -50,12 +52,17 @@ def create_project(folder: Path) -> Path:
         raise UserError(
             "project_exists", "this folder is a project already", "use it, or init another", str(path)
         )
-    name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in folder.resolve().name).strip("-._")[:64]
+    name = project_name(folder.resolve().name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(TEMPLATE.format(name=name or "project"), encoding="utf-8")
+        path.write_text(TEMPLATE.format(name=name), encoding="utf-8")
     except OSError as error:
         raise UserError(
             "cannot_create", f"cannot make {path}: {error.strerror}", "choose another folder"
         ) from error
     return path
+
+
+def project_name(folder_name: str) -> str:
+    """A name that every command takes, from any folder name: ASCII letters, digits, dots, dashes, underscores."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", folder_name).strip("-._")[:NAME_CHARS] or "project"

@@ -33,11 +33,17 @@ from schemas.ids import file_digest
 SHOWN_FAULTS = 3
 LOAD_TIMEOUT_S = 300
 LOAD_SCRIPT = """
-import json, sys
+import json, logging, sys
 import datasets
+told = []
+class Listen(logging.Handler):
+    def emit(self, record):
+        told.append(record.getMessage())
+logging.getLogger("datasets").addHandler(Listen(logging.WARNING))
 datasets.disable_progress_bars()
 loaded = datasets.load_dataset(sys.argv[1])
-print(json.dumps({name: rows.num_rows for name, rows in loaded.items()}))
+rows = {name: rows.num_rows for name, rows in loaded.items()}
+print(json.dumps({"rows": rows, "about_the_card": [line for line in told if "card" in line]}))
 """
 
 
@@ -258,5 +264,6 @@ def _loads(folder: Folder, wanted: bool | None) -> Finding:
             return Finding(name, "failed", f"not loaded after {LOAD_TIMEOUT_S} s")
     if done.returncode != 0:
         return Finding(name, "failed", (done.stderr.strip().splitlines() or ["it stopped"])[-1][:300])
-    rows = json.loads(done.stdout.strip().splitlines()[-1])
-    return _finding(name, [] if rows == folder.tally.splits else [f"it reads {rows}"])
+    loaded = json.loads(done.stdout.strip().splitlines()[-1])
+    faults = [] if loaded["rows"] == folder.tally.splits else [f"it reads {loaded['rows']}"]
+    return _finding(name, faults + loaded["about_the_card"])

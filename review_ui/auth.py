@@ -108,14 +108,23 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         request = Request(scope)
-        answer = self._answer_at_once(request)
+        started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        await (answer or self._app)(scope, receive, send_with_headers)
+        try:
+            await (self._answer_at_once(request) or self._app)(scope, receive, send_with_headers)
+        except Exception:
+            # Answered here, because what Starlette itself would answer to a defect passes no middleware.
+            if not started:
+                failed = error_page(500, "This went wrong here; the terminal of emotrace review says why.")
+                await failed(scope, receive, send_with_headers)
+            raise
 
     def _answer_at_once(self, request: Request) -> Response | None:
         """A refusal, or the log-in redirect; None when the request may go on."""

@@ -10,7 +10,6 @@ from schemas.records import Decision, Record, Review, Sample
 from schemas.store import Store
 
 Phase = Literal["blind", "revealed"]
-Key = tuple[str, str]  # segment id, key of the target
 R = TypeVar("R", bound=Record)
 
 
@@ -21,10 +20,14 @@ def stored(store: Store, cls: type[R], record_id: str) -> R | None:
 
 @dataclass(frozen=True)
 class Entry:
-    """One item. It holds ids and the status only, so that handing it to a page cannot unblind anyone."""
+    """One item. It holds ids and the status only, so that handing it to a page cannot unblind anyone.
+
+    What was said belongs to the segment: it has one target, whose name another face backend or a speaker that
+    is declared later may change.
+    """
 
     sample_id: str
-    key: Key
+    segment_id: str
     consensus_id: str
     needs_review: bool
 
@@ -61,25 +64,23 @@ class Queue:
         entries = self.entries()
         found = next((entry for entry in entries if entry.sample_id == sample_id), None)
         if found is None and (old := stored(self._store, Sample, sample_id)) is not None:
-            key = (old.segment_id, old.target.key)
-            found = next((entry for entry in entries if entry.key == key), None)
+            found = next((entry for entry in entries if entry.segment_id == old.segment_id), None)
         return found
 
-    def history(self, reviewer: str) -> dict[Key, dict[str, Review]]:
-        """What a reviewer said: per item, the first review of each phase."""
-        found: dict[Key, dict[str, Review]] = {}
+    def history(self, reviewer: str) -> dict[str, dict[str, Review]]:
+        """What a reviewer said: per segment, the first review of each phase."""
+        found: dict[str, dict[str, Review]] = {}
         for review in self._store.all(Review):
             if review.reviewer == reviewer and review.taxonomy == self._taxonomy:
-                phases = found.setdefault((review.segment_id, review.target.key), {})
+                phases = found.setdefault(review.segment_id, {})
                 phases.setdefault(review.phase, review)
         return found
 
     def said(self, entry: Entry, reviewer: str, phase: Phase) -> Review | None:
         """The review of this item, reviewer and phase, if there is one."""
-        for review in self._store.by_parent(Review, [entry.key[0]])[entry.key[0]]:
-            if (review.target.key, review.reviewer, review.phase) == (entry.key[1], reviewer, phase) and (
-                review.taxonomy == self._taxonomy
-            ):
+        wanted = (self._taxonomy, reviewer, phase)
+        for review in self._store.by_parent(Review, [entry.segment_id])[entry.segment_id]:
+            if (review.taxonomy, review.reviewer, review.phase) == wanted:
                 return review
         return None
 
@@ -92,11 +93,13 @@ class Queue:
         entries, history = self.entries(), self.history(reviewer)
         start = next((n + 1 for n, entry in enumerate(entries) if entry.sample_id == sample_id), 0)
         ahead = entries[start:] + entries[:start]
-        return next((entry for entry in ahead if self.is_open(entry, history.get(entry.key, {}))), None)
+        return next(
+            (entry for entry in ahead if self.is_open(entry, history.get(entry.segment_id, {}))), None
+        )
 
     def progress(self, reviewer: str) -> Progress:
         history = self.history(reviewer)
-        phases = [(entry, history.get(entry.key, {})) for entry in self.entries()]
+        phases = [(entry, history.get(entry.segment_id, {})) for entry in self.entries()]
         return Progress(
             done=sum("revealed" in said for _, said in phases),
             left=sum(self.is_open(entry, said) for entry, said in phases),
@@ -114,10 +117,10 @@ class Queue:
     def _read_entries(self) -> list[Entry]:
         decisions = self._store.live(Decision)
         segments = list(dict.fromkeys(decision.segment_id for decision in decisions))
-        samples = {(s.segment_id, s.target.key): s.id for s in self._store.live(Sample, segments)}
-        decisions.sort(key=lambda d: (-d.priority, d.segment_id, d.target.key))
+        samples = {sample.segment_id: sample.id for sample in self._store.live(Sample, segments)}
+        decisions.sort(key=lambda decision: (-decision.priority, decision.segment_id))
         return [
-            Entry(samples[key], key, decision.consensus_id, decision.status == "needs_review")
-            for decision in decisions
-            if (key := (decision.segment_id, decision.target.key)) in samples
+            Entry(samples[d.segment_id], d.segment_id, d.consensus_id, d.status == "needs_review")
+            for d in decisions
+            if d.segment_id in samples
         ]

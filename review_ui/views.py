@@ -52,6 +52,7 @@ class ClaimView:
     supporters: int
     cue: str
     verdict: str
+    because: str  # the numbers behind the verdict, or why there are none
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,27 @@ def _claim(n: int, merged: MergedEvidence) -> ClaimView:
         supporters=len(merged.supporters),
         cue=f"{evidence.cue} {evidence.direction}",
         verdict=VERDICTS[merged.verdict],
+        because=_because(merged),
     )
+
+
+def _because(merged: MergedEvidence) -> str:
+    """What was measured, and what the claim needs: "measured 0.91 intensity, needs >= 0.3"."""
+    measured, reference = merged.measured, merged.reference
+    if measured is None or reference is None:
+        return merged.reason
+    # Two digits, but more where two would hide on which side of the reference it lies.
+    digits = 2 if measured == reference or round(measured, 2) != round(reference, 2) else 4
+    needs = f"needs {_sign(merged, measured, reference)}{reference:g}"
+    return f"measured {measured:.{digits}f}{' ' if merged.unit else ''}{merged.unit}, {needs}"
+
+
+def _sign(merged: MergedEvidence, measured: float, reference: float) -> str:
+    """On which side a claim holds: the one that was measured if the signal supports it, else the other one."""
+    if measured == reference:
+        return ""
+    sign = ">" if (measured > reference) == (merged.verdict == "supported") else "<"
+    return f"{sign} " if merged.evidence.direction == "absent" else f"{sign}= "
 
 
 def _target_text(sample: Sample) -> str:

@@ -273,11 +273,15 @@ class Verdict(Part):
 
 
 class MergedEvidence(Part):
-    """Evidence of a consensus: who claims it, and what the signal says."""
+    """Evidence of a consensus: who claims it, and what the signal says, as in the verdict that decided."""
 
     evidence: Evidence
     verdict: VerdictName
     supporters: tuple[str, ...]  # annotator names, sorted
+    measured: Finite | None = None
+    reference: Finite | None = None
+    unit: str = ""
+    reason: str = ""
 
 
 class AnnotationScore(Part):

@@ -168,7 +168,15 @@ class Annotation(Record):
     """What one annotator said of one sample, or how it failed to. A failure is a state, never a label."""
 
     PREFIX = "ann"
-    QUESTION = ("sample_id", "annotator", "request_digest", "provider", "model", "replicate")
+    QUESTION = (
+        "sample_id",
+        "annotator",
+        "request_digest",
+        "provider",
+        "model",
+        "replicate",
+        "parser_version",
+    )
     PARENT = "sample_id"
     sample_id: str
     annotator: str
@@ -176,6 +184,7 @@ class Annotation(Record):
     provider: str
     model: str
     replicate: int = 0
+    parser_version: str = "1"  # of what made the record out of the answer's text
 
     outcome: Literal["labelled", "abstained", "refused", "unparsed", "failed"]
     reason: str = ""  # a stable snake_case code, for every outcome but "labelled"
@@ -211,7 +220,15 @@ class Judgement(Record):
     """A judge's rating of one annotation, reasons first. `s_rec` None: left to agreement."""
 
     PREFIX = "jud"
-    QUESTION = ("annotation_id", "request_digest", "judge", "provider", "model", "replicate")
+    QUESTION = (
+        "annotation_id",
+        "request_digest",
+        "judge",
+        "provider",
+        "model",
+        "replicate",
+        "parser_version",
+    )
     PARENT = "annotation_id"
     annotation_id: str
     request_digest: str
@@ -219,6 +236,7 @@ class Judgement(Record):
     provider: str
     model: str
     replicate: int = 0
+    parser_version: str = "1"  # of what made the record out of the answer's text
 
     outcome: Literal["scored", "refused", "unparsed", "failed"]
     reason: str = ""

@@ -13,17 +13,29 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import UserError
 
 PROJECT_FILE = "emotrace.toml"
 ENV_PREFIX = "EMOTRACE__"
+KEY_OF_DICT = "[key]"  # how pydantic says that a key, and not its value, is wrong
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 
 
 class Section(BaseModel):
@@ -46,13 +58,29 @@ class IngestSection(Section):
 
 class SegmentSection(Section):
     rule: Literal["shots", "speech", "both", "fixed", "given", "whole"] = "both"
-    min_s: Annotated[float, Field(ge=0)] = 0.5
-    max_s: Positive = 15.0
-    pad_s: Annotated[float, Field(ge=0)] = 0.1
-    merge_gap_s: Annotated[float, Field(ge=0)] = 0.6
-    window_s: Positive = 10.0
+    min_s: NotNegative = 0.5
+    max_s: Positive = Field(15.0, validate_default=True)
+    pad_s: NotNegative = 0.1
+    merge_gap_s: NotNegative = 0.6
+    window_s: Positive = Field(10.0, validate_default=True)
     shot_detector: Literal["content", "fade"] = "content"
     shot_threshold: Positive | None = None  # None: the detector's own default
+
+    @field_validator("max_s")
+    @classmethod
+    def _can_be_split(cls, value: float, info: ValidationInfo) -> float:
+        # With less room, a stretch a little longer than max_s could not be split into allowed parts.
+        if value < 2 * info.data.get("min_s", 0):
+            raise ValueError(f"max_s ({value:g}) must be at least twice min_s ({info.data['min_s']:g})")
+        return value
+
+    @field_validator("window_s")
+    @classmethod
+    def _window_is_allowed(cls, value: float, info: ValidationInfo) -> float:
+        said = info.data
+        if said.get("rule") == "fixed" and not said.get("min_s", 0) <= value <= said.get("max_s", value):
+            raise ValueError(f"window_s ({value:g}) must lie between min_s and max_s when the rule is fixed")
+        return value
 
 
 class SelectSection(Section):
@@ -74,6 +102,12 @@ class FeatureSection(Section):
         return dict(self.__pydantic_extra__ or {})
 
 
+def _known_stage(name: str) -> str:
+    if name not in FEATURE_STAGES:
+        raise ValueError("no such stage")
+    return name
+
+
 class ModelSection(Section):
     """What annotators and judges have in common: a provider, a model, and how to ask it."""
 
@@ -83,15 +117,15 @@ class ModelSection(Section):
     base_url: str | None = None
     api_key_env: str | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
-    temperature: Annotated[float, Field(ge=0)] | None = None
+    temperature: NotNegative | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] = 2000
     seed: int | None = None
     replicates: Annotated[int, Field(ge=1)] = 1
     concurrency: Annotated[int, Field(ge=1)] = 8
     timeout_s: Positive = 120.0
     attempts: Annotated[int, Field(ge=1)] = 5
-    usd_per_million_input_tokens: Annotated[float, Field(ge=0)] | None = None
-    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] | None = None
+    usd_per_million_input_tokens: NotNegative | None = None
+    usd_per_million_output_tokens: NotNegative | None = None
     options: dict[str, Any] = {}
 
 
@@ -129,7 +163,7 @@ class PolicySection(Section):
 
 
 class BudgetSection(Section):
-    usd: Annotated[float, Field(ge=0)] | None = None
+    usd: NotNegative | None = None
     calls: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -175,7 +209,7 @@ class Settings(BaseSettings):
     ingest: IngestSection = IngestSection()
     segment: SegmentSection = SegmentSection()
     select: SelectSection = SelectSection()
-    features: dict[str, FeatureSection] = {}
+    features: dict[Annotated[str, AfterValidator(_known_stage)], FeatureSection] = {}
     annotators: tuple[AnnotatorSection, ...] = tuple(AnnotatorSection(**fields) for fields in KEYLESS)
     judges: tuple[JudgeSection, ...] = (JudgeSection(name="rules", provider="cues", model="rules"),)
     aggregate: AggregateSection = AggregateSection()
@@ -243,16 +277,22 @@ def load_settings(project_dir: Path) -> Settings:
 def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: Path) -> UserError:
     """The first complaint of pydantic as one line with file, line and remedy."""
     # An unknown key is told before a missing one: it is most often the missing one, misspelt.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    loc = tuple(first["loc"])
+    first = min(error.errors(), key=lambda e: not _is_unknown(e["type"], e["loc"]))
+    unknown = _is_unknown(first["type"], first["loc"])
+    loc = tuple(part for part in first["loc"] if part != KEY_OF_DICT)
     name = ".".join(str(part) for part in loc)
     variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
-    in_environment = not _stands_in(loc, data) and variable in (key.upper() for key in os.environ)
+    set_there = any(f"{key.upper()}__".startswith(f"{variable}__") for key in os.environ)
+    in_environment = set_there and not _stands_in(loc, data)
     where = (f"environment {variable}", None) if in_environment else (str(path), _line_of(loc, text))
-    if first["type"] == "extra_forbidden":
+    if unknown:
         return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
     message = first["msg"].removeprefix("Value error, ")
     return UserError("bad_setting", f"{name}: {message}", f"given: {first['input']!r}"[:120], *where)
+
+
+def _is_unknown(kind: str, loc: tuple[int | str, ...]) -> bool:
+    return kind == "extra_forbidden" or KEY_OF_DICT in loc
 
 
 def _stands_in(loc: tuple[int | str, ...], data: Any) -> bool:
@@ -278,7 +318,9 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         for name, field in Settings.model_fields.items()
         if isinstance(field.default, Section)
     }
-    sections |= {"annotators": AnnotatorSection, "judges": JudgeSection, "features": FeatureSection}
+    sections |= {"annotators": AnnotatorSection, "judges": JudgeSection}
+    if loc == ("features",):
+        return list(FEATURE_STAGES)
     model = sections.get(str(loc[0])) if loc else Settings
     return list(model.model_fields) if model else []
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import create_engine
 
 from schemas.errors import UserError
@@ -28,6 +28,8 @@ R = TypeVar("R", bound=Record)
 BUSY_TIMEOUT_S = 60
 # The second: no room for the index of the write-ahead log, which every connection needs, also to read.
 NO_SPACE_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+# A damaged database file shows in the driver's errors, and in text that is no longer UTF-8 (also in messages).
+DAMAGE = (DatabaseError, UnicodeDecodeError)
 IN_CHUNK = 900  # below SQLite's limit of bound variables
 
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
@@ -105,7 +107,7 @@ class Store:
                 )
                 sa.event.listen(engine, "connect", _sqlite_pragmas)
             return cls(engine)
-        except (OSError, DatabaseError, sa.exc.ArgumentError, ModuleNotFoundError) as error:
+        except (OSError, *DAMAGE, sa.exc.ArgumentError, ModuleNotFoundError) as error:
             raise _store_error(error, _parsed(url)) from error
 
     def close(self) -> None:
@@ -114,7 +116,7 @@ class Store:
     # --- records ---------------------------------------------------------------------------------------
 
     def add(self, records: Iterable[Record], outcomes: Iterable[ItemOutcome] = ()) -> None:
-        """Append records and outcomes in one transaction. What an id's newest version says already is left out."""
+        """Append records and outcomes in one transaction; what an id's newest version says is left out."""
         now = utc_now()
         rows = [
             {
@@ -153,10 +155,17 @@ class Store:
 
     def by_parent(self, cls: type[R], parents: Sequence[str]) -> dict[str, list[R]]:
         """Records by the id in their parent field: newest versions, in the order in which they came."""
+        return self._of_parents(cls, parents)
+
+    def _of_parents(
+        self, cls: type[R], parents: Sequence[str], *conditions: sa.ColumnElement[bool]
+    ) -> dict[str, list[R]]:
         found: dict[str, list[R]] = {parent: [] for parent in parents}
         for chunk in _chunks(list(found)):
-            for record in self._newest(cls, _records.c.parent.in_(chunk)):
-                found[str(record.parent_id)].append(record)
+            for record in self._newest(cls, _records.c.parent.in_(chunk), *conditions):
+                if record.parent_id not in found:
+                    raise _store_error(ValueError(f"{record.id} is not what it was"), self._engine.url)
+                found[record.parent_id].append(record)
         return found
 
     def _newest(self, cls: type[R], *conditions: sa.ColumnElement[bool]) -> list[R]:
@@ -208,10 +217,7 @@ class Store:
         """The records of a kind that stand now, in the order in which they came: all of them, those of some
         parents (parent by parent), or those among `ids`."""
         if parents is not None:
-            found: dict[str, list[R]] = {parent: [] for parent in parents}
-            for chunk in _chunks(list(found)):
-                for record in self._newest(cls, _records.c.parent.in_(chunk), _stands()):
-                    found[str(record.parent_id)].append(record)
+            found = self._of_parents(cls, parents, _stands())
             return [record for records in found.values() for record in records]
         if ids is not None:
             chunks = _chunks(list(dict.fromkeys(ids)))
@@ -353,9 +359,7 @@ class Store:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 connection.commit()
-        except IntegrityError:  # a mistake of this program, not of the user's disk
-            raise
-        except DatabaseError as error:
+        except DAMAGE as error:
             raise _store_error(error, self._engine.url) from error
 
 

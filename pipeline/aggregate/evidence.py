@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.aggregate.scores import current_check
 from pipeline.policy import standing_steps
 from schemas.cues import cue_table
-from schemas.parts import Evidence, MergedEvidence, Span, Step, VerdictName
+from schemas.parts import Evidence, MergedEvidence, Span, Step, Verdict, VerdictName
 from schemas.records import Annotation, Check
 
 MIN_IOU = 0.5  # claims whose spans overlap less than this are two claims
@@ -24,7 +24,7 @@ class Claim:
     annotation_id: str
     annotator: str
     item: Evidence
-    verdict: VerdictName
+    verdict: Verdict
     key: tuple[str, ...]
 
 
@@ -71,14 +71,14 @@ def _claims(ranked: Sequence[Annotation], checks: Sequence[Check]) -> list[Claim
     claims = []
     for annotation in ranked:
         check = current_check(annotation, by_annotation)
-        verdicts = {} if check is None else {v.evidence_id: v.verdict for v in check.verdicts}
+        verdicts = {} if check is None else {verdict.evidence_id: verdict for verdict in check.verdicts}
         for item in () if annotation.answer is None else annotation.answer.evidence:
-            verdict = verdicts.get(item.id, "not_measurable")
-            claims.append(Claim(annotation.id, annotation.annotator, item, verdict, claim_key(item)))
+            verdict = verdicts.get(item.id, Verdict(evidence_id=item.id, verdict="not_measurable"))
+            claims.append(Claim(annotation.id, annotation.annotator, item, verdict, _key(item)))
     return claims
 
 
-def claim_key(item: Evidence) -> tuple[str, ...]:
+def _key(item: Evidence) -> tuple[str, ...]:
     """What two claims must share to be the same claim, time aside."""
     cue = cue_table().find(item.cue)
     quote = re.sub(r"\W+", " ", item.quote or "").strip().casefold()
@@ -86,22 +86,27 @@ def claim_key(item: Evidence) -> tuple[str, ...]:
 
 
 def _representative(group: Sequence[Claim]) -> Claim:
-    return min(group, key=lambda claim: VERDICT_ORDER.index(claim.verdict))  # min keeps the first: the best
+    # Of several with this verdict, min keeps the first: the best.
+    return min(group, key=lambda claim: VERDICT_ORDER.index(claim.verdict.verdict))
 
 
 def _merged(name: str, claim: Claim, group: Sequence[Claim]) -> Merged:
     return Merged(
         MergedEvidence(
             evidence=claim.item.model_copy(update={"id": name}),
-            verdict=claim.verdict,
+            verdict=claim.verdict.verdict,
             supporters=tuple(sorted({member.annotator for member in group})),
+            measured=claim.verdict.measured,
+            reference=claim.verdict.reference,
+            unit=claim.verdict.unit,
+            reason=claim.verdict.reason,
         ),
         frozenset((member.annotation_id, member.item.id) for member in group),
     )
 
 
 def released_rationale(best: Annotation, merged: Sequence[Merged]) -> tuple[Step, ...]:
-    """The best annotation's steps, citing the merged items; what rests on contradicted items is dropped."""
+    """The best annotation's steps, citing the merged items; a step that cites a contradicted one is dropped."""
     names = {
         item_id: item.released.evidence.id
         for item in merged

@@ -28,7 +28,7 @@ class FasterWhisperParams(Params):
     cpu_threads: int = 0  # 0: as many as the library finds right
     compute_type: str = "int8"
     beam_size: int = 5
-    language: str | None = None  # None: the language of the clip, else the model decides
+    language: str | None = None  # of the recording; None: the model decides, clip by clip
 
 
 class FasterWhisper:
@@ -97,7 +97,7 @@ class FasterWhisper:
             missing: str | None = "no_audio_stream"
         elif not clip.speech:
             missing = "no_speech"
-        elif not self._understands(self._language(clip)):
+        elif not self._understands():
             missing = "unsupported_language"
         else:
             words, language = self._hear(clip, clip.audio)
@@ -114,19 +114,20 @@ class FasterWhisper:
             notes=notes,
         )
 
-    def _language(self, clip: Clip) -> str | None:
+    @property
+    def _language(self) -> str | None:
         """The language code as Whisper writes it ("en" for "en-US")."""
-        language = self._params.language or clip.language
+        language = self._params.language
         return None if language is None else language.split("-")[0].lower()
 
-    def _understands(self, language: str | None) -> bool:
-        return language is None or language in self._model.supported_languages
+    def _understands(self) -> bool:
+        return self._language is None or self._language in self._model.supported_languages
 
     def _hear(self, clip: Clip, audio: Audio) -> tuple[tuple[Word, ...], str]:
         """The words in speech, and the language. Sentences that Whisper wrote over silence are dropped."""
         pieces, info = self._model.transcribe(
             audio,
-            language=self._language(clip),
+            language=self._language,
             beam_size=self._params.beam_size,
             temperature=0.0,
             condition_on_previous_text=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,10 +20,17 @@ FRAME_S = 0.01
 NOTE = "low_quality_asr"
 
 
+@cache
+def _model_digest() -> str:
+    """Of the model in the package, which does not change while a program runs."""
+    return folder_digest(Path(pocketsphinx.get_model_path()) / "en-us")
+
+
 class PocketSphinxParams(Params):
     padding_s: float = (
         0.1  # heard on both sides of a speech region; without it first and last sounds are lost
     )
+    language: str | None = None  # of the recording; any but English is not heard, None is taken for English
 
 
 class PocketSphinxAsr:
@@ -40,9 +47,9 @@ class PocketSphinxAsr:
     def params(self) -> dict[str, Any]:
         return self._params.model_dump(mode="json")
 
-    @cached_property
+    @property
     def weights_digest(self) -> str | None:
-        return folder_digest(Path(pocketsphinx.get_model_path()) / "en-us")
+        return _model_digest()
 
     @cached_property
     def _decoder(self) -> Any:
@@ -64,7 +71,7 @@ class PocketSphinxAsr:
             missing = "no_audio_stream"
         elif not clip.speech:
             missing = "no_speech"
-        elif clip.language is not None and clip.language.split("-")[0].lower() != "en":
+        elif (self._params.language or "en").split("-")[0].lower() != "en":
             missing = "unsupported_language"
         else:
             words = tuple(

@@ -47,17 +47,30 @@ def cached_whisper(model: str | None = None, cache_dir: Path | None = None) -> P
     Raises:
         UserError: an unknown model name.
     """
-    from huggingface_hub import try_to_load_from_cache  # only when asked: it is not needed for other backends
+    from huggingface_hub import constants  # only when asked: it is not needed for other backends
 
     if model is not None and model not in WHISPER_REPOSITORIES:
         known = ", ".join(WHISPER_REPOSITORIES)
         raise UserError("unknown_model", f'unknown Whisper model "{model}"', f"known: {known}")
+    root = Path(cache_dir or constants.HF_HUB_CACHE)
     for name in [model] if model else list(WHISPER_REPOSITORIES):
-        repository = WHISPER_REPOSITORIES[name]
-        found = [try_to_load_from_cache(repository, file, cache_dir=cache_dir) for file in NEEDED_FILES]
-        if all(isinstance(path, str) for path in found):
-            return Path(str(found[0])).parent
+        snapshot = _snapshot(root / f"models--{WHISPER_REPOSITORIES[name].replace('/', '--')}")
+        if snapshot is not None and all((snapshot / file).is_file() for file in NEEDED_FILES):
+            return snapshot
     return None
+
+
+def _snapshot(repository: Path) -> Path | None:
+    """The newest download of a repository of the hub cache, which may be incomplete.
+
+    Read here, since it is asked once per recording and the hub's own look-up takes many times as long.
+    Reference: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    try:
+        revision = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return repository / "snapshots" / revision
 
 
 def whisper_folder(weights: str | None, model: str | None = None, cache_dir: Path | None = None) -> Path:

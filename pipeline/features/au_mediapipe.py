@@ -89,12 +89,12 @@ class MediapipeAus:
             with contextlib.closing(run_worker(SCRIPT, manifest)) as messages:
                 for message in messages:
                     clip = waiting[message["id"]]
-                    if message["type"] == "error":
-                        if message["code"] == "no_space":  # every other clip would fail with it
-                            raise UserError("no_space", "no space left", "free disk space, run again", folder)
-                        yield clip, ItemError(message["code"], f"faces: {message['message']}")
+                    if message["type"] != "error":
+                        yield clip, self._result(clip, Path(message["out"]))
+                    elif message["code"] == "no_space":  # every other clip would fail with it
+                        raise UserError("no_space", "no space left", "free disk space, run again", folder)
                     else:
-                        yield clip, self._read(clip, Path(message["out"]))
+                        yield clip, ItemError(message["code"], f"faces: {message['message']}")
 
     def _manifest_row(self, key: str, clip: Clip, folder: Path) -> dict[str, Any]:
         window = surroundings(clip, self._params.rest_context_s)
@@ -108,6 +108,12 @@ class MediapipeAus:
             "max_faces": self._params.max_faces,
             "min_confidence": self._params.min_confidence,
         }
+
+    def _result(self, clip: Clip, path: Path) -> Features | ItemError:
+        try:
+            return self._read(clip, path)
+        except Exception as error:  # noqa: BLE001 - one clip must not end the shard
+            return ItemError("au_failed", f"faces: {type(error).__name__}: {error}")
 
     def _read(self, clip: Clip, path: Path) -> Features:
         """The features of one clip from the worker's .npz, which is deleted: a shard may be long."""

@@ -40,7 +40,6 @@ class Clip:
     audio: Audio | None
     frames: Path | None
     speech: tuple[Span, ...] = ()
-    language: str | None = None
     source_speech: tuple[Span, ...] = ()
     shots: tuple[Span, ...] = ()
 

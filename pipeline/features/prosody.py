@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,12 @@ class ProsodyParams(Params):
     min_speech_s: float = 0.3  # under this a speech rate says nothing
 
 
+@cache
+def _model_digest() -> str:
+    """Of the model in the package, which does not change while a program runs."""
+    return file_digest(pitch_model_file())
+
+
 class CoreProsody:
     """The embedded prosody backend: swift-f0 for pitch, numpy and scipy for everything else."""
 
@@ -58,9 +64,9 @@ class CoreProsody:
     def params(self) -> dict[str, Any]:
         return self._params.model_dump(mode="json")
 
-    @cached_property
+    @property
     def weights_digest(self) -> str | None:
-        return file_digest(pitch_model_file())
+        return _model_digest()
 
     @cached_property
     def _tracker(self) -> PitchTracker:

@@ -6,6 +6,7 @@ import importlib.util
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def pick_extractor(
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
     `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
     `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
-    `language` is that of the recording; it, or the option of that name, chooses among several transcripts.
+    `language` is that of the recording; it, or the option of that name, chooses among several transcripts
+    and is the option of a backend that listens, so that another language is another question.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -87,7 +89,7 @@ def pick_extractor(
         return _sidecar(options, path, language)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path)
-    return _build(f"{stage}.{requested}", options)
+    return _build(f"{stage}.{requested}", options, language)
 
 
 def backend_names(stage: str) -> list[str]:
@@ -117,7 +119,8 @@ def _automatic(
         return _from_manifest(transcript, path)
     else:
         chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
-    return _build(chosen, {name: options[name] for name in _option_names(chosen) if name in options})
+    taken = {name: options[name] for name in _option_names(chosen) if name in options}
+    return _build(chosen, taken, language)
 
 
 def _whisper_reachable(options: dict[str, Any]) -> bool:
@@ -149,9 +152,11 @@ def _from_manifest(transcript: str | None, path: Path) -> Extractor:
     return extractor
 
 
-def _build(key: str, options: dict[str, Any]) -> Extractor:
+def _build(key: str, options: dict[str, Any], language: str | None) -> Extractor:
     kind, _, name = key.partition(".")
     _refuse_unknown(f'{kind} backend "{name}"', options, set(_option_names(key)))
+    if "language" in _option_names(key) and options.get("language") is None:
+        options = {**options, "language": language}
     make: Callable[[Any], Extractor] = resolve(EXTRACTORS, key, what="extractor")
     params_class = _params_class(key)
     try:
@@ -162,6 +167,7 @@ def _build(key: str, options: dict[str, Any]) -> Extractor:
         raise UserError("bad_option", f'{kind} backend "{name}": option "{where}": {first["msg"]}') from error
 
 
+@cache
 def _params_class(key: str) -> type[Params] | None:
     """The class of the constructor's `params`; None for a backend without options."""
     hints = typing.get_type_hints(resolve(EXTRACTORS, key, what="extractor").__init__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +101,10 @@ def decode(
         audio = audio_stream(container) if facts.audio else None
         pictures = _VideoPass(facts, out_dir, params, pixel_aspect(video)) if video else None
         sound = AudioSink(out_dir / AUDIO_NAME, facts.start_s, facts.duration_s) if audio else None
-        try:
+        with ExitStack() as sinks:  # each is closed even if the disk is full for the other
+            for sink in (pictures, sound):
+                if sink is not None:
+                    sinks.callback(sink.close)
             if video:
                 video.thread_type = "AUTO"
             for packet in packets(container, [s for s in (video, audio) if s], problems):
@@ -108,10 +112,6 @@ def decode(
                 for frame in decode_packet(packet, problems):
                     if sink is not None:
                         sink.add(frame)
-        finally:
-            for sink in (pictures, sound):
-                if sink is not None:
-                    sink.close()
     if not (pictures and pictures.times_s) and not (sound and sound.frames):
         raise MediaError("undecodable", f"{path.name}: no frame and no sample of it could be decoded")
     return _result(facts, out_dir, pictures, sound, problems)

@@ -37,8 +37,10 @@ class AudioSink:
         self._line.add(frame)
 
     def close(self) -> None:
-        self._line.close()
-        self._file.close()
+        try:
+            self._line.close()
+        finally:
+            self._file.close()
 
     def _write(self, samples: Samples) -> None:
         self._file.writeframesraw(samples[0].astype("<i2").tobytes())

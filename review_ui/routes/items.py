@@ -165,7 +165,7 @@ def sample_of(desk: Desk, entry: Entry) -> Sample:
 
 def _consensus(desk: Desk, entry: Entry, consensus_id: str) -> Consensus:
     found = stored(desk.store, Consensus, consensus_id)
-    if found is None or (found.segment_id, found.target.key) != entry.key:
+    if found is None or found.segment_id != entry.segment_id:
         raise RefusedError(404, f"There is no consensus to show for this item: run: {desk.run_command}")
     return found
 

@@ -77,6 +77,21 @@ def test_a_run_gives_one_record_per_question_and_a_second_run_calls_nobody(
     assert {a.id: a.digest for a in second} == {a.id: a.digest for a in first}
 
 
+def test_a_newer_parser_reads_stored_answers_again_without_a_call(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.script(Reply(text="joy"))
+    annotator, journal = make("openai_compatible", base_url=models.openai_url), MemoryJournal()
+    pairs = [(annotator, make_sample(), 0)]
+    (old,) = run(pairs, journal=journal)
+    monkeypatch.setattr("agents.annotator.PARSER_VERSION", "2")
+    assert annotator.question_id(make_sample()) != old.id
+    (new,) = run(pairs, journal=journal)
+    assert (new.id, new.parser_version) == (annotator.question_id(make_sample()), "2")
+    assert (new.request_digest, new.outcome) == (old.request_digest, "unparsed")
+    assert len(models.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("rule", "outcome", "reason"),
     [

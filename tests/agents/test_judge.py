@@ -113,6 +113,18 @@ def test_a_rating_becomes_a_judgement(models: FakeModels) -> None:
     assert len(models.requests) == 1
 
 
+def test_a_newer_parser_reads_stored_ratings_again_without_a_call(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, journal, judge = make_case(), MemoryJournal(), model_judge(models)
+    (old,) = run(judge, [case], journal)
+    monkeypatch.setattr("agents.judge.PARSER_VERSION", "2")
+    assert judge.question_id(case) != old.id
+    (new,) = run(judge, [case], journal)
+    assert (new.id, new.s_rec) == (judge.question_id(case), old.s_rec)
+    assert len(models.requests) == 1
+
+
 def test_reasons_for_another_label_are_flagged(models: FakeModels) -> None:
     models.script(Reply(label="anger"))
     (found,) = run(model_judge(models), [make_case()])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.aggregate.evidence import temporal_iou
 from pipeline.aggregate.readings import conflict_of, majority_readings
-from schemas.parts import Readings, Span, Step
+from schemas.parts import Readings, Span, Step, Verdict
 from tests.release.builder import annotation, check, consensus_of, evidence, judgement
 
 spans = st.tuples(st.floats(0, 10), st.floats(0, 10)).map(lambda t: Span(start_s=min(t), end_s=max(t)))
@@ -54,6 +54,20 @@ def test_contradicted_wins_and_stands_with_its_own_span() -> None:
     assert (merged.verdict, merged.evidence.start_s) == ("contradicted", 0.1)
 
 
+def test_the_numbers_are_those_of_the_deciding_verdict() -> None:
+    a = annotation("s", "a", "joy", items=(evidence("e1", "AU12", 0.0, 1.0),))
+    b = annotation("s", "b", "joy", items=(evidence("e1", "AU12", 0.1, 1.0),))
+    said = Verdict(
+        evidence_id="e1", verdict="contradicted", measured=0.1, reference=0.3, unit="intensity", reason="low"
+    )
+    other = check(b, {}).model_copy(update={"verdicts": (said,)})
+    (merged,) = consensus_of([a, b], [check(a, {"e1": "supported"}), other]).evidence
+    assert (merged.verdict, merged.measured, merged.reference) == ("contradicted", 0.1, 0.3)
+    assert (merged.unit, merged.reason) == ("intensity", "low")
+    (unchecked,) = consensus_of([a]).evidence
+    assert (unchecked.verdict, unchecked.measured, unchecked.unit) == ("not_measurable", None, "")
+
+
 def test_only_annotations_with_the_label_give_evidence() -> None:
     said = [
         annotation("s", "a", "joy", items=(evidence("e1", "AU12"),)),
@@ -68,7 +82,8 @@ def test_rationale_of_the_best_never_stands_on_contradicted_claims() -> None:
     steps = (
         Step(n=1, text="both", evidence_ids=("x1", "x2")),
         Step(n=2, text="contradicted only", evidence_ids=("x1",)),
-        Step(n=3, text="no claim"),
+        Step(n=3, text="supported only", evidence_ids=("x2",)),
+        Step(n=4, text="no claim"),
     )
     best = annotation("s", "best", "joy", items=items, steps=steps)
     other = annotation("s", "other", "joy", steps=(Step(n=1, text="other"),))
@@ -79,7 +94,7 @@ def test_rationale_of_the_best_never_stands_on_contradicted_claims() -> None:
     )
     assert consensus.best_annotation_id == best.id
     assert [(s.n, s.text, s.evidence_ids) for s in consensus.rationale] == [
-        (1, "both", ("e1",)),
+        (1, "supported only", ("e1",)),
         (2, "no claim", ()),
     ]
     assert {m.evidence.id: m.verdict for m in consensus.evidence}["e1"] == "supported"

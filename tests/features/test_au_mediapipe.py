@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,3 +275,20 @@ def test_the_worker_loads_the_weights_that_the_record_names(tmp_path: Path) -> N
     (ready,) = [message for message in told if message["type"] == "ready"]
     assert ready["weights_digest"] == WEIGHTS_DIGEST
     assert json.dumps(MediapipeAus().params)
+
+
+def test_what_cannot_be_read_fails_one_clip_only(
+    clips: dict[str, Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's second file is spoilt while the first is being read; the worker itself saw nothing wrong."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    results = MediapipeAus().extract([clips[name] for name in (*STILLS, SMILE)])
+    outcomes = [next(results)[1]]
+    deadline_s = time.monotonic() + 60
+    while not (third := list(tmp_path.glob("*/2.npz"))) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    (third[0].parent / "1.npz").write_bytes(b"not an archive")
+    outcomes += [result for _, result in results]
+    assert [type(result) for result in outcomes] == [Features, ItemError, Features]
+    assert isinstance(outcomes[1], ItemError)
+    assert outcomes[1].code == "au_failed"

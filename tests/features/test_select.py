@@ -8,6 +8,7 @@ import huggingface_hub.constants
 import pytest
 
 from pipeline.features import EXTRACTORS
+from pipeline.features.asr_weights import WHISPER_REPOSITORIES
 from pipeline.features.select import AUTO, FACTS, backend_names, list_backends, pick_extractor
 from schemas.errors import ItemError, UserError
 from tests.features.tiny_whisper import make_tiny_whisper
@@ -36,7 +37,7 @@ def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> N
 def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
     assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
     picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
-    assert picked.params == {"padding_s": 0.2}
+    assert picked.params == {"padding_s": 0.2, "language": None}
 
 
 def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
@@ -62,6 +63,28 @@ def test_the_language_chooses_the_transcript(recording: Path) -> None:
         pick_extractor("asr", "auto", {}, recording)
     assert pick_extractor("asr", "auto", {}, recording, language="en").name == "sidecar"
     assert pick_extractor("asr", "auto", {"language": "de"}, recording).name == "sidecar"
+
+
+def test_the_language_of_the_recording_is_an_option_of_who_listens(recording: Path, tmp_path: Path) -> None:
+    def params(requested: str, options: dict[str, object]) -> dict[str, object]:
+        return pick_extractor("asr", requested, options, recording, language="de").params
+
+    assert params("auto", {})["language"] == "de"
+    assert params("pocketsphinx", {"language": None})["language"] == "de"
+    assert params("pocketsphinx", {"language": "en"})["language"] == "en"
+    weights = str(make_tiny_whisper(tmp_path / "tiny"))
+    assert params("auto", {"weights": weights})["language"] == "de"
+    assert params("faster_whisper", {"weights": weights, "language": "en"})["language"] == "en"
+    assert "language" not in pick_extractor("prosody", "core", {}, recording, language="de").params
+
+
+def test_weights_that_come_to_the_cache_later_are_found(recording: Path, tmp_path: Path) -> None:
+    assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
+    folder = tmp_path / "hub" / f"models--{WHISPER_REPOSITORIES['base'].replace('/', '--')}"
+    make_tiny_whisper(folder / "snapshots" / "abc")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    assert pick_extractor("asr", "auto", {}, recording).name == "faster_whisper"
 
 
 def test_a_transcript_of_the_manifest_comes_after_one_beside_the_recording(recording: Path) -> None:

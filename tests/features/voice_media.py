@@ -30,7 +30,6 @@ def make_clip(
     start_s: float = 0.0,
     end_s: float | None = None,
     source_s: float | None = None,
-    language: str | None = None,
     source_speech: tuple[Span, ...] = (),
 ) -> Clip:
     """A clip over `audio`; without `speech` all of it counts as speech, without `end_s` it is as long as it."""
@@ -45,7 +44,7 @@ def make_clip(
     )  # fmt: skip
     if speech is None:
         speech = (Span(start_s=0, end_s=length_s),)
-    return Clip(source, segment, path, audio, None, speech, language, source_speech)
+    return Clip(source, segment, path, audio, None, speech, source_speech)
 
 
 def recorded(path: Path) -> Clip:

@@ -210,6 +210,7 @@ def test_show_tells_everything_about_a_recording_and_an_item(finished: Path, inv
     (item,) = source["items"]
     assert set(item) == {
         "segment", "features", "baselines", "sample", "annotations", "consensus", "reviews", "decision",
+        "not_annotated",
     }  # fmt: skip
     assert item["sample"]["words_source"] == "sidecar"
     assert [word["text"] for word in item["sample"]["words"]][:3] == ["I", "am", "so"]

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.project import Project
+from pipeline.reasons import outcome_code
+from pipeline.release import release
 from pipeline.run import local_engine, run
-from pipeline.show import decision_rows, show
+from pipeline.show import decision_rows, print_show, show
+from pipeline.show_text import item_lines
 from schemas.errors import UserError
 from schemas.records import Sample, Segment, Source
 from tests.media_io.make import make_sound, tone
 from tests.pipeline.records import Quiet, project_in
+from tests.release.builder import annotation, check, consensus_of, evidence
 
 SETTINGS = (
     "[segment]\nrule = 'fixed'\nwindow_s = 1.0\nmin_s = 0.2\n[select]\nrequire = 'any'\n"
     "[features.au]\nenabled = false\n[features.asr]\nenabled = false\n"
+    "[release]\nsplit_policy = 'single'\ninclude_undecided = true\n"
 )
 
 
@@ -74,6 +84,84 @@ def test_several_of_one_name_are_listed(project: Project) -> None:
     with pytest.raises(UserError) as error:
         show(project, "src_")
     assert all(source.id in error.value.remedy for source in project.store.all(Source))
+
+
+def test_a_part_of_a_name_that_only_one_has_is_enough(project: Project) -> None:
+    assert show(project, "wo.w").paths == [path_of(project, "two.wav")]
+    for part in ("one", ".wav"):
+        with pytest.raises(UserError) as error:
+            show(project, part)
+        assert error.value.code == "ambiguous"
+        assert "one.wav (src_" in error.value.remedy
+
+
+def text_of(project: Project, what: str) -> str:
+    console = Console(record=True, file=io.StringIO(), width=300)
+    print_show(console, show(project, what))
+    return console.export_text()
+
+
+def test_the_text_tells_votes_decision_and_claims(project: Project) -> None:
+    text = text_of(project, "two.wav")
+    found = show(project, "two.wav").items[0]
+    (decision, consensus) = (found["decision"], found["consensus"])
+    assert f"decision: {decision['label'] or 'open'} ({decision['status']}" in text
+    assert all(reason in text for reason in decision["reasons"])
+    assert "lexicon: abstained (no_text)" in text
+    assert "facial: abstained (no_face)" in text
+    for label, p in consensus["distribution"].items():
+        assert f"{label} {p:.2f}" in text
+    claims = [line for line in text.splitlines() if re.match(r"  e\d+ ", line)]
+    assert [line.split()[0] for line in claims] == [e["evidence"]["id"] for e in consensus["evidence"]]
+    assert all(
+        verdict["verdict"] in line for verdict, line in zip(consensus["evidence"], claims, strict=True)
+    )
+
+
+def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
+    said = annotation("smp_x", "a", "joy", items=(evidence("e1", "quote", 0.1, 0.9, quote="so good"),))
+    made = consensus_of([said], [check(said, {"e1": "contradicted"})])
+    item = {
+        "segment": {"source_start_s": 1.0, "source_end_s": 2.0, "id": "seg_x"},
+        "sample": {"words": [], "missing": {"visual": "no_face"}},
+        "annotations": [said.as_json()],
+        "not_annotated": None,
+        "consensus": made.as_json(),
+        "decision": None,
+    }
+    lines = list(item_lines(item))
+    assert '  e1 0.10-0.90 s text: "so good": contradicted, measured 0.6 intensity (a)' in lines
+    assert "  a: joy, confidence 0.75" in lines
+    assert "  missing: visual (no_face)" in lines
+
+
+def test_what_nobody_was_asked_about_says_why(tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "hum.wav", tone(2.0))
+    with project_in(tmp_path / "project", SETTINGS.replace("'any'", "'face'")) as opened:
+        ingest(opened, [str(sound)])
+        run(opened, local_engine(), progress=Quiet())
+        assert [item["not_annotated"] for item in show(opened, "hum").items] == ["no_face"] * 2
+        assert "not annotated: no_face" in text_of(opened, "hum")
+
+
+def test_a_release_tells_why_rules_abstained(project: Project, tmp_path: Path) -> None:
+    path, _ = release(
+        project.store, project.settings, project.taxonomy, version="1.0.0", out_dir=tmp_path / "releases"
+    )
+    (data,) = (path / "data").glob("train-*.parquet")
+    for row in pq.read_table(data).to_pylist():
+        said = {one["annotator"]: (one["outcome"], one["reason"]) for one in row["annotations"]}
+        assert said["lexicon"] == ("abstained", "no_text")
+
+
+def test_what_a_model_says_in_its_own_words_is_no_code() -> None:
+    said = annotation("smp_x", "a", None).model_copy(
+        update={"outcome": "abstained", "reason": "abstained", "detail": "The face is hidden."}
+    )
+    assert outcome_code(said) == "abstained"
+    assert outcome_code(said.model_copy(update={"detail": "no_face"})) == "no_face"
+    assert outcome_code(annotation("smp_x", "a", None)) == "timeout"
+    assert outcome_code(annotation("smp_x", "a", "joy")) == ""
 
 
 def test_decision_rows_tell_votes_and_why(project: Project) -> None:

@@ -39,7 +39,7 @@ from schemas.records import (
     Segment,
     Source,
 )
-from schemas.settings import PolicySection, ReleaseSection, Settings
+from schemas.settings import AnnotatorSection, PolicySection, ReleaseSection, Settings
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy, load_taxonomy
 
@@ -51,6 +51,9 @@ TARGET = Target()
 def settings(**release: Any) -> Settings:
     """Settings under which three agreeing annotators are accepted, and nothing is drawn at random."""
     return Settings(
+        annotators=tuple(
+            AnnotatorSection(name=name, provider="scripted", model=f"model-of-{name}") for name in NAMES
+        ),
         policy=PolicySection(random_review_share=0.0),
         release=ReleaseSection(**{"license": "cc-by-4.0", "language": "en", **release}),
     )

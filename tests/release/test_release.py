@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -17,7 +19,9 @@ from pipeline.live import live_items
 from pipeline.release import build_release, current_items, release, release_record
 from pipeline.release_files import file_names
 from schemas.errors import UserError
+from schemas.parts import Target
 from schemas.records import Decision, Release
+from schemas.settings import Settings
 from tests.release.builder import TAXONOMY, Project, blind, mark, review, settings, small_project
 
 
@@ -188,6 +192,77 @@ def test_a_review_counts_only_through_a_decision(tmp_path: Path) -> None:
     stored = project.store.get(Decision, row["provenance"]["decision_id"])
     assert stored is not None
     assert stored.digest == row["provenance"]["decision_digest"]
+
+
+def changed(section: str, **fields: Any) -> Callable[[Settings], Settings]:
+    def change(now: Settings) -> Settings:
+        return now.model_copy(update={section: getattr(now, section).model_copy(update=fields)})
+
+    return change
+
+
+def annotators(*names: str, **fields: Any) -> Callable[[Settings], Settings]:
+    def change(now: Settings) -> Settings:
+        by_name = {section.name: section for section in now.annotators}
+        template = now.annotators[0]
+        kept = tuple(
+            by_name.get(name, template.model_copy(update={"name": name})).model_copy(update=fields)
+            for name in names
+        )
+        return now.model_copy(update={"annotators": kept})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed("aggregate", method="majority"),
+        changed("aggregate", alpha=0.2, beta=0.3, gamma=0.5),
+        changed("project", seed=1),
+        changed("policy", min_margin=0.9),
+        annotators("facial", "lexicon"),
+        annotators("facial", "lexicon", "prosody", "newcomer"),
+        annotators("facial", "lexicon", "prosody", model="another"),
+        annotators("facial", "lexicon", "prosody", replicates=2),
+        lambda now: now.model_copy(update={"judges": (now.judges[0].model_copy(update={"name": "strict"}),)}),
+    ],
+)
+def test_settings_that_changed_since_the_run_ask_for_a_run(
+    tmp_path: Path, change: Callable[[Settings], Settings]
+) -> None:
+    project = small_project(tmp_path)
+    project.settings = change(project.settings)
+    with pytest.raises(UserError, match=r"older than .*emotrace run") as raised:
+        make(project, tmp_path / "r")
+    assert raised.value.code == "stale_decisions"
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_another_taxonomy_since_the_run_asks_for_a_run(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    *kept, (_, last) = TAXONOMY.labels.items()
+    other = TAXONOMY.model_copy(update={"labels": {**dict(kept), "another": last}})
+    with pytest.raises(UserError, match="emotrace run") as raised:
+        release(project.store, project.settings, other, version="1.0.0", out_dir=tmp_path / "r")
+    assert raised.value.code == "stale_decisions"
+
+
+def test_settings_that_change_no_answer_ask_for_nothing(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    project.settings = annotators("prosody", "lexicon", "facial", timeout_s=9.0)(project.settings)
+    assert make(project, tmp_path / "r")[1] == "created"
+
+
+def test_a_review_outlives_the_name_of_its_target(tmp_path: Path) -> None:
+    """It was given when a face had been found; now there is none, or its speaker is declared."""
+    project = small_project(tmp_path)
+    (waiting,) = [d for d in project.decisions() if d.status == "needs_review"]
+    project.store.add([review(waiting.segment_id, "anger", target=Target(speaker="S9", face_track="f1"))])
+    project.decide()
+    released = rows(make(project, tmp_path / "r")[0])
+    (row,) = [row for row in released if row["segment_id"] == waiting.segment_id]
+    assert (row["status"], row["label"], row["human"]["blind"]) == ("reviewed", "anger", 1)
 
 
 def test_a_row_carries_evidence_doubt_and_provenance(tmp_path: Path) -> None:

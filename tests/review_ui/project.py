@@ -166,8 +166,10 @@ def _item(n: int, status: str) -> Item:
         conflict=f"{CANARY}_conflict",
         rationale=rationale,
         evidence=tuple(
-            MergedEvidence(evidence=e, verdict=verdict, supporters=(f"{CANARY}-annotator",))
-            for e, verdict in zip(evidence, _VERDICTS, strict=True)
+            MergedEvidence(
+                evidence=e, verdict=verdict, supporters=(f"{CANARY}-annotator",), reference=0.3, **said
+            )
+            for e, (verdict, said) in zip(evidence, _VERDICTS, strict=True)
         ),
     )
     decision = Decision(
@@ -185,7 +187,10 @@ def _item(n: int, status: str) -> Item:
     return Item(sample, consensus, decision, annotation)
 
 
-_VERDICTS: tuple[Literal["supported", "contradicted"], ...] = ("supported", "contradicted")
+_VERDICTS: tuple[tuple[Literal["supported", "contradicted"], dict[str, Any]], ...] = (
+    ("supported", {"measured": 0.9123, "unit": "intensity", "reason": f"{CANARY} AU12 is 0.912"}),
+    ("contradicted", {"measured": 0.2977, "unit": f"{CANARY}/s"}),
+)
 
 
 def _evidence(

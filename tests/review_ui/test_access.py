@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from review_ui.app import create_app
-from review_ui.auth import Keyring, Session
+from review_ui.auth import SECURITY_HEADERS, Keyring, Session
 from schemas.records import Review
 from tests.review_ui.conftest import ORIGIN, TOKEN, Browser
 from tests.review_ui.project import Project
@@ -199,3 +199,17 @@ def test_the_program_says_a_wrong_project_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("no emotrace.toml in")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_defect_of_ours_also_answers_with_the_security_headers(project: Project) -> None:
+    app = create_app(project.path, token=TOKEN)
+    with Browser(app, base_url=ORIGIN, raise_server_exceptions=False, follow_redirects=False) as browser:
+        browser.get(f"/?token={TOKEN}")
+        browser.start()
+        for clip in project.path.rglob("clip.mp4"):
+            clip.unlink()
+            clip.mkdir()
+        answer = browser.get(f"/media/{project.waiting[0].sample.id}")
+    app.state.desk.store.close()
+    assert (answer.status_code, "clip.mp4" in answer.text) == (500, False)
+    assert {name: answer.headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Decision, Review, Sample
+from schemas.parts import Target
+from schemas.records import Consensus, Decision, Record, Review, Sample
 from tests.review_ui.conftest import Browser
-from tests.review_ui.project import Project, set_live
+from tests.review_ui.project import Item, Project, set_live
 
 
 def label(browser: Browser, sample_id: str, **answer: str) -> Any:
@@ -80,6 +81,8 @@ def test_the_revealed_page_shows_what_the_models_said(browser: Browser, project:
     assert "canary reason" in text
     assert f'href="/media/{sample_id}#t=0.2,0.7" data-start="0.2" data-end="0.7"' in text
     assert "The signal contradicts this." in text
+    assert "measured 0.91 intensity, needs &gt;= 0.3" in text
+    assert "measured 0.2977 canary/s, needs &gt;= 0.3" in text
     assert 'value="joy" required checked' in text  # one's own label stands until it is changed
 
 
@@ -187,6 +190,37 @@ def test_a_new_run_in_between_loses_no_work(browser: Browser, project: Project) 
     assert browser.get("/next").headers["location"] == f"/item/{newer.id}"
     assert check(browser, newer.id).status_code == 303
     assert [review.phase for review in project.store.all(Review)] == ["blind", "revealed"]
+
+
+def renamed(item: Item, target: Target) -> dict[str, list[Record]]:
+    """The records of an item after its target got another name, for `set_live`."""
+    sample = Sample.model_validate({**item.sample.model_dump(), "target": target})
+    consensus = Consensus.model_validate(
+        {**item.consensus.model_dump(), "target": target, "sample_id": sample.id}
+    )
+    decision = Decision.model_validate(
+        {**item.decision.model_dump(), "target": target, "consensus_id": consensus.id}
+    )
+    return {"sample": [sample], "consensus": [consensus], "decision": [decision]}
+
+
+@pytest.mark.parametrize("target", [Target(), Target(speaker="named later"), Target(face_track="f1")])
+def test_a_target_that_is_named_anew_orphans_no_review(
+    browser: Browser, project: Project, target: Target
+) -> None:
+    item = project.waiting[0]
+    label(browser, item.sample.id)
+    form = {**browser.fields(f"/item/{item.sample.id}/reveal"), "label": "joy"}
+    now = renamed(item, target)
+    set_live(project, **now)
+    newer = now["sample"][0].id
+    assert browser.get(f"/item/{newer}").headers["location"] == f"/item/{newer}/reveal"
+    # The page that is still open can be saved; after that the item is done, under whatever name.
+    assert browser.submit(f"/item/{item.sample.id}/reveal", form).status_code == 303
+    assert "Nothing is left for you" in browser.get("/next").text
+    assert [review.phase for review in project.store.all(Review)] == ["blind", "revealed"]
+    browser.start("bob")  # a blind page again for whoever has not labelled it
+    assert "canary" not in browser.get(f"/item/{newer}").text
 
 
 def test_unknown_items_and_foreign_consensus_are_not_found(browser: Browser, project: Project) -> None:

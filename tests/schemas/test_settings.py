@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UserError
-from schemas.settings import artifacts_url, load_settings, secret, store_url
+from schemas.settings import FEATURE_STAGES, artifacts_url, load_settings, secret, store_url
 
 
 def project(tmp_path: Path, text: str) -> Path:
@@ -54,6 +54,63 @@ def test_an_unknown_key_is_refused_with_file_line_and_the_nearest_one(
     assert (error.file, error.line) == (str(tmp_path / "emotrace.toml"), line)
     assert error.code == "unknown_setting"
     assert remedy in error.remedy
+
+
+def test_a_stage_that_nobody_measures_is_refused_like_any_unknown_key(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "[features.au]\nenabled = false\n\n[features.asrr]\nenabled = false\n")
+    assert (error.code, error.file, error.line) == ("unknown_setting", str(tmp_path / "emotrace.toml"), 4)
+    assert str(error).endswith('unknown setting "features.asrr" -> did you mean "asr"?')
+    error = refusal(tmp_path, "[features]\nbackend = 'core'\n")
+    assert (error.line, error.remedy) == (2, "known here: asr, au, prosody")
+
+
+def test_a_stage_that_nobody_measures_is_refused_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTRACE__FEATURES__PROSDY__ENABLED", "false")
+    error = refusal(tmp_path, "[features.asr]\nbackend = 'sidecar'\n")
+    assert (error.file, error.remedy) == ("environment EMOTRACE__FEATURES__PROSDY", 'did you mean "prosody"?')
+
+
+@pytest.mark.parametrize("stage", FEATURE_STAGES)
+def test_the_stages_that_are_measured_take_options_of_their_own(stage: str, tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path, f"[features.{stage}]\nenabled = false\nvoicing = 0.5\n"))
+    assert settings.features[stage].options == {"voicing": 0.5}
+    assert not settings.features[stage].enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[segment]\nmin_s = 5\nmax_s = 8\n", 3),
+        ("[project]\n\n[segment]\nmin_s = 8\n", 3),  # against the default of max_s
+        ("[segment]\nmax_s = 0.6\n", 2),  # against the default of min_s
+    ],
+)
+def test_lengths_that_no_segment_can_have_are_refused_in_one_line(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    error = refusal(tmp_path, text)
+    assert (error.code, error.line) == ("bad_setting", line)
+    assert "must be at least twice min_s" in str(error)
+    assert "\n" not in str(error)
+
+
+def test_the_window_counts_only_where_windows_are_cut(tmp_path: Path) -> None:
+    for rule in ("shots", "speech", "both", "given", "whole"):
+        text = f"[segment]\nrule = '{rule}'\nmax_s = 8\n"
+        assert load_settings(project(tmp_path, text)).segment.window_s == 10
+    for bounds in ("max_s = 8", "min_s = 3\nwindow_s = 2"):
+        error = refusal(tmp_path, f"[segment]\nrule = 'fixed'\n{bounds}\n")
+        assert error.message.startswith("segment.window_s: window_s")
+    text = "[segment]\nrule = 'fixed'\nmin_s = 2\nmax_s = 4\nwindow_s = 4\n"
+    assert load_settings(project(tmp_path, text)).segment.window_s == 4
+
+
+@pytest.mark.parametrize("key", ["min_s", "max_s", "pad_s", "window_s"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_length_is_a_number(key: str, value: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"[segment]\n{key} = {value}\n").line == 2
 
 
 def test_a_secret_in_the_file_is_refused_with_where_it_belongs(tmp_path: Path) -> None:

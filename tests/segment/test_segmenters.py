@@ -180,8 +180,17 @@ def test_given_times_are_kept_and_wrong_ones_are_an_error() -> None:
 def test_impossible_bounds_are_refused() -> None:
     with pytest.raises(ValidationError, match="twice min_s"):
         SegmentParams(min_s=4, max_s=6)
-    with pytest.raises(ValidationError, match="window_s"):
-        SegmentParams(window_s=60)
+
+
+@given(views(), bounds())
+@pytest.mark.parametrize("name", sorted(set(SEGMENTERS) - {"fixed", "given"}))
+def test_only_fixed_windows_depend_on_their_length(
+    name: str, view: SourceView, params: SegmentParams
+) -> None:
+    split = segmenter(name).split
+    assert split(view, params.model_copy(update={"window_s": 1000.0})) == split(view, params)
+    assert SegmentParams(min_s=1, max_s=8).window_s <= 8  # a short bound alone is not refused
+    assert SegmentParams(min_s=1, max_s=2).max_s == 2
 
 
 def test_every_rule_is_registered_under_its_own_name() -> None:

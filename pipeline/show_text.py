@@ -1,0 +1,60 @@
+"""What `emotrace show` prints of a segment: distribution, decision, annotators, claims; a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.reasons import outcome_code
+from schemas.records import Annotation
+
+Json = dict[str, Any]
+
+
+def item_lines(item: Json) -> Iterator[str]:
+    """The lines of one item of `pipeline.show.item_json`."""
+    segment, sample = item["segment"], item["sample"]
+    yield f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}"
+    yield f"  said: {' '.join(word['text'] for word in sample['words']) or 'nothing'}"
+    if sample["missing"]:
+        yield "  missing: " + ", ".join(f"{name} ({why})" for name, why in sorted(sample["missing"].items()))
+    if item["not_annotated"]:
+        yield f"  not annotated: {item['not_annotated']}"
+    if item["consensus"]:
+        yield f"  distribution: {_distribution(item['consensus'])}"
+    if item["decision"]:
+        yield f"  decision: {_decision(item['decision'])}"
+    for annotation in item["annotations"]:
+        yield f"  {annotation['annotator']}: {_answer(annotation)}"
+    for claim in item["consensus"]["evidence"] if item["consensus"] else ():
+        yield f"  {_claim(claim)}"
+
+
+def _distribution(consensus: Json) -> str:
+    by_size = sorted(consensus["distribution"].items(), key=lambda pair: (-pair[1], pair[0]))
+    shares = ", ".join(f"{label} {p:.2f}" for label, p in by_size) or "nobody gave a label"
+    return f"{shares}; margin {consensus['margin']:.2f}, conflict {consensus['conflict']}"
+
+
+def _decision(decision: Json) -> str:
+    reasons = f": {', '.join(decision['reasons'])}" if decision["reasons"] else ""
+    return f"{decision['label'] or 'open'} ({decision['status']}{reasons})"
+
+
+def _answer(annotation: Json) -> str:
+    answer = annotation["answer"]
+    if answer:
+        return f"{answer['labels'][0]['label']}, confidence {answer['confidence']:.2f}"
+    fields = {name: annotation[name] for name in Annotation.model_fields}
+    return f"{annotation['outcome']} ({outcome_code(Annotation(**fields))})"
+
+
+def _claim(claim: Json) -> str:
+    said = claim["evidence"]
+    what = f'"{said["quote"]}"' if said["quote"] else f"{said['cue']} {said['direction']}"
+    told = ", told" if said["shown"] else ""
+    measured = claim["measured"]
+    found = "" if measured is None else f", measured {measured:g} {claim['unit']}"
+    span = f"{said['start_s']:.2f}-{said['end_s']:.2f} s"
+    by = ", ".join(claim["supporters"])
+    return f"{said['id']} {span} {said['modality']}: {what}: {claim['verdict']}{found}{told} ({by})"

@@ -1,0 +1,50 @@
+"""The numbers behind a verdict, as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from review_ui.views import reveal_view
+from schemas.parts import MergedEvidence
+from tests.release.builder import annotation, consensus_of, evidence
+
+
+def because(**said: Any) -> str:
+    """The text beside the verdict on one claim."""
+    direction = said.pop("direction", "present")
+    item = evidence("e1", "AU12", direction=direction)
+    consensus = consensus_of([annotation("s", "a", "joy", items=(item,))])
+    merged = MergedEvidence(evidence=item, supporters=("a",), **said)
+    (claim,) = reveal_view(consensus.model_copy(update={"evidence": (merged,)})).claims
+    return claim.because
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"verdict": "supported", "measured": 0.9123}, "measured 0.91 intensity, needs >= 0.3"),
+        ({"verdict": "contradicted", "measured": 0.05}, "measured 0.05 intensity, needs >= 0.3"),
+        ({"verdict": "contradicted", "measured": 0.2977}, "measured 0.2977 intensity, needs >= 0.3"),
+        ({"verdict": "contradicted", "measured": 0.5}, "measured 0.50 intensity, needs <= 0.3"),
+        ({"verdict": "supported", "measured": 0.1}, "measured 0.10 intensity, needs <= 0.3"),
+        (
+            {"verdict": "supported", "measured": 0.1, "direction": "absent"},
+            "measured 0.10 intensity, needs < 0.3",
+        ),
+        (
+            {"verdict": "contradicted", "measured": 0.9, "direction": "absent"},
+            "measured 0.90 intensity, needs < 0.3",
+        ),
+        ({"verdict": "supported", "measured": 0.3}, "measured 0.30 intensity, needs 0.3"),
+        ({"verdict": "not_measurable", "measured": None, "reason": "no face"}, "no face"),
+    ],
+)
+def test_the_verdict_comes_with_its_numbers(said: dict[str, Any], text: str) -> None:
+    assert because(reference=0.3, unit="intensity", **said) == text
+
+
+def test_a_number_without_unit_or_a_verdict_without_reason_leaves_no_gap() -> None:
+    assert because(verdict="supported", measured=2, reference=1) == "measured 2.00, needs >= 1"
+    assert because(verdict="not_measurable") == ""
