@@ -56,6 +56,13 @@ class MediaMaker:
         paths = [Path(stored.path) for stored in self._paths[source.id]]
         return sorted(paths, key=lambda path: not path.exists())
 
+    def is_there(self, source: Source) -> bool:
+        """Whether the recording can be read now, as it was ingested."""
+        try:
+            return self.path(source).exists()
+        except MediaError:
+            return False
+
     def path(self, source: Source) -> Path:
         """Where the source's bytes are now.
 

@@ -16,20 +16,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError
 from sqlmodel import create_engine
 
-from schemas.errors import UserError
 from schemas.migrations import migrate
 from schemas.records import Record
 from schemas.rows import CallRow, FactRow, LiveRow, OutcomeRow, PathRow, RecordRow, RunRow
+from schemas.store_errors import DAMAGE, parsed, store_error
 
 R = TypeVar("R", bound=Record)
 BUSY_TIMEOUT_S = 60
-# The second: no room for the index of the write-ahead log, which every connection needs, also to read.
-NO_SPACE_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
-# A damaged database file shows in the driver's errors, and in text that is no longer UTF-8 (also in messages).
-DAMAGE = (DatabaseError, UnicodeDecodeError)
 IN_CHUNK = 900  # below SQLite's limit of bound variables
 
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
@@ -108,7 +103,7 @@ class Store:
                 sa.event.listen(engine, "connect", _sqlite_pragmas)
             return cls(engine)
         except (OSError, *DAMAGE, sa.exc.ArgumentError, ModuleNotFoundError) as error:
-            raise _store_error(error, _parsed(url)) from error
+            raise store_error(error, parsed(url)) from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -164,7 +159,7 @@ class Store:
         for chunk in _chunks(list(found)):
             for record in self._newest(cls, _records.c.parent.in_(chunk), *conditions):
                 if record.parent_id not in found:
-                    raise _store_error(ValueError(f"{record.id} is not what it was"), self._engine.url)
+                    raise store_error(ValueError(f"{record.id} is not what it was"), self._engine.url)
                 found[record.parent_id].append(record)
         return found
 
@@ -347,8 +342,8 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except (DatabaseError, ValueError) as error:
-            raise _store_error(error, self._engine.url) from error
+        except (*DAMAGE, ValueError) as error:
+            raise store_error(error, self._engine.url) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -360,7 +355,7 @@ class Store:
                 yield connection
                 connection.commit()
         except DAMAGE as error:
-            raise _store_error(error, self._engine.url) from error
+            raise store_error(error, self._engine.url) from error
 
 
 _ABSENT = object()
@@ -399,31 +394,3 @@ def _without_known(connection: sa.Connection, rows: list[dict[str, Any]]) -> lis
 def _chunks(items: Sequence[str]) -> Iterator[list[str]]:
     for start in range(0, len(items), IN_CHUNK):
         yield list(items[start : start + IN_CHUNK])
-
-
-def _parsed(url: str) -> sa.URL | None:
-    try:
-        return sa.make_url(url)
-    except sa.exc.ArgumentError:
-        return None
-
-
-def _store_error(error: Exception, url: sa.URL | None) -> UserError:
-    """What a driver or the disk says, as one line; a password in the URL is not shown."""
-    where = None if url is None else url.render_as_string(hide_password=True)
-    cause = getattr(error, "orig", None) or error
-    text = (str(cause).splitlines() or [type(cause).__name__])[0]
-    full = getattr(cause, "sqlite_errorcode", None) in NO_SPACE_CODES
-    if full or "disk is full" in text or "No space left" in text:
-        return UserError(
-            "no_space",
-            "no space left for the store",
-            "free disk space, then run again; nothing is lost",
-            where,
-        )
-    if "locked" in text:
-        return UserError(
-            "store_locked", "the store is held by another program", "stop it, then run again", where
-        )
-    remedy = "check project.store; if the file is damaged, bring back a copy of it"
-    return UserError("bad_store", f"the store cannot be used: {text}", remedy, where)

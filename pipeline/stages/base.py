@@ -23,7 +23,7 @@ from schemas.store import ItemOutcome
 T = TypeVar("T")
 COMMIT_EVERY = 64  # records of one shard in one transaction
 CANCEL_POLL_S = 0.1
-CURABLE = frozenset({"missing_file", "changed_file"})  # looked at again by every run: it costs nothing
+CURABLE = frozenset({"missing_file", "changed_file"})
 RETRY = "emotrace run --retry-failed"
 
 
@@ -89,10 +89,15 @@ class Run:
         outcome = self._known.get((stage, item))
         return outcome is not None and outcome.status == "done"
 
-    def failed_before(self, stage: str, item: str) -> bool:
-        """Whether the item failed earlier and is not to be tried again now; it then stands as failed."""
+    def failed_before(self, stage: str, item: str, source: Source | None = None) -> bool:
+        """Whether the item failed earlier and is not to be tried again now; it then stands as failed.
+
+        A recording that was away is tried again as soon as it is back.
+        """
         outcome = self._known.get((stage, item))
-        if outcome is None or outcome.status != "failed" or self.retry_failed or outcome.code in CURABLE:
+        if outcome is None or outcome.status != "failed" or self.retry_failed:
+            return False
+        if outcome.code in CURABLE and source is not None and self.media.is_there(source):
             return False
         with self._lock:
             self.failures[stage, item] = outcome

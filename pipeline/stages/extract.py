@@ -69,7 +69,9 @@ class ExtractStage:
                 continue
             feature_id = question_id(segment, chosen[1], self.name)
             ids[self.name] = feature_id
-            if feature_id not in there and not run.failed_before(self.name, feature_id):
+            if feature_id not in there and not run.failed_before(
+                self.name, feature_id, run.source_of(segment)
+            ):
                 items.append(_Item(segment, feature_id, chosen[0]))
         return sorted(
             items, key=lambda item: (item.choice.identity, item.segment.source_id, item.segment.index)

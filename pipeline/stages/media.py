@@ -26,7 +26,8 @@ class MediaStage:
         return [
             sample
             for sample in samples
-            if not run.media.has(_clip(sample)) and not run.failed_before(self.name, sample.id)
+            if not run.media.has(_clip(sample))
+            and not run.failed_before(self.name, sample.id, run.sources[_clip(sample).source_id])
         ]
 
     def work(self, run: Run, items: Sequence[Sample]) -> None:

@@ -33,7 +33,7 @@ class SegmentStage:
 
     def _missing(self, run: Run, source: Source) -> bool:
         key = self._key(run, source)
-        return not run.done_before(self.name, key) and not run.failed_before(self.name, key)
+        return not run.done_before(self.name, key) and not run.failed_before(self.name, key, source)
 
     def work(self, run: Run, items: Sequence[Source]) -> None:
         each(

@@ -207,11 +207,11 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(project: Path, fold
     failed = {item["code"]: item for item in done.json["failed_items"]}
     assert set(failed) == {"missing_file", "changed_file"}
     assert "put it back" in failed["missing_file"]["retry"]
-    assert failed["changed_file"]["retry"] == f"emotrace ingest {changed}"
+    assert failed["changed_file"]["retry"] == f"emotrace ingest {changed} && emotrace run"
 
     (folder / "elsewhere").rename(lost)
     done_well(emotrace("ingest", changed, "--project", project, "--json"))
-    again = done_well(emotrace("run", "--local", "--retry-failed", "--project", project, "--json"))
+    again = done_well(emotrace("run", "--local", "--project", project, "--json"))
     assert (again["sources"], again["samples"], again["failed_items"]) == (3, 3, [])
 
 

@@ -66,12 +66,12 @@ def test_a_recording_that_is_gone_fails_alone_and_comes_back(sounds: Path, tmp_p
         (failed,) = found.failed_items
         assert (failed.stage, failed.code) == ("segment", "missing_file")
         assert str(sounds / "1.wav") in failed.message
-        assert "emotrace run --retry-failed" in failed.retry
+        assert "emotrace run" in failed.retry
         assert (found.sources, found.segments) == (3, 2)
         assert [item.id for item in run(project, no_engine, progress=Quiet()).failed_items] == [failed.id]
 
         shutil.move(away, sounds / "1.wav")
-        mended = run_local(project, retry_failed=True)
+        mended = run_local(project)
         assert (mended.failed_items, mended.segments, mended.this_run.decodes) == ([], 3, 1)
         assert run(project, no_engine, progress=Quiet()).failed_items == []
 

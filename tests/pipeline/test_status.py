@@ -55,8 +55,10 @@ def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(
     assert (found.wall_s, found.dropped, found.failed_items) == (1.75, {"no_speech": 1}, [])
 
 
-def test_a_file_that_was_read_after_all_is_no_failure(project: Project) -> None:
-    broken = ItemOutcome("ingest", "there/a.mp4", "failed", "a.mp4", "empty_file", "it is empty", "mend it")
+def test_a_file_that_was_read_after_all_is_no_failure(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.touch()
+    broken = ItemOutcome("ingest", str(path), "failed", "a.mp4", "empty_file", "it is empty", "mend it")
     project.store.add([], [broken])
     assert [(item.stage, item.code) for item in totals(project.store).failed_items] == [
         ("ingest", "empty_file")

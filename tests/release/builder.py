@@ -40,7 +40,7 @@ from schemas.records import (
     Source,
 )
 from schemas.settings import AnnotatorSection, PolicySection, ReleaseSection, Settings
-from schemas.store import Store
+from schemas.store import Store, StoredPath
 from schemas.taxonomy import Taxonomy, load_taxonomy
 
 NAMES = ("facial", "lexicon", "prosody")
@@ -191,6 +191,7 @@ class Project:
             "consent": "given",
         }
         said |= {} if speaker is None else {"speaker": speaker}
+        self.store.set_paths([StoredPath(said["name"], 9, 1, n, origin.id)])
         self.store.add_facts((origin.id, key, value) for key, value in {**said, **(facts or {})}.items())
         segment = Segment(
             source_id=origin.id, rule="given", version="1", source_start_s=float(n), source_end_s=n + 2.0,
