@@ -27,7 +27,7 @@ imports: .venv/dev.stamp
 	$(BIN)/lint-imports
 
 tests: .venv/dev.stamp
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 docs: .venv/dev.stamp  # writes the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate
