@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, wait
+from prefect.server.api.server import SubprocessASGIServer
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipeline.run import LOCAL_WORKERS, Engine, Execute, Work
@@ -88,5 +90,29 @@ def _start_server() -> None:
     try:
         with get_client(sync_client=True):
             pass
+        _end_server_with_us()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_server_with_us() -> None:
+    """A run that is killed must not leave its ephemeral server behind.
+
+    A small process waits for our end of a pipe to close, which the system does however we end, and then ends
+    the server.
+    """
+    server = SubprocessASGIServer().server_process
+    if server is None:  # a real server, which is not ours to end
+        return
+    reading, _writing = os.pipe()
+    wait_and_end = "import os, signal, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), signal.SIGTERM)"
+    arguments = [sys.executable, "-c", wait_and_end, str(server.pid)]
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    actions = [
+        (os.POSIX_SPAWN_DUP2, reading, 0),
+        (os.POSIX_SPAWN_DUP2, quiet, 1),
+        (os.POSIX_SPAWN_DUP2, quiet, 2),
+    ]
+    os.posix_spawn(sys.executable, arguments, os.environ, file_actions=actions, setsid=True)
+    os.close(reading)
+    os.close(quiet)

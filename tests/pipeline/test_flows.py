@@ -162,6 +162,42 @@ def test_what_the_user_must_change_is_one_line_and_ctrl_c_keeps_what_is_done(
     assert (again["annotations"]["labelled"], again["this_run"]["decodes"]) == (2, again["needs_review"])
 
 
+def test_a_killed_run_leaves_no_server_behind(recordings: Path, tmp_path: Path) -> None:
+    with FakeModels() as models:
+        project = new_project(
+            tmp_path / "project", recordings, SETTINGS + MODEL.format(url=models.openai_url)
+        )
+        models.script(Reply(delay_s=60, times=2))
+        process = subprocess.Popen(
+            [str(EMOTRACE), "run", "--project", str(project)],
+            env=clean_environment(PREFECT_HOME=str(tmp_path / "prefect")),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for_question(models, process)
+        servers = [pid for pid in children(process.pid) if "uvicorn" in command_line(pid)]
+        assert servers
+        process.kill()
+        process.wait()
+        for _ in range(600):
+            if not any("uvicorn" in command_line(pid) for pid in servers):
+                return
+            time.sleep(0.05)
+    raise AssertionError("the ephemeral server outlived its run")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_line(pid: int) -> str:
+    """What a process runs; empty when it is gone or only waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def wait_for_question(models: FakeModels, process: subprocess.Popen[str]) -> None:
     for _ in range(CLI_TIMEOUT_S * 20):
         if models.requests:
