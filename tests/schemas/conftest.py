@@ -35,7 +35,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     def run(program: str, *arguments: str) -> None:
         command = [*as_user, str(POSTGRES_DIRS[0] / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        # In a session of its own: a signal to the group of the tests is not for the server.
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, start_new_session=True)
 
     data = str(folder / "data")
     run("initdb", "-D", data, "-U", "emotrace", "-A", "trust")
@@ -53,7 +54,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield f"postgresql+psycopg://emotrace@/{{name}}?host={folder}"
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        stop = [*as_user, str(POSTGRES_DIRS[0] / "pg_ctl"), "-D", data, "-m", "immediate", "stop"]
+        subprocess.run(stop, check=False, capture_output=True, cwd=folder)  # it is thrown away either way
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
