@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipeline.aggregate.base import Ballot, consensus_question
+from pipeline.facts import WITHDRAWN, is_withdrawn
 from pipeline.live import LiveItem, live_items
 from pipeline.policy import decision_question
 from pipeline.release_files import MANIFEST, ReleaseReport, build_release, file_names
@@ -123,9 +124,8 @@ def _wanted(sections: Iterable[ModelSection]) -> set[tuple[str, str, str, int]]:
 
 def _with_withdrawal(item: LiveItem, facts: dict[str, dict[str, Any]]) -> LiveItem:
     speakers = {item.facts.get("speaker"), item.sample.target.speaker} - {None}
-    said = [facts.get(f"speaker:{speaker}", {}).get("consent") for speaker in sorted(map(str, speakers))]
-    withdrawn = any(str(consent).strip().lower() == "withdrawn" for consent in said)
-    return replace(item, facts={**item.facts, "consent": "withdrawn"}) if withdrawn else item
+    withdrawn = any(is_withdrawn(facts.get(f"speaker:{speaker}", {})) for speaker in speakers)
+    return replace(item, facts={**item.facts, "consent": WITHDRAWN}) if withdrawn else item
 
 
 @contextmanager

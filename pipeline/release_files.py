@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.card import Tally, render_card
+from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem
 from pipeline.policy import in_random_share
 from pipeline.release_rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
@@ -161,7 +162,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _spool(items: Iterable[LiveItem], settings: Settings, taxonomy: Taxonomy, spool: Spool) -> Spool:
     for item in items:
-        if str(item.facts.get("consent", "")).strip().lower() == "withdrawn":
+        if is_withdrawn(item.facts):
             spool.left_out["consent_withdrawn"] += 1
             continue
         if item.consensus is None or item.decision is None:

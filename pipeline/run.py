@@ -25,11 +25,12 @@ from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
 from pipeline.stages.check import CheckStage
 from pipeline.stages.compose import ComposeStage
 from pipeline.stages.decide import DecideStage
-from pipeline.stages.extract import FEATURE_STAGES, ExtractStage
+from pipeline.stages.extract import ExtractStage
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.status import totals
+from schemas.settings import FEATURE_STAGES
 from schemas.store import utc_now
 
 LOCAL_WORKERS = 2

@@ -11,11 +11,12 @@ from pipeline.features.baseline import make_baseline, prosody_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each
-from pipeline.stages.extract import FEATURE_STAGES, shift, source_speech
+from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.keyframes import choose_times
 from schemas.ids import canonical_json
 from schemas.parts import KeyFrame, MediaRef, Target, Turn
 from schemas.records import Baseline, Features, Record, Sample, Segment
+from schemas.settings import FEATURE_STAGES
 
 VIEW_VERSION = "1"
 CONTEXT_TURNS = 2  # previous turns of the same recording that are shown

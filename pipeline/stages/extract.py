@@ -17,10 +17,9 @@ from pipeline.stages.base import Run, Writer, failed
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
-from schemas.settings import FeatureSection
+from schemas.settings import FEATURE_STAGES, FeatureSection
 from schemas.store import ItemOutcome
 
-FEATURE_STAGES = ("asr", "prosody", "au")
 NO_EXTRACTOR = "none"  # stands for an id that is never there: the segment waits
 
 
