@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from benchmarks.paired import emit, measured, paired
-from pipeline.demo import CLIPS, WORKER, manifest
+from pipeline.commands.demo import CLIPS, WORKER, manifest
 from pipeline.features.au_mediapipe import SCRIPT, MediapipeAus, MediapipeParams
 from pipeline.features.base import Clip
 from pipeline.features.worker import run_worker

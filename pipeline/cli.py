@@ -1,6 +1,6 @@
 """The command line: parse, open the project, call one function, print. Heavy imports wait until they are needed.
 
-How a command ends, and with which exit status, is in `pipeline/endings.py`.
+How a command ends, and with which exit status, is in `pipeline/commands/endings.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from pipeline.endings import (
+from pipeline.commands.endings import (
     INTERRUPTED,
     OK,
     SOME_FAILED,
@@ -57,8 +57,8 @@ def init(
     as_json: AsJson = False,
 ) -> int:
     """Make a project folder with a commented settings file."""
+    from pipeline.commands.init import create_project
     from pipeline.outputs import InitOutput
-    from pipeline.template import create_project
 
     path = create_project(folder or project)
     if as_json:
@@ -85,9 +85,9 @@ def ingest(
     as_json: AsJson = False,
 ) -> int:
     """Take recordings into the project, identified by their bytes."""
+    from pipeline.commands.printing import TerminalProgress, print_failures
     from pipeline.ingest import ingest as take
     from pipeline.outputs import FailedItem, IngestOutput
-    from pipeline.printing import TerminalProgress, print_failures
     from pipeline.project import open_project
 
     said = {"speaker": speaker, "license": license_, "consent": consent, "language": language, "group": group}
@@ -125,7 +125,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
-    from pipeline.printing import TerminalProgress, print_failures, print_totals
+    from pipeline.commands.printing import TerminalProgress, print_failures, print_totals
     from pipeline.project import open_project
     from pipeline.run import run as run_stages
 
@@ -158,8 +158,8 @@ def _engine(name: str, *, local: bool) -> Any:
 @command("status", "emotrace status --project my-project --json")
 def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
+    from pipeline.commands.printing import print_claim_rates, print_failures, print_totals
     from pipeline.outputs import StatusOutput
-    from pipeline.printing import print_claim_rates, print_failures, print_totals
     from pipeline.project import open_project
     from pipeline.stages.decide import bring_decisions_up_to_date
     from pipeline.status import hallucination, totals
@@ -185,9 +185,9 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Everything known about a recording or a segment."""
+    from pipeline.commands.show import print_show
+    from pipeline.commands.show import show as look_up
     from pipeline.project import open_project
-    from pipeline.show import print_show
-    from pipeline.show import show as look_up
 
     with open_project(project) as opened:
         found = look_up(opened, what)
@@ -208,9 +208,9 @@ def review(
     as_json: AsJson = False,
 ) -> int:
     """Serve the review page on this machine and print its address; Ctrl-C stops it."""
+    from pipeline.commands.serving import bind, review_url, serve
     from pipeline.outputs import ReviewOutput
     from pipeline.project import open_project
-    from pipeline.serving import bind, review_url, serve
     from pipeline.stages.decide import bring_decisions_up_to_date
     from schemas.records import Decision
 
@@ -240,8 +240,8 @@ def release(
     """Write an immutable version of the dataset; again with the same version: rebuild and compare."""
     from pipeline.outputs import ReleaseOutput
     from pipeline.project import open_project
-    from pipeline.release import release as build
-    from pipeline.release import release_record
+    from pipeline.release.build import release as build
+    from pipeline.release.build import release_record
     from pipeline.stages.decide import bring_decisions_up_to_date
 
     with open_project(project) as opened:
@@ -270,7 +270,7 @@ def verify(
 ) -> int:
     """Prove that a release is whole, as declared, and leaks nothing between its splits."""
     from pipeline.outputs import VerifyFinding, VerifyOutput
-    from pipeline.verify import verify as check
+    from pipeline.release.verify import verify as check
 
     folder = path if path.is_dir() else project / "releases" / path
     if not folder.is_dir():
@@ -294,7 +294,7 @@ def _recorded_manifest(project: Path, folder: Path) -> str | None:
     Somebody who rewrites rows, manifest and sums together is caught by this alone.
     """
     from pipeline.project import open_project
-    from pipeline.release import release_record
+    from pipeline.release.build import release_record
     from schemas.settings import PROJECT_FILE
 
     for root in (project, folder.resolve().parent.parent):
@@ -308,9 +308,9 @@ def _recorded_manifest(project: Path, folder: Path) -> str | None:
 @command("backends", "emotrace backends --json")
 def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noqa: ARG001 - every command has it
     """What can measure words, voices and faces here, what would be downloaded, under which licence."""
+    from pipeline.commands.printing import print_rows
     from pipeline.features.select import list_backends
     from pipeline.outputs import BackendsOutput
-    from pipeline.printing import print_rows
 
     rows = list_backends()
     if as_json:
@@ -323,9 +323,9 @@ def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noq
 @command("doctor", "emotrace doctor --project my-project")
 def doctor(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     """Is this machine, and this project, ready to run? Every check is tried for real."""
-    from pipeline.doctor import examine
+    from pipeline.commands.doctor import examine
+    from pipeline.commands.printing import print_rows
     from pipeline.outputs import DoctorOutput
-    from pipeline.printing import print_rows
 
     checks = examine(project)
     ok = all(check["ok"] for check in checks)
@@ -343,15 +343,15 @@ def demo(
     as_json: AsJson = False,
 ) -> int:
     """Make a small project with playable recordings and take it all the way to a verified release."""
-    from pipeline.demo_run import run_demo
-    from pipeline.printing import TerminalProgress
+    from pipeline.commands.demo_run import run_demo
+    from pipeline.commands.printing import TerminalProgress
 
     with TerminalProgress(err, silent=as_json) as bars:
         result = run_demo(project, lambda name: _engine(name, local=local), bars)
     if as_json:
         emit(result)
     else:
-        from pipeline.printing import print_demo
+        from pipeline.commands.printing import print_demo
 
         print_demo(out, result)
     return OK if result.verified and not result.run.failed_items else SOME_FAILED

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.commands.show import show
 from pipeline.project import open_project
-from pipeline.show import show
 from tests.pipeline.project import done_well, emotrace
 
 ENDINGS = {".mp4", ".mov", ".mpg", ".wav", ".flac", ".m4a", ".jpg"}

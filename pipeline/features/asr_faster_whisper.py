@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import faster_whisper
 
 from pipeline.features.asr_weights import folder_digest, whisper_folder
-from pipeline.features.base import Audio, Clip, Params
+from pipeline.features.base import Audio, Clip, Params, features_of, one_by_one
 from schemas.errors import ItemError, UserError
 from schemas.parts import Word
 from schemas.records import Features
@@ -84,11 +84,7 @@ class FasterWhisper:
             UserError: "weights_unreadable", before the first clip.
         """
         _ = self._model
-        for clip in clips:
-            try:
-                yield clip, self._features(clip)
-            except Exception as error:  # noqa: BLE001 - one clip must not end the shard
-                yield clip, ItemError("asr_failed", f"Whisper failed: {type(error).__name__}: {error}")
+        return one_by_one(self, clips, self._features)
 
     def _features(self, clip: Clip) -> Features:
         words: tuple[Word, ...] = ()
@@ -102,17 +98,7 @@ class FasterWhisper:
         else:
             words, language = self._hear(clip, clip.audio)
             missing, notes = (None if words else "no_words"), (f"language:{language}",)
-        return Features(
-            subject_id=clip.segment.id,
-            extractor=self.name,
-            version=self.version,
-            params=self.params,
-            weights_digest=self.weights_digest,
-            stage=self.stage,
-            missing=missing,
-            words=words,
-            notes=notes,
-        )
+        return features_of(self, clip, missing=missing, words=words, notes=notes)
 
     @property
     def _language(self) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import pocketsphinx
 
 from pipeline.features.asr_weights import folder_digest
-from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, Params
+from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, Params, features_of, one_by_one
 from schemas.errors import ItemError
 from schemas.parts import Span, Word
 from schemas.records import Features
@@ -58,11 +58,7 @@ class PocketSphinxAsr:
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
         """Words with confidence per clip; clips are independent of each other and of their order."""
-        for clip in clips:
-            try:
-                yield clip, self._features(clip)
-            except Exception as error:  # noqa: BLE001 - one clip must not end the shard
-                yield clip, ItemError("asr_failed", f"PocketSphinx failed: {type(error).__name__}: {error}")
+        return one_by_one(self, clips, self._features)
 
     def _features(self, clip: Clip) -> Features:
         words: tuple[Word, ...] = ()
@@ -78,17 +74,8 @@ class PocketSphinxAsr:
                 word for region in clip.speech for word in self._hear(clip.audio, region, clip.speech)
             )
             missing = None if words else "no_words"
-        return Features(
-            subject_id=clip.segment.id,
-            extractor=self.name,
-            version=self.version,
-            params=self.params,
-            weights_digest=self.weights_digest,
-            stage=self.stage,
-            missing=missing,
-            words=words,
-            notes=(NOTE,) if words else (),
-        )
+        notes = (NOTE,) if words else ()
+        return features_of(self, clip, missing=missing, words=words, notes=notes)
 
     def _hear(self, audio: Audio, region: Span, regions: Sequence[Span]) -> Iterator[Word]:
         """The words of one speech region whose middle lies in it."""

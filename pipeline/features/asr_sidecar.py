@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.features.base import Clip, Params
+from pipeline.features.base import Clip, Params, features_of, one_by_one
 from pipeline.features.transcripts import Cue, cue_words, decode_text, read_cues, spread_words
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span, Word
@@ -59,11 +59,7 @@ class SidecarTranscript:
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
         """The words of each segment whose middle lies in it."""
-        for clip in clips:
-            try:
-                yield clip, self._features(clip)
-            except UserError as error:
-                yield clip, ItemError(error.code, str(error))
+        return one_by_one(self, clips, self._features)
 
     @cached_property
     def _text(self) -> str:
@@ -74,24 +70,18 @@ class SidecarTranscript:
         return read_cues(self._text, self._params.format, self._origin)
 
     def _features(self, clip: Clip) -> Features:
-        if self._params.format == ".txt":
-            words, notes = self._untimed(clip), ("word_times_spread_over_speech",)
-        else:
-            words, notes = (
-                [w for cue in self._cues for w in cue_words(cue)],
-                ("word_times_shared_out_in_cue",),
-            )
+        try:
+            words, notes = self._words(clip)
+        except UserError as error:  # of this recording's transcript alone
+            raise ItemError(error.code, str(error)) from error
         inside = _inside_segment(words, clip)
-        return Features(
-            subject_id=clip.segment.id,
-            extractor=self.name,
-            version=self.version,
-            params=self.params,
-            stage=self.stage,
-            missing=None if inside else "no_words",
-            words=inside,
-            notes=notes,
-        )
+        return features_of(self, clip, missing=None if inside else "no_words", words=inside, notes=notes)
+
+    def _words(self, clip: Clip) -> tuple[list[Word], tuple[str, ...]]:
+        """Words in source time, and how their times were found."""
+        if self._params.format == ".txt":
+            return self._untimed(clip), ("word_times_spread_over_speech",)
+        return [w for cue in self._cues for w in cue_words(cue)], ("word_times_shared_out_in_cue",)
 
     def _untimed(self, clip: Clip) -> list[Word]:
         """Words in source time."""

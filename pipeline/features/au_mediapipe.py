@@ -21,7 +21,7 @@ from pydantic import Field
 from pipeline.features.au_events import EventRule, au_events
 from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to_pixels
 from pipeline.features.au_tracks import Track, face_boxes, track_faces
-from pipeline.features.base import Clip, Params
+from pipeline.features.base import Clip, Params, features_of
 from pipeline.features.worker import run_worker
 from schemas.errors import ItemError, UserError
 from schemas.parts import Event, FaceTrack, Series, Span
@@ -203,15 +203,10 @@ class MediapipeAus:
         )
 
     def _features(self, clip: Clip, **measured: Any) -> Features:
-        return Features(
-            subject_id=clip.segment.id,
-            extractor=self.name,
-            version=self.version,
-            params=self.params,
-            weights_digest=self.weights_digest,
-            stage=self.stage,
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()},
-        )
+        frozen = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in measured.items()
+        }
+        return features_of(self, clip, **frozen)
 
 
 def surroundings(clip: Clip, context_s: float) -> Span:

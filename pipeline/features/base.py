@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from schemas.errors import ItemError
+from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
 
@@ -61,3 +61,32 @@ class Extractor(Protocol):
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
         """One result per clip, in any order; a clip that fails gives its ItemError and the others go on."""
+
+
+def features_of(extractor: Extractor, clip: Clip, **measured: Any) -> Features:
+    """The record of what was measured of a clip: the question from the extractor, the answer as given."""
+    return Features(
+        subject_id=clip.segment.id,
+        extractor=extractor.name,
+        version=extractor.version,
+        params=extractor.params,
+        weights_digest=extractor.weights_digest,
+        stage=extractor.stage,
+        **measured,
+    )
+
+
+def one_by_one(
+    extractor: Extractor, clips: Iterable[Clip], measure: Callable[[Clip], Features]
+) -> Iterator[tuple[Clip, Features | ItemError]]:
+    """`extract` of a backend that takes one clip after the other: one that fails does not end the shard."""
+    for clip in clips:
+        try:
+            yield clip, measure(clip)
+        except ItemError as error:
+            yield clip, error
+        except UserError:  # every other clip would fail with it
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library throws, the other clips go on
+            message = f"{extractor.name}: {type(error).__name__}: {error}"
+            yield clip, ItemError(f"{extractor.stage}_failed", message)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.features import prosody_events as find
-from pipeline.features.base import Audio, Clip, Params
+from pipeline.features.base import Audio, Clip, Params, features_of, one_by_one
 from pipeline.features.prosody_signal import (
     FRAME_S,
     Curve,
@@ -77,13 +77,7 @@ class CoreProsody:
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
         """Features per clip; clips are independent of each other and of their order."""
-        for clip in clips:
-            try:
-                yield clip, self._measure(clip)
-            except ItemError as error:
-                yield clip, error
-            except Exception as error:  # noqa: BLE001 - one clip must not end the shard
-                yield clip, ItemError("prosody_failed", f"prosody failed: {type(error).__name__}: {error}")
+        return one_by_one(self, clips, self._measure)
 
     def _measure(self, clip: Clip) -> Features:
         if clip.audio is None:
@@ -151,13 +145,9 @@ class CoreProsody:
         events: tuple[Event, ...] = (),
         summary: dict[str, float | None] | None = None,
     ) -> Features:
-        return Features(
-            subject_id=clip.segment.id,
-            extractor=self.name,
-            version=self.version,
-            params=self.params,
-            weights_digest=self.weights_digest,
-            stage=self.stage,
+        return features_of(
+            self,
+            clip,
             missing=missing,
             series=series,
             events=events,

@@ -9,7 +9,7 @@
 
 Usage: uv run --script demo_media.py MANIFEST.json
 
-The manifest is a list of clips (`pipeline.demo.manifest` makes it): {"id", "out" (.mp4 or .wav), "subtitles" (.srt or
+The manifest is a list of clips (`pipeline.commands.demo.manifest` makes it): {"id", "out" (.mp4 or .wav), "subtitles" (.srt or
 null), "speech" [{"text", "pitch", "rate", "range"}], "voice", "level_db", "tail_s", "face" {"mirror", "eye_distance_px",
 "stretch", "backdrop", "gain"} or null, "expression" {"AU12": 1.0, ...}}. Standard output carries JSON lines only:
 "ready" once, then per clip "start" and one of "done" or "error". Same manifest, same machine: same bytes.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.demo import CLIPS, WORKER, manifest
+from pipeline.commands.demo import CLIPS, WORKER, manifest
 from pipeline.features.au_mediapipe import MediapipeAus, MediapipeParams, surroundings
 from pipeline.features.base import Clip
 from pipeline.features.worker import run_worker

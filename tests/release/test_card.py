@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipeline.card import Tally, render_card
-from pipeline.card_columns import COLUMNS
 from pipeline.policy import in_random_share
-from pipeline.release import release
-from pipeline.release_rows import SCHEMA
+from pipeline.release.build import release
+from pipeline.release.card import Tally, render_card
+from pipeline.release.columns import COLUMNS
+from pipeline.release.rows import SCHEMA
 from schemas.settings import PolicySection
 from tests.docs.pages import text
 from tests.release.builder import TAXONOMY, Project, blind, small_project

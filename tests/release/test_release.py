@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.live import live_items
-from pipeline.release import build_release, current_items, release, release_record
-from pipeline.release_files import file_names
+from pipeline.release.build import build_release, current_items, release, release_record
+from pipeline.release.files import file_names
 from schemas.errors import UserError
 from schemas.parts import Target
 from schemas.records import Decision, Release

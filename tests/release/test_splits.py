@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.splits import SplitKey, assign_splits
+from pipeline.release.splits import SplitKey, assign_splits
 from schemas.errors import UserError
 from schemas.settings import ReleaseSection
 

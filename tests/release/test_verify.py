@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.release import release
-from pipeline.release_files import file_names
-from pipeline.release_rows import SCHEMA
-from pipeline.verify import VerifyReport, verify
+from pipeline.release.build import release
+from pipeline.release.files import file_names
+from pipeline.release.rows import SCHEMA
+from pipeline.release.verify import VerifyReport, verify
 from schemas.errors import UserError
 from tests.release.builder import TAXONOMY, Project, blind, settings
 

@@ -28,7 +28,7 @@ def emit(output: Output) -> None:
 
 def fail(error: UserError, arguments: list[str]) -> NoReturn:
     """Exit status 2, with one line or one JSON object."""
-    from pipeline.printing import print_error
+    from pipeline.commands.printing import print_error
 
     if "--json" in arguments:
         from pipeline.outputs import ErrorBody, ErrorOutput

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.features.worker import run_worker
 from schemas.errors import UserError
 
-WORKER = Path(__file__).parent / "workers" / "demo_media.py"
+WORKER = Path(__file__).parents[1] / "workers" / "demo_media.py"
 LICENSE, CONSENT, LANGUAGE = "CC0-1.0", "synthetic", "en"
 
 

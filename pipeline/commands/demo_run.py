@@ -6,16 +6,16 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from pipeline.demo import make_demo_project
+from pipeline.commands.demo import make_demo_project
+from pipeline.commands.printing import TerminalProgress
+from pipeline.commands.show import decision_rows
 from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.outputs import DemoOutput
-from pipeline.printing import TerminalProgress
 from pipeline.project import Project, open_project
-from pipeline.release import release, release_record
+from pipeline.release.build import release, release_record
+from pipeline.release.verify import verify
 from pipeline.run import Engine, run
-from pipeline.show import decision_rows
-from pipeline.verify import verify
 from schemas.errors import UserError
 
 VERSION = "0.1.0"

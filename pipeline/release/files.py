@@ -19,12 +19,12 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.card import Tally, render_card
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem
 from pipeline.policy import in_random_share
-from pipeline.release_rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
-from pipeline.splits import SPLITS, Placed, SplitKey, assign_splits
+from pipeline.release.card import Tally, render_card
+from pipeline.release.rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
+from pipeline.release.splits import SPLITS, Placed, SplitKey, assign_splits
 from schemas.errors import UserError
 from schemas.ids import canonical_json, content_digest, file_digest
 from schemas.settings import Settings

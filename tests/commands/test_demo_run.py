@@ -10,12 +10,12 @@ import typer.main
 
 from pipeline.artifacts import Artifacts
 from pipeline.cli import app
-from pipeline.demo import project_file
-from pipeline.demo_run import VERSION, next_release, release_or_keep
+from pipeline.commands.demo import project_file
+from pipeline.commands.demo_run import VERSION, next_release, release_or_keep
 from pipeline.project import Project
-from pipeline.release import release_record
-from pipeline.release_files import file_names
-from pipeline.verify import verify
+from pipeline.release.build import release_record
+from pipeline.release.files import file_names
+from pipeline.release.verify import verify
 from schemas.errors import UserError
 from tests.release.builder import TAXONOMY, review, small_project
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.demo import (
+from pipeline.commands.demo import (
     CLIPS,
     SPEAKERS,
     WORKER,

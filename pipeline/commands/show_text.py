@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def item_lines(item: Json) -> Iterator[str]:
-    """The lines of one item of `pipeline.show.item_json`."""
+    """The lines of one item of `pipeline.commands.show.item_json`."""
     segment, sample = item["segment"], item["sample"]
     yield f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}"
     yield f"  said: {' '.join(word['text'] for word in sample['words']) or 'nothing'}"

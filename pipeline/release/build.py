@@ -17,7 +17,7 @@ from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.facts import WITHDRAWN, is_withdrawn
 from pipeline.live import LiveItem, live_items
 from pipeline.policy import decision_question
-from pipeline.release_files import MANIFEST, ReleaseReport, build_release, file_names
+from pipeline.release.files import MANIFEST, ReleaseReport, build_release, file_names
 from schemas.errors import UserError
 from schemas.ids import file_digest
 from schemas.records import Release

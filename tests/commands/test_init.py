@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.template import create_project, project_name
+from pipeline.commands.init import create_project, project_name
 from schemas.errors import UserError
 from schemas.settings import load_settings
 

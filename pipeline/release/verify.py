@@ -22,11 +22,11 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.card import UNKNOWN, Tally, card_counts, front_matter_counts
-from pipeline.release_files import CARD, MANIFEST, ROWS_PER_GROUP, SUMS, file_names
-from pipeline.release_rows import row_line, schema_digest, schema_fields
-from pipeline.splits import SPLITS
-from pipeline.verify_rows import RowFaults
+from pipeline.release.card import UNKNOWN, Tally, card_counts, front_matter_counts
+from pipeline.release.files import CARD, MANIFEST, ROWS_PER_GROUP, SUMS, file_names
+from pipeline.release.rows import row_line, schema_digest, schema_fields
+from pipeline.release.splits import SPLITS
+from pipeline.release.verify_rows import RowFaults
 from schemas.errors import UserError
 from schemas.ids import file_digest
 

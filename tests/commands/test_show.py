@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from pipeline.commands.show import decision_rows, print_show, show
+from pipeline.commands.show_text import item_lines
 from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.project import Project
 from pipeline.reasons import outcome_code
-from pipeline.release import release
+from pipeline.release.build import release
 from pipeline.run import local_engine, run
-from pipeline.show import decision_rows, print_show, show
-from pipeline.show_text import item_lines
 from schemas.errors import UserError
 from schemas.records import Sample, Segment, Source
 from tests.media_io.make import make_sound, tone

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.card_columns import COLUMNS
-from pipeline.splits import SPLITS
+from pipeline.release.columns import COLUMNS
+from pipeline.release.splits import SPLITS
 
 RULES = "cues"  # the provider of annotators and judges that are rules
 UNDECIDED = "(undecided)"

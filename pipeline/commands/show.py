@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline.commands.show_text import item_lines
 from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import ShowOutput
 from pipeline.project import Project
 from pipeline.reasons import not_annotated
-from pipeline.show_text import item_lines
 from pipeline.status import last_failures
 from schemas.errors import UserError
 from schemas.parts import Span

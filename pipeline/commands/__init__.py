@@ -1,0 +1,1 @@
+"""What single commands do, and how every command prints and ends. `pipeline/cli.py` is the list of them."""

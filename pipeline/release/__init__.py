@@ -1,0 +1,1 @@
+"""From decisions to an immutable version: rows, splits, card, files; and the proof that it is whole."""
