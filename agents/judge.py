@@ -19,7 +19,7 @@ from schemas.records import Annotation, Check, Judgement, Sample
 from schemas.settings import JudgeSection
 from schemas.taxonomy import Taxonomy
 
-KEYLESS = "cues"
+KEYLESS, KEYLESS_MODEL = "cues", "rules"  # the provider and model of the judge that is no model
 
 
 class Case(NamedTuple):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.artifacts import Artifacts
 from schemas.errors import UserError
-from schemas.settings import Settings, artifacts_url, load_settings, store_url
+from schemas.settings import Settings, artifacts_url, store_url
+from schemas.settings_file import load_settings
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy, load_taxonomy
 

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.decoding import MediaMaker
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, ThisRun
+from pipeline.preflight import preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
@@ -122,6 +123,7 @@ def _drive(state: Run, engine: Engine) -> None:
     first = next(work, None)
     if first is None:
         return
+    preflight(state.project.root, state.project.settings)
 
     def body(execute: Execute) -> None:
         step: tuple[Stage, list[Any]] | None = first

@@ -18,7 +18,8 @@ from review_ui.pages import HERE, error_page
 from review_ui.queue import Queue
 from review_ui.routes import items, media, start
 from schemas.errors import UserError
-from schemas.settings import artifacts_url, load_settings, store_url
+from schemas.settings import artifacts_url, store_url
+from schemas.settings_file import load_settings
 from schemas.store import Store
 from schemas.taxonomy import load_taxonomy
 

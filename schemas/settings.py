@@ -1,4 +1,4 @@
-"""The only reader of the project file and of the environment. File < environment < flags.
+"""What can be set, with its defaults and limits. File < environment < flags; `schemas/settings_file.py` reads.
 
 Environment variables are named `EMOTRACE__SECTION__KEY`, e.g. `EMOTRACE__SEGMENT__MAX_S=20`. Secrets are never
 settings: an annotator names the variable that holds its key (`api_key_env`).
@@ -6,10 +6,7 @@ settings: an annotator names the variable that holds its key (`api_key_env`).
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +15,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -29,7 +25,6 @@ from schemas.errors import UserError
 
 PROJECT_FILE = "emotrace.toml"
 ENV_PREFIX = "EMOTRACE__"
-KEY_OF_DICT = "[key]"  # how pydantic says that a key, and not its value, is wrong
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -237,116 +232,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
-
-
-def load_settings(project_dir: Path) -> Settings:
-    """Read `emotrace.toml` of a project and lay the environment over it.
-
-    Raises:
-        UserError: no project, bad TOML, unknown key (with the nearest known one), bad value; file and line given.
-    """
-    path = project_dir / PROJECT_FILE
-    if not path.is_file():
-        raise UserError(
-            "no_project",
-            f"no {PROJECT_FILE} in {project_dir}",
-            "run: emotrace init DIR, or give --project DIR",
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise UserError(
-            "bad_toml",
-            f"not valid TOML: {error}",
-            "mend this line",
-            str(path),
-            int(line[1]) if line else None,
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            "unreadable_project", str(error), "make the file readable (UTF-8)", str(path)
-        ) from error
-    try:
-        return Settings(**data)
-    except ValidationError as error:
-        raise _user_error(error, text, data, path) from error
-
-
-def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: Path) -> UserError:
-    """The first complaint of pydantic as one line with file, line and remedy."""
-    # An unknown key is told before a missing one: it is most often the missing one, misspelt.
-    first = min(error.errors(), key=lambda e: not _is_unknown(e["type"], e["loc"]))
-    unknown = _is_unknown(first["type"], first["loc"])
-    loc = tuple(part for part in first["loc"] if part != KEY_OF_DICT)
-    name = ".".join(str(part) for part in loc)
-    variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
-    set_there = any(f"{key.upper()}__".startswith(f"{variable}__") for key in os.environ)
-    in_environment = set_there and not _stands_in(loc, data)
-    where = (f"environment {variable}", None) if in_environment else (str(path), _line_of(loc, text))
-    if unknown:
-        return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
-    message = first["msg"].removeprefix("Value error, ")
-    return UserError("bad_setting", f"{name}: {message}", f"given: {first['input']!r}"[:120], *where)
-
-
-def _is_unknown(kind: str, loc: tuple[int | str, ...]) -> bool:
-    return kind == "extra_forbidden" or KEY_OF_DICT in loc
-
-
-def _stands_in(loc: tuple[int | str, ...], data: Any) -> bool:
-    for part in loc:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
-
-
-def _nearest(loc: tuple[int | str, ...]) -> str:
-    if "key" in str(loc[-1]) or "secret" in str(loc[-1]) or str(loc[-1]) == "token":
-        return "secrets are read from the environment only: set api_key_env to the variable's name"
-    known = _known_keys(loc[:-1])
-    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
-    return f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {
-        name: type(field.default)
-        for name, field in Settings.model_fields.items()
-        if isinstance(field.default, Section)
-    }
-    sections |= {"annotators": AnnotatorSection, "judges": JudgeSection}
-    if loc == ("features",):
-        return list(FEATURE_STAGES)
-    model = sections.get(str(loc[0])) if loc else Settings
-    return list(model.model_fields) if model else []
-
-
-def _line_of(loc: tuple[int | str, ...], text: str) -> int | None:
-    """The line of a key in TOML text: its table's header first, then the key below it."""
-    keys = [part for part in loc if isinstance(part, str)]
-    nth = next((part for part in loc if isinstance(part, int)), 0)
-    lines = text.splitlines()
-    for depth in range(len(keys), 0, -1):
-        header = re.compile(rf"^\s*\[\[?\s*{re.escape('.'.join(keys[:depth]))}\s*\]\]?")
-        starts = [number for number, line in enumerate(lines) if header.match(line)]
-        if len(starts) <= nth:
-            continue
-        start = starts[nth]
-        if depth == len(keys):
-            return start + 1
-        key = re.compile(rf"^\s*\"?{re.escape(keys[depth])}\"?\s*[=.]")
-        for number in range(start + 1, len(lines)):
-            if lines[number].lstrip().startswith("["):
-                break
-            if key.match(lines[number]):
-                return number + 1
-        return start + 1
-    plain = re.compile(rf"^\s*\"?{re.escape(keys[0])}\"?\s*[=.]") if keys else None
-    return next((n + 1 for n, line in enumerate(lines) if plain and plain.match(line)), None)
 
 
 def secret(env_name: str, *, needed_by: str) -> str:

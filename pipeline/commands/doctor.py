@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.preflight import preflight
 from schemas.errors import UserError
-from schemas.settings import PROJECT_FILE, ModelSection, load_settings, secret, store_url
+from schemas.settings import PROJECT_FILE, store_url
+from schemas.settings_file import load_settings
 from schemas.store import Store
+from schemas.taxonomy import load_taxonomy
 
 MIN_FREE_GB = 2.0
-DEFAULT_KEYS = {"openai_compatible": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
 
 
 def examine(project: Path) -> list[dict[str, Any]]:
@@ -28,7 +30,7 @@ def examine(project: Path) -> list[dict[str, Any]]:
     }
     if (project / PROJECT_FILE).exists():
         checks |= {"settings": lambda: _settings(project), "store": lambda: _store(project)}
-        checks |= {"keys": lambda: _keys(project)}
+        checks |= {"models": lambda: _models(project)}
     return [_tried(name, check) for name, check in checks.items()]
 
 
@@ -90,8 +92,7 @@ def _space(project: Path) -> str:
 
 def _settings(project: Path) -> str:
     settings = load_settings(project)
-    names = [section.name for section in (*settings.annotators, *settings.judges)]
-    return f"annotators and judges: {', '.join(names)}"
+    return f"{settings.project.name}, labels of {load_taxonomy(settings.project.taxonomy, project).name}"
 
 
 def _store(project: Path) -> str:
@@ -100,14 +101,8 @@ def _store(project: Path) -> str:
     return "opens"
 
 
-def _keys(project: Path) -> str:
+def _models(project: Path) -> str:
     settings = load_settings(project)
-    needed = {name for section in (*settings.annotators, *settings.judges) if (name := _key_of(section))}
-    for name in sorted(needed):
-        secret(name, needed_by="a configured model")
-    return f"set: {', '.join(sorted(needed))}" if needed else "none needed"
-
-
-def _key_of(section: ModelSection) -> str | None:
-    """The variable that a model's key is read from; a server of one's own may need none."""
-    return section.api_key_env or (None if section.base_url else DEFAULT_KEYS.get(section.provider))
+    preflight(project, settings)
+    names = [section.name for section in (*settings.annotators, *settings.judges)]
+    return f"can be opened: {', '.join(names)}"

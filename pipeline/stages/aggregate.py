@@ -22,7 +22,6 @@ class AggregateStage:
 
     def plan(self, run: Run) -> list[Any]:
         settings = run.project.settings
-        resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")  # refused before any work
         ballots = {
             consensus_question(
                 ballot, taxonomy=run.project.taxonomy, params=settings.aggregate, seed=settings.project.seed

@@ -33,7 +33,7 @@ from pipeline.media.probe import probe
 from pipeline.media.vad import speech_regions
 from schemas.parts import MediaFacts
 from schemas.records import Features, Segment, Source
-from schemas.settings import load_settings
+from schemas.settings_file import load_settings
 
 pytestmark = [pytest.mark.worker, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.commands.init import create_project, project_name
 from schemas.errors import UserError
-from schemas.settings import load_settings
+from schemas.settings_file import load_settings
 
 FOLDER_NAMES = st.text(
     st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60

@@ -19,7 +19,8 @@ from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
+from schemas.settings_file import load_settings
 from schemas.taxonomy import TAXONOMY_DIR, load_taxonomy
 from tests.docs.pages import REPO, blocks, commands, name, pages, text
 

@@ -299,6 +299,8 @@ def test_a_key_that_is_not_set_is_named(project: Path, folder: Path) -> None:
     error = error_of(emotrace("run", "--local", "--project", project, "--json"))
     assert error["code"] == "missing_key"
     assert "MY_MODEL_KEY" in error["message"]
+    table = (project / "emotrace.toml").read_text().splitlines().index('name = "model"')
+    assert (error["file"], error["line"]) == (str(project / "emotrace.toml"), table)
     assert "export MY_MODEL_KEY" in error["remedy"]
 
 

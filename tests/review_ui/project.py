@@ -25,7 +25,8 @@ from schemas.parts import (
     Word,
 )
 from schemas.records import Annotation, Consensus, Decision, Record, Sample, Segment, Source
-from schemas.settings import artifacts_url, load_settings, store_url
+from schemas.settings import artifacts_url, store_url
+from schemas.settings_file import load_settings
 from schemas.store import Store
 
 CANARY = "canary"  # stands in every piece of model output, and nowhere else

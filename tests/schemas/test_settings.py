@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UserError
-from schemas.settings import FEATURE_STAGES, artifacts_url, load_settings, secret, store_url
+from schemas.settings import FEATURE_STAGES, artifacts_url, secret, store_url
+from schemas.settings_file import load_settings
 
 
 def project(tmp_path: Path, text: str) -> Path:
