@@ -1,7 +1,7 @@
 """Files that can be made again (decoded audio, frames, clips), kept under the key of their recipe over fsspec.
 
 The whole cache may be deleted at any time. A file appears under its name only when it is complete: it is
-written beside, synced, then renamed.
+written elsewhere in the cache, synced, then renamed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.leftovers import sweep
 from schemas.errors import UserError
 
+WORKPLACE = "tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
 
@@ -61,14 +63,14 @@ class Artifacts:
             if not self._local:
                 self._fs.put_file(str(file), target)
                 return
-            beside = Path(f"{target}.{uuid.uuid4().hex[:8]}.part")
+            whole = self._workplace() / f"{uuid.uuid4().hex}.part"  # `file` may come from another disk
             try:
-                shutil.move(file, beside)
-                with beside.open("rb") as handle:
+                shutil.move(file, whole)
+                with whole.open("rb") as handle:
                     os.fsync(handle.fileno())
-                beside.rename(target)
+                whole.rename(target)
             finally:
-                beside.unlink(missing_ok=True)
+                whole.unlink(missing_ok=True)
 
     def put_bytes(self, key: str, name: str, data: bytes) -> None:
         with self.workdir() as folder:
@@ -106,13 +108,21 @@ class Artifacts:
     def workdir(self) -> Iterator[Path]:
         """A folder to make files in, on the cache's own disk when that is local; gone afterwards."""
         with _one_line(self._root, _FULL | _REFUSED):
-            parent = f"{self._root}/tmp" if self._local else None
-            if parent is not None:
-                Path(parent).mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(dir=parent)
+            folder = tempfile.TemporaryDirectory(dir=self._workplace() if self._local else None)
         # What is done with the folder may fail for reasons of its own; that the disk is full is never one.
         with _one_line(self._root, _FULL), folder as name:
             yield Path(name)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-made in a cache on this machine."""
+        if self._local:
+            sweep(Path(self._root) / WORKPLACE, "*")
+
+    def _workplace(self) -> Path:
+        """Where files of a local cache are made, on its own disk."""
+        folder = Path(self._root) / WORKPLACE
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _path(self, key: str, name: str) -> str:
         return f"{self._root}/{key.partition('_')[2][:2]}/{key}/{name}"

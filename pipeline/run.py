@@ -124,6 +124,7 @@ def _drive(state: Run, engine: Engine) -> None:
     if first is None:
         return
     preflight(state.project.root, state.project.settings)
+    state.project.artifacts.sweep()
 
     def body(execute: Execute) -> None:
         step: tuple[Stage, list[Any]] | None = first

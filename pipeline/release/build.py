@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.facts import WITHDRAWN, is_withdrawn
+from pipeline.leftovers import sweep
 from pipeline.live import LiveItem, live_items
 from pipeline.policy import decision_question
 from pipeline.release.files import MANIFEST, ReleaseReport, build_release, file_names
@@ -133,6 +134,7 @@ def _beside(out_dir: Path, version: str) -> Iterator[Path]:
     """Where to build, on the same file system as `out_dir / version`; removed afterwards."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        sweep(out_dir, ".[0-9]*-*")
         folder = tempfile.TemporaryDirectory(prefix=f".{version}-", dir=out_dir)
     except OSError as error:
         raise UserError(
