@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from pipeline.commands import hints
 from pipeline.commands.endings import (
     INTERRUPTED,
     OK,
@@ -22,6 +23,7 @@ from pipeline.commands.endings import (
     err,
     fail,
     interrupted,
+    say,
     usage_error,
 )
 from schemas.errors import UserError
@@ -41,6 +43,23 @@ ProjectDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 HERE = Path()
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"emotrace {version('emotrace')}", highlight=False)
+        raise typer.Exit(OK)
+
+
+@app.callback()
+def program(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Tell the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """From raw recordings of people to a released, explainable emotion dataset."""
 
 
 def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -64,7 +83,8 @@ def init(
     if as_json:
         emit(InitOutput(project=str(path.parent), settings=str(path)))
     else:
-        out.print(f"{path} is ready. Next: emotrace ingest --project {path.parent} FOLDER", soft_wrap=True)
+        following = f"{hints.command('ingest', '--project', path.parent)} FOLDER"
+        say(out, f"{path} is ready. Next: {following}")
     return OK
 
 
@@ -106,9 +126,10 @@ def ingest(
         }
         emit(IngestOutput(**counts, sources=sources, failed_items=failed))
     else:
-        out.print(
+        say(
+            out,
             f"{report.new} new, {report.known} known, {report.duplicates} duplicates, {len(failed)} failed, "
-            f"{report.ignored} files are not media; {sources} recordings in all"
+            f"{report.ignored} files are not media; {sources} recordings in all",
         )
         print_failures(err, failed)
     return SOME_FAILED if failed else OK
@@ -224,7 +245,7 @@ def review(
             if as_json:
                 emit(ReviewOutput(url=url, waiting=waiting))
             else:
-                out.print(f"{waiting} wait for a person. Open {url} (Ctrl-C stops)", soft_wrap=True)
+                say(out, f"{waiting} wait for a person. Open {url} (Ctrl-C stops)")
             serve(project, socket, token)
         except KeyboardInterrupt:  # the way to stop it: its one object is printed, nothing more is told
             sys.exit(INTERRUPTED)
@@ -258,7 +279,8 @@ def release(
             )
         )
     else:
-        out.print(f"{outcome}: {path} ({record.rows} rows). Next: emotrace verify {path}", soft_wrap=True)
+        following = hints.command("verify", path)
+        say(out, f"{outcome}: {path} ({record.rows} rows). Next: {following}")
     return OK
 
 
@@ -270,6 +292,7 @@ def verify(
 ) -> int:
     """Prove that a release is whole, as declared, and leaks nothing between its splits."""
     from pipeline.outputs import VerifyFinding, VerifyOutput
+    from pipeline.release.recorded import recorded_manifest
     from pipeline.release.verify import verify as check
 
     folder = path if path.is_dir() else project / "releases" / path
@@ -277,32 +300,15 @@ def verify(
         raise UserError(
             "no_release", f"no release folder {path}", "give the path that emotrace release printed"
         )
-    report = check(folder, expected_manifest_sha256=_recorded_manifest(project, folder))
+    report = check(folder, expected_manifest_sha256=recorded_manifest(project, folder))
     if as_json:
         findings = [VerifyFinding(check=f.check, status=f.status, message=f.detail) for f in report.findings]
         emit(VerifyOutput(path=str(folder), ok=report.ok, findings=findings))
     else:
         for finding in report.findings:
-            out.print(f"{finding.status:<8} {finding.check}: {finding.detail}", markup=False, soft_wrap=True)
-        out.print(f"{folder}: {'verified' if report.ok else 'NOT verified'}", soft_wrap=True)
+            say(out, f"{finding.status:<8} {finding.check}: {finding.detail}")
+        say(out, f"{folder}: {'verified' if report.ok else 'NOT verified'}")
     return OK if report.ok else SOME_FAILED
-
-
-def _recorded_manifest(project: Path, folder: Path) -> str | None:
-    """What the project's own record says the manifest is, when the release stands in a project.
-
-    Somebody who rewrites rows, manifest and sums together is caught by this alone.
-    """
-    from pipeline.project import open_project
-    from pipeline.release.build import release_record
-    from schemas.settings import PROJECT_FILE
-
-    for root in (project, folder.resolve().parent.parent):
-        if (root / PROJECT_FILE).is_file() and folder.resolve().parent == (root / "releases").resolve():
-            with open_project(root) as opened:
-                record = release_record(opened.store, folder.name)
-            return record.manifest_sha256 if record else None
-    return None
 
 
 @command("backends", "emotrace backends --json")

@@ -23,15 +23,18 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
 
+import httpx
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, wait
 from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipeline.run import LOCAL_WORKERS, Engine, Execute, Work
 from pipeline.stages.base import Stopped
+from schemas.errors import UserError
 
 
 def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine:
@@ -52,7 +55,10 @@ def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine
             body(_execute)
 
         _start_server()
-        emotrace_flow()
+        try:
+            emotrace_flow()
+        except httpx.TransportError as error:  # of Prefect's client: a provider's errors never come this far
+            raise _unreachable(error) from error
 
     return engine
 
@@ -88,11 +94,22 @@ def _start_server() -> None:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with get_client(sync_client=True):
-            pass
+        with get_client(sync_client=True) as client:
+            problem = client.api_healthcheck()
+        if problem is not None:
+            raise _unreachable(problem)
         _end_server_with_us()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _unreachable(error: Exception) -> UserError:
+    address = PREFECT_API_URL.value() or "its own server"
+    return UserError(
+        "prefect_unreachable",
+        f"Prefect does not answer at {address}: {type(error).__name__}; what is done is kept",
+        "start that server, or unset PREFECT_API_URL, or run without Prefect: emotrace run --local",
+    )
 
 
 def _end_server_with_us() -> None:

@@ -5,11 +5,14 @@ Exit status: 0 all well; 1 finished but some items failed; 2 the user must chang
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
+from pipeline.commands.hints import complete, completed
 from schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,16 +23,19 @@ OK, SOME_FAILED, USER_MUST_ACT, INTERRUPTED = 0, 1, 2, 130
 err = Console(stderr=True)
 
 
+def say(console: Console, text: str) -> None:
+    """One line as it is: names of files and people are not markup, and a terminal may wrap it where it likes."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def emit(output: Output) -> None:
     """The one JSON object of a command."""
-    sys.stdout.write(output.model_dump_json() + "\n")
+    sys.stdout.write(json.dumps(completed(output.model_dump(mode="json")), ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def fail(error: UserError, arguments: list[str]) -> NoReturn:
     """Exit status 2, with one line or one JSON object."""
-    from pipeline.commands.printing import print_error
-
     if "--json" in arguments:
         from pipeline.outputs import ErrorBody, ErrorOutput
 
@@ -38,8 +44,13 @@ def fail(error: UserError, arguments: list[str]) -> NoReturn:
         )
         emit(ErrorOutput(error=body))
     else:
-        print_error(err, error)
+        _print_error(error)
     sys.exit(USER_MUST_ACT)
+
+
+def _print_error(error: UserError) -> None:
+    told = replace(error, remedy=complete(error.remedy))
+    err.print(f"emotrace: {told}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
 def interrupted(arguments: list[str]) -> NoReturn:

@@ -21,8 +21,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.commands.endings import say
+from pipeline.commands.hints import complete
 from pipeline.outputs import DemoOutput, FailedItem, Totals
-from schemas.errors import UserError
 
 MAX_FAILED_SHOWN = 20
 
@@ -74,10 +75,6 @@ class TerminalProgress:
             self._bars.update(self._tasks[stage], completed=task.total)
 
 
-def print_error(console: Console, error: UserError) -> None:
-    console.print(f"emotrace: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-
-
 def print_totals(console: Console, totals: Totals) -> None:
     """The summary after `run` and of `status`."""
     notes, verdicts = totals.annotations, totals.checks
@@ -117,25 +114,18 @@ def print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rul
     """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
     for name, row in rates.items():
         note = " (rules: by construction)" if name in rules else ""
-        console.print(
-            f"{name}: {row['contradicted']} of {row['measurable']} measurable claims contradicted{note}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        share = f"{row['contradicted']} of {row['measurable']} measurable claims contradicted"
+        say(console, f"{name}: {share}{note}")
 
 
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
     """One line per failed item: what, why, how to retry."""
     for item in failed[:MAX_FAILED_SHOWN]:
-        console.print(
-            f"failed: {item.stage} {item.path or item.id}: {item.message} ({item.code}) -> {item.retry}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        what = f"{item.stage} {item.path or item.id}: {item.message} ({item.code})"
+        say(console, f"failed: {what} -> {complete(item.retry)}")
     if len(failed) > MAX_FAILED_SHOWN:
-        console.print(f"... and {len(failed) - MAX_FAILED_SHOWN} more: emotrace status --json")
+        told = f"... and {len(failed) - MAX_FAILED_SHOWN} more: {complete('emotrace status --json')}"
+        say(console, told)
 
 
 def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
@@ -168,10 +158,8 @@ def print_demo(console: Console, result: DemoOutput) -> None:
     """The end of the demo: what was decided, where the release is, how to open the page."""
     print_decisions(console, result.items)
     print_totals(console, result.run)
-    console.print(
-        f"release: {result.release} ({'verified' if result.verified else 'NOT verified'})", soft_wrap=True
-    )
+    say(console, f"release: {result.release} ({'verified' if result.verified else 'NOT verified'})")
     if result.release_command:
         told = "the records have changed since; this version stays as it is. To release them:"
-        console.print(f"{told} {result.release_command}", soft_wrap=True)
-    console.print(f"review page: {result.review_command}", soft_wrap=True)
+        say(console, f"{told} {result.release_command}")
+    say(console, f"review page: {result.review_command}")

@@ -31,6 +31,7 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
                 f"cannot listen on {host}:{port}: {error.strerror}",
                 "give another --port, or 0 for any",
             ) from error
+        listener.listen()  # who opens the address at once waits for the page instead of being refused
         yield listener
 
 

@@ -61,9 +61,9 @@ def emotrace(*arguments: str | Path, cwd: Path | None = None, **environment: str
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without a developer's own keys and settings."""
+    """The environment without a developer's own keys and settings, as in a shell that has activated it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    return {**own, **extra}
+    return {**own, "PATH": f"{EMOTRACE.parent}{os.pathsep}{own.get('PATH', '')}", **extra}
 
 
 def done_well(done: Done) -> Any:
