@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -146,40 +146,36 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
+    from pipeline.commands.engines import choose_engine
     from pipeline.commands.printing import TerminalProgress, print_failures, print_totals
     from pipeline.project import open_project
     from pipeline.run import run as run_stages
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        engine = _engine(opened.settings.project.name, local=local)
+        engine = choose_engine(opened.settings.project.name, bars, local=local)
         report = run_stages(opened, engine, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
     if as_json:
         emit(report)
     else:
         print_totals(out, report)
         print_failures(err, report.failed_items)
+        if not report.sources:
+            say(out, hints.complete("There is nothing to do yet. First: emotrace ingest FOLDER"))
     return SOME_FAILED if report.failed_items else OK
 
 
-def _engine(name: str, *, local: bool) -> Any:
-    """Prefect is imported only when a run really has something to do."""
-    from pipeline.run import local_engine
-
-    if local:
-        return local_engine()
-
-    def engine(body: Any) -> None:
-        from pipeline.flows import prefect_engine
-
-        prefect_engine(name)(body)
-
-    return engine
-
-
-@command("status", "emotrace status --project my-project --json")
-def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
+@command("status", "emotrace status --project my-project --clips")
+def status(
+    project: ProjectDir = HERE,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Every clip: its label, why, who said what.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
-    from pipeline.commands.printing import print_claim_rates, print_failures, print_totals
+    from pipeline.commands.printing import print_claim_rates, print_decisions, print_failures, print_totals
+    from pipeline.commands.show import decision_rows
+    from pipeline.live import live_items
     from pipeline.outputs import StatusOutput
     from pipeline.project import open_project
     from pipeline.stages.decide import bring_decisions_up_to_date
@@ -188,11 +184,14 @@ def status(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     with open_project(project) as opened:
         bring_decisions_up_to_date(opened)
         whole, rates = totals(opened.store), hallucination(opened.store)
+        rows = decision_rows(live_items(opened.store)) if clips else None
         name = opened.settings.project.name
         rules = {section.name for section in opened.settings.annotators if section.provider == "cues"}
     if as_json:
-        emit(StatusOutput(**whole.model_dump(), project=name, hallucination=rates))
+        emit(StatusOutput(**whole.model_dump(), project=name, hallucination=rates, clips=rows))
     else:
+        if rows is not None:
+            print_decisions(out, rows)
         print_totals(out, whole)
         print_claim_rates(out, rates, rules)
         print_failures(err, whole.failed_items)
@@ -314,7 +313,7 @@ def verify(
 @command("backends", "emotrace backends --json")
 def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noqa: ARG001 - every command has it
     """What can measure words, voices and faces here, what would be downloaded, under which licence."""
-    from pipeline.commands.printing import print_rows
+    from pipeline.commands.printing import print_backends
     from pipeline.features.select import list_backends
     from pipeline.outputs import BackendsOutput
 
@@ -322,7 +321,7 @@ def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noq
     if as_json:
         emit(BackendsOutput(backends=rows))
     else:
-        print_rows(out, rows)
+        print_backends(out, rows)
     return OK
 
 
@@ -330,7 +329,7 @@ def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noq
 def doctor(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     """Is this machine, and this project, ready to run? Every check is tried for real."""
     from pipeline.commands.doctor import examine
-    from pipeline.commands.printing import print_rows
+    from pipeline.commands.printing import print_checks
     from pipeline.outputs import DoctorOutput
 
     checks = examine(project)
@@ -338,7 +337,7 @@ def doctor(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     if as_json:
         emit(DoctorOutput(ok=ok, checks=checks))
     else:
-        print_rows(out, checks)
+        print_checks(out, checks)
     return OK if ok else USER_MUST_ACT
 
 
@@ -350,10 +349,11 @@ def demo(
 ) -> int:
     """Make a small project with playable recordings and take it all the way to a verified release."""
     from pipeline.commands.demo_run import run_demo
+    from pipeline.commands.engines import choose_engine
     from pipeline.commands.printing import TerminalProgress
 
     with TerminalProgress(err, silent=as_json) as bars:
-        result = run_demo(project, lambda name: _engine(name, local=local), bars)
+        result = run_demo(project, lambda name: choose_engine(name, bars, local=local), bars)
     if as_json:
         emit(result)
     else:

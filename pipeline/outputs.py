@@ -88,6 +88,7 @@ class RunOutput(Output, Totals):
 class StatusOutput(Output, Totals):
     project: str
     hallucination: dict[str, dict[str, Any]] = {}  # annotator -> contradicted, measurable, rate
+    clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip
 
 
 class IngestOutput(Output):

@@ -25,7 +25,9 @@ def examine(project: Path) -> list[dict[str, Any]]:
         "python": _python,
         "video encoding": _encoders,
         "voice activity model": _voice_activity,
+        "words": _words,
         "uv": _uv,
+        "faces": _faces,
         "free space": lambda: _space(project),
     }
     if (project / PROJECT_FILE).exists():
@@ -68,6 +70,22 @@ def _voice_activity() -> str:
 
     speech_regions(np.zeros(16_000, np.float32))
     return f"{VAD_VERSION} loads and runs"
+
+
+def _words() -> str:
+    from pipeline.features.select import why
+
+    return f"faster_whisper: {why('asr.faster_whisper')}; pocketsphinx: {why('asr.pocketsphinx')}"
+
+
+def _faces() -> str:
+    from pipeline.features.au_mediapipe import SCRIPT
+    from pipeline.features.select import FACTS
+    from pipeline.features.worker import environment_is_ready
+
+    if environment_is_ready(SCRIPT):
+        return "the environment of the face worker is ready"
+    return f"not made yet: {FACTS['au.mediapipe'].download}"
 
 
 def _uv() -> str:

@@ -79,7 +79,7 @@ def print_totals(console: Console, totals: Totals) -> None:
     """The summary after `run` and of `status`."""
     notes, verdicts = totals.annotations, totals.checks
     rows = [
-        ("recordings", f"{totals.sources}, {totals.segments} segments, {totals.samples} samples"),
+        ("recordings", f"{totals.sources}; {totals.segments} segments, {totals.samples} samples"),
         (
             "not annotated",
             ", ".join(f"{n} {reason}" for reason, n in sorted(totals.dropped.items())) or "none",
@@ -95,8 +95,9 @@ def print_totals(console: Console, totals: Totals) -> None:
             f"{verdicts.not_measurable} not measurable, {verdicts.outside_clip} outside the clip",
         ),
         (
-            "paid calls",
-            f"{totals.provider_calls} ({totals.cached_calls} answered from the ledger), {totals.spent_usd:g} USD",
+            "calls sent",
+            f"{totals.provider_calls} (and {totals.cached_calls} answered from the ledger), "
+            f"{totals.spent_usd:g} USD",
         ),
         (
             "decisions",
@@ -133,7 +134,7 @@ def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("recording", "label", "decision", "why", "votes"):
         table.add_column(column, overflow="fold")
-    for item in items:
+    for item in sorted(items, key=lambda item: (item["name"], float(item["span"].partition("-")[0]))):
         table.add_row(
             f"{item['name']} {item['span']}",
             item["label"] or "(open)",
@@ -144,14 +145,18 @@ def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of like dictionaries as a table."""
-    table = Table(box=None)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
+def print_backends(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """One line per backend: whether it can measure now, and when it is used; below it what it brings along."""
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
+        state = "ready" if row["reachable"] else "needs weights" if row["installed"] else "not installed"
+        say(console, f"{row['stage']:<8} {row['name']:<15} {state:<14} {row['note']}")
+        download = f"; downloads {row['download']}" if row["download"] else ""
+        say(console, f"{'':<24} licence: {row['licence']}{download}")
+
+
+def print_checks(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        say(console, f"{'ok' if row['ok'] else 'FAILED':<7} {row['check']}: {row['detail']}")
 
 
 def print_demo(console: Console, result: DemoOutput) -> None:

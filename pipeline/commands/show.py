@@ -21,6 +21,7 @@ from schemas.records import Features, Segment, Source
 from schemas.store import StoredPath
 
 MAX_OPTIONS = 20
+SPANS = "spans"  # the fact that holds what a manifest says of stretches
 
 
 def show(project: Project, what: str) -> ShowOutput:
@@ -111,14 +112,14 @@ def _find(project: Project, what: str) -> tuple[str, str | None]:
     resolved = str(Path(what).resolve())
     if resolved in paths:
         return paths[resolved].source_id, None
-    named = {stored.source_id for path, stored in paths.items() if Path(path).name == what}
+    named = {stored.source_id: path for path, stored in paths.items() if Path(path).name == what}
     if len(named) == 1:
-        return named.pop(), None
+        return next(iter(named)), None
     found = store.find_ids(what) if "_" in what else []
     if not named and not found:
         return _by_part_of_name(paths.values(), what), None
     if len(named) > 1 or len(found) > 1:
-        raise _ambiguous(what, sorted(named) or [record_id for _, record_id in found])
+        raise _ambiguous(what, sorted(named.values()) or [record_id for _, record_id in found])
     return _owner(project, *found[0])
 
 
@@ -171,13 +172,22 @@ def print_show(console: Console, found: ShowOutput) -> None:
     lines = [
         f"{found.facts.get('name', found.source['id'])}  {found.source['id']}",
         f"{media['kind']}, {media['container']}, {media['duration_s']:.2f} s",
-        f"facts: {', '.join(f'{k}={v}' for k, v in sorted(found.facts.items()) if k != 'name') or 'none'}",
+        f"facts: {_facts_text(found.facts) or 'none'}",
         f"shots: {len(found.shots)}",
         f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",
     ]
+    lines += [f"copy: {path}" for path in found.paths[1:]]
     lines += [line for item in found.items for line in item_lines(item)]
     lines += [f"failed: {item.stage}: {item.message} -> {item.retry}" for item in found.failed_items]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _facts_text(facts: dict[str, Any]) -> str:
+    """What is said of a recording; the stretches of a manifest are counted, `--json` has them."""
+    told = {key: value for key, value in facts.items() if key not in ("name", SPANS)}
+    if facts.get(SPANS):
+        told["stretches"] = len(facts[SPANS])
+    return ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
 
 
 def _span_text(spans: list[dict[str, float]]) -> str:

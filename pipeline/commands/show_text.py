@@ -15,7 +15,7 @@ def item_lines(item: Json) -> Iterator[str]:
     """The lines of one item of `pipeline.commands.show.item_json`."""
     segment, sample = item["segment"], item["sample"]
     yield f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}"
-    yield f"  said: {' '.join(word['text'] for word in sample['words']) or 'nothing'}"
+    yield _said(sample)
     if sample["missing"]:
         yield "  missing: " + ", ".join(f"{name} ({why})" for name, why in sorted(sample["missing"].items()))
     if item["not_annotated"]:
@@ -28,6 +28,13 @@ def item_lines(item: Json) -> Iterator[str]:
         yield f"  {annotation['annotator']}: {_answer(annotation)}"
     for claim in item["consensus"]["evidence"] if item["consensus"] else ():
         yield f"  {_claim(claim)}"
+
+
+def _said(sample: Json) -> str:
+    """The words and where they come from: those of a poor recogniser must not be taken for a transcript."""
+    words = " ".join(word["text"] for word in sample["words"])
+    source = (sample["words_source"] or "").replace(" (", ", ").rstrip(")")
+    return f"  said ({source}): {words}" if words else "  said: nothing"
 
 
 def _distribution(consensus: Json) -> str:

@@ -48,6 +48,25 @@ def uv_binary() -> str:
     return beside
 
 
+def environment_is_ready(script: Path) -> bool:
+    """Whether a worker can start without the network; its environment is laid out where all parts are cached."""
+    command = [
+        uv_binary(),
+        "sync",
+        "--quiet",
+        "--offline",
+        "--python",
+        sys.executable,
+        "--script",
+        str(script),
+    ]
+    return subprocess.run(command, capture_output=True, env=_own_environment(), check=False).returncode == 0
+
+
+def _own_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
+
+
 def run_worker(
     script: Path,
     manifest: list[Message],
@@ -134,7 +153,7 @@ class _Process:
                 stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES},
+                env=_own_environment(),
                 # A process group of its own: uv and its child end together, and Ctrl-C reaches the caller only.
                 start_new_session=True,
             )

@@ -252,6 +252,24 @@ def test_failed_items_give_status_1_and_the_others_go_on(
     assert [line for line in plain.stderr.splitlines() if line.startswith("failed: ingest ")]
 
 
+@pytest.mark.slow
+def test_status_lists_the_clips_when_asked(finished: Path) -> None:
+    table = emotrace("status", "--project", finished, "--clips").stdout
+    data = done_well(emotrace("status", "--project", finished, "--clips", "--json"))
+    assert data["clips"]
+    for row in data["clips"]:
+        (line,) = [line for line in table.splitlines() if f"{row['name']} {row['span']}" in line]
+        assert row["status"].replace("_", " ") in line
+    assert done_well(emotrace("status", "--project", finished, "--json"))["clips"] is None
+
+
+def test_an_empty_project_says_what_comes_first(tmp_path: Path) -> None:
+    project = write_settings(tmp_path / "project", "")
+    done = emotrace("run", "--project", project)
+    assert (done.status, done.stderr) == (0, "")
+    assert f"emotrace ingest --project {project} FOLDER" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "code", "line", "message", "remedy"),
     [
