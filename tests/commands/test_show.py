@@ -117,7 +117,7 @@ def test_the_text_tells_votes_decision_and_claims(project: Project) -> None:
     )
 
 
-WORDS = [{"text": "so"}, {"text": "good"}]
+WORDS, HEARD = [{"text": "so"}, {"text": "good"}], "pocketsphinx (low quality)"
 
 
 def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
