@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.evidence_quote import share_said, tokens
-from agents.evidence_signal import WORD_TOLERANCE_S, Signal
+from agents.evidence_quote import comparable, share_said
+from agents.evidence_signal import WORD_TOLERANCE_S, Signal, Transcript
 from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "1"
+CHECKER_VERSION = "2"
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
+# What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
+MIN_MEASURED_SHARE = 0.5
+DIGITS = (
+    4  # of what is told as measured; decided on the same number, so that a verdict never belies its figures
+)
 QUOTE_CUE = "quote"
 
 
@@ -56,7 +61,7 @@ def check_annotation(
 
 
 def _verdict(item: Evidence, signal: Signal, duration_s: float, table: CueTable) -> Verdict:
-    if item.end_s > duration_s + CLIP_TOLERANCE_S or item.start_s > duration_s:
+    if item.end_s > duration_s + CLIP_TOLERANCE_S + 1e-9 or item.start_s > duration_s + 1e-9:
         reason = f"{item.start_s:g}-{item.end_s:g} s is outside the clip of {duration_s:g} s"
         return Verdict(evidence_id=item.id, verdict="outside_clip", shown=item.shown, reason=reason)
     answer = _decide(item, signal, table)
@@ -66,7 +71,7 @@ def _verdict(item: Evidence, signal: Signal, duration_s: float, table: CueTable)
             "evidence_id": item.id,
             "verdict": names[answer.holds],
             "shown": item.shown,
-            "measured": None if answer.measured is None else round(answer.measured, 4),
+            "measured": answer.measured,
             "reference": answer.reference,
             "unit": answer.unit,
             "reason": answer.reason,
@@ -105,8 +110,11 @@ def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
     measured = signal.measure(cue, item)
     if measured.value is None:
         return _Answer(None, f"{cue.cue}: {measured.reason}", unit=cue.unit)
-    value = measured.value
+    value = round(measured.value, DIGITS)
     there = value >= cue.threshold if cue.operator == ">=" else value <= cue.threshold
+    if not there and measured.share < MIN_MEASURED_SHARE:
+        reason = f"{cue.cue}: measured in only {measured.share:.0%} of the span, and not there"
+        return _Answer(None, reason, unit=cue.unit)
     reason = f"{cue.cue}: {cue.statistic} of {cue.feature} is {value:.3g} {cue.unit}, "
     reason += f"{'' if there else 'not '}{cue.operator} {cue.threshold:g}"
     return _Answer(there != (item.direction == "absent"), reason, value, cue.threshold, cue.unit)
@@ -114,7 +122,7 @@ def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
 
 def _check_quote(item: Evidence, signal: Signal, cue: Cue) -> _Answer:
     """Whether enough of the quote was said in the span, by any of the transcripts."""
-    wanted = tokens(item.quote or "")
+    wanted = comparable(item.quote or "")
     if not wanted:
         return _Answer(None, "no words are quoted")
     if item.direction == "down":
@@ -123,16 +131,31 @@ def _check_quote(item: Evidence, signal: Signal, cue: Cue) -> _Answer:
     if not transcripts:
         return _Answer(None, f"no transcript: {signal.why_missing('asr')}")
     span = Span(start_s=max(0.0, item.start_s - WORD_TOLERANCE_S), end_s=item.end_s + WORD_TOLERANCE_S)
-    share = max(
-        share_said(
-            wanted,
-            [token for word in words if _overlaps(word, span) for token in tokens(word.text)],
-        )
-        for words in transcripts
-    )
+    share = round(max(share_said(wanted, _heard(each, span)) for each in transcripts), DIGITS)
     said = share >= cue.threshold
+    if not said and (doubt := _doubt(wanted, transcripts, span, cue)):
+        return _Answer(None, f"not found in the span, yet {doubt}", unit=cue.unit)
     reason = f"{share:.0%} of the quoted words were said in the span, {cue.threshold:.0%} are needed"
     return _Answer(said != (item.direction == "absent"), reason, share, cue.threshold, cue.unit)
+
+
+def _doubt(wanted: Sequence[str], transcripts: Sequence[Transcript], span: Span, cue: Cue) -> str:
+    """Why a quote that was not found may have been said all the same; "" when it was not."""
+    reliable = [each for each in transcripts if not each.low_quality]
+    if not reliable:
+        return "the transcript is of low quality"
+    for each in reliable:
+        if share_said(wanted, _heard(each, span), any_number=True) >= cue.threshold:
+            return "one side writes a number in digits"
+        if each.estimated_times and share_said(wanted, _heard(each)) >= cue.threshold:
+            return "it was said in the clip, and the transcript's word times are estimates"
+    return ""
+
+
+def _heard(transcript: Transcript, span: Span | None = None) -> list[str]:
+    """The words said in the span, or in the whole clip."""
+    words = (word for word in transcript.words if span is None or _overlaps(word, span))
+    return comparable(" ".join(word.text for word in words))
 
 
 def _overlaps(word: Span, span: Span) -> bool:

@@ -17,17 +17,34 @@ WORD_TOLERANCE_S = 0.3  # word times of an ASR without forced alignment are off 
 EDGE_LEVEL = 0.1  # of an AU: where its movement begins, as in the events of the extractors
 
 Curve = npt.NDArray[np.float64]
-EVENTS = {"pause": ("pause",), "pitch_change": ("pitch_rise", "pitch_fall"), "loud_burst": ("loud_burst",)}
+Mask = npt.NDArray[np.bool_]
+# Events by measure, and the sign of the size: extractors tell how large a fall is, a change of pitch is signed.
+EVENTS: dict[str, dict[str, float]] = {
+    "pause": {"pause": 1.0},
+    "pitch_change": {"pitch_rise": 1.0, "pitch_fall": -1.0},
+    "loud_burst": {"loud_burst": 1.0},
+}
 CURVES = {"pitch": "pitch_hz", "voiced": "pitch_hz", "intensity": "intensity_db"}
 STATS = {"pitch": "pitch_st", "intensity": "intensity_db"}  # the baseline's names, where they differ
 NO_SOUND = ("silence", "no_speech")
+LOW_QUALITY_NOTE = "low_quality_asr"
+ESTIMATED_TIMES_NOTES = frozenset({"word_times_spread_over_speech", "word_times_shared_out_in_cue"})
 
 
 class Measured(NamedTuple):
-    """A number, or why there is none."""
+    """A number, or why there is none; `share` is the part of the span (0-1) in which it could be measured."""
 
     value: float | None
     reason: str = ""
+    share: float = 1.0
+
+
+class Transcript(NamedTuple):
+    """The words of one ASR; `low_quality`: about half are wrong; `estimated_times`: no one measured when."""
+
+    words: tuple[Word, ...]
+    low_quality: bool
+    estimated_times: bool
 
 
 class Signal:
@@ -51,11 +68,19 @@ class Signal:
             return Measured(None, f"no baseline of the speaker for {cue.feature}")
         if stat.sd <= 0:
             return Measured(None, f"the baseline of {cue.feature} has no spread")
-        return _finite(Measured((raw.value - stat.median) / stat.sd))
+        return _finite(raw._replace(value=(raw.value - stat.median) / stat.sd))
 
-    def transcripts(self) -> list[tuple[Word, ...]]:
-        """The words of each ASR that heard something."""
-        return [feature.words for feature in self._of("asr") if feature.missing is None]
+    def transcripts(self) -> list[Transcript]:
+        """What each ASR heard, of those that heard something."""
+        return [
+            Transcript(
+                feature.words,
+                low_quality=LOW_QUALITY_NOTE in feature.notes,
+                estimated_times=not ESTIMATED_TIMES_NOTES.isdisjoint(feature.notes),
+            )
+            for feature in self._of("asr")
+            if feature.missing is None
+        ]
 
     def why_missing(self, stage: str) -> str:
         """Why there is no measurement of a stage."""
@@ -94,13 +119,24 @@ class Signal:
         measured = [feature for feature in self._of("prosody") if feature.missing is None]
         if not measured:
             return Measured(None, self.why_missing("prosody"))
+        signs = EVENTS[cue.feature]
         sizes = [
-            event.size
+            signs[event.cue] * event.size
             for feature in measured
             for event in feature.events
-            if event.cue in EVENTS[cue.feature] and event.size is not None and _belongs(event, span)
+            if event.cue in signs and event.size is not None and _belongs(event, span)
         ]
+        if not sizes and (voiced_s := self._voiced_s(span)) < cue.min_duration_s - 1e-9:
+            return Measured(None, f"only {voiced_s:.2f} s of measured voice in the span")
         return Measured(max([0.0, *sizes]) if cue.statistic == "max" else min([0.0, *sizes]))
+
+    def _voiced_s(self, span: Span) -> float:
+        """Voiced time in the span, widened as for events."""
+        pitch = self._series("prosody", "pitch_hz", span)
+        if pitch is None:
+            return 0.0
+        _, values, step_s = _inside(pitch, _widened(span))
+        return float(np.count_nonzero(~np.isnan(values))) * step_s
 
     def _voiced_share(self, cue: Cue, span: Span) -> Measured:
         series = self._series("prosody", "pitch_hz", span)
@@ -147,21 +183,50 @@ def _finite(measured: Measured) -> Measured:
     return Measured(None, "the measured value is not finite")
 
 
-def _inside(series: Series, span: Span) -> tuple[Curve, Curve, float]:
-    """Times, values (NaN = not measured) and the step of the curve inside the span, widened by the tolerance."""
+def _whole(series: Series) -> tuple[Curve, Curve, float]:
+    """Times, values (NaN = not measured) and the step of a curve; a lone sample has the step 0."""
     times_s = np.array(series.times_s, dtype=np.float64)
     values = np.array([np.nan if v is None else v for v in series.values], dtype=np.float64)
     step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    return times_s, values, max(step_s, 0.0)
+
+
+def _mask(times_s: Curve, step_s: float, span: Span) -> Mask:
+    """Which samples lie inside the span, widened by the tolerance."""
     tolerance_s = min(SPAN_TOLERANCE_S, step_s / 2) if len(times_s) > 1 else SPAN_TOLERANCE_S
-    mask = (times_s >= span.start_s - tolerance_s - 1e-9) & (times_s <= span.end_s + tolerance_s + 1e-9)
-    return times_s[mask], values[mask], max(step_s, 0.0)
+    return (times_s >= span.start_s - tolerance_s - 1e-9) & (times_s <= span.end_s + tolerance_s + 1e-9)
+
+
+def _inside(series: Series, span: Span) -> tuple[Curve, Curve, float]:
+    """`_whole` of the samples inside the span."""
+    times_s, values, step_s = _whole(series)
+    mask = _mask(times_s, step_s, span)
+    return times_s[mask], values[mask], step_s
+
+
+def _seen_share(series: Series, span: Span) -> float:
+    """The share of the span in which the curve was measured; a sample holds until the next one."""
+    times_s, values, step_s = _whole(series)
+    if len(times_s) < 2 or not span.length_s:
+        return 1.0  # a still lasts as long as it is shown, and an instant is seen or not
+    ends_s = np.append(times_s[1:], times_s[-1] + step_s)
+    held_s = np.minimum(ends_s, span.end_s) - np.maximum(times_s, span.start_s)
+    return float(held_s[(held_s > 0) & ~np.isnan(values)].sum() / span.length_s)
+
+
+def _widened(span: Span) -> Span:
+    return Span(start_s=max(0.0, span.start_s - SPAN_TOLERANCE_S), end_s=span.end_s + SPAN_TOLERANCE_S)
 
 
 def _belongs(event: Event, span: Span) -> bool:
-    """Whether event and span, the span widened, share at least half of the shorter one."""
-    start_s, end_s = span.start_s - SPAN_TOLERANCE_S, span.end_s + SPAN_TOLERANCE_S
-    shared_s = min(event.end_s, end_s) - max(event.start_s, start_s)
-    return shared_s >= 0.5 * min(event.length_s, end_s - start_s)
+    """Whether the span, widened, holds half of the event, or as much as a claim of one instant in it would.
+
+    No share of the span is asked for: a pause does not end because more is claimed than it lasts.
+    """
+    shared_s = min(event.end_s, span.end_s + SPAN_TOLERANCE_S) - max(
+        event.start_s, span.start_s - SPAN_TOLERANCE_S
+    )
+    return shared_s >= min(0.5 * event.length_s, 2 * SPAN_TOLERANCE_S) - 1e-9
 
 
 def _covers_half(pitch: Series, span: Span) -> bool:
@@ -200,9 +265,13 @@ def _without_slips(series: Series) -> Series:
 
 
 def _held(cue: Cue, series: Series, span: Span) -> Measured:
-    """The highest (statistic "min": lowest) level that is held for `min_duration_s` without a break."""
-    times_s, values, step_s = _inside(series, span)
-    still = len(series.times_s) == 1  # lasts as long as it is shown
+    """The highest (statistic "min": lowest) level that is held for `min_duration_s` without a break.
+
+    A part of the hold must lie in the span: in the middle of a smile, "smiles at 2.0 s" is true.
+    """
+    times_s, values, step_s = _whole(series)
+    inside = _mask(times_s, step_s, span)
+    still = len(times_s) == 1  # lasts as long as it is shown
     sign = -1.0 if cue.statistic == "min" else 1.0
     best: float | None = None
     for first in range(len(values)):
@@ -212,8 +281,9 @@ def _held(cue: Cue, series: Series, span: Span) -> Measured:
                 break
             level = min(level, sign * float(values[last]))
             if still or times_s[last] - times_s[first] + step_s >= cue.min_duration_s - 1e-9:
-                best = level if best is None else max(best, level)
+                if inside[first : last + 1].any():
+                    best = level if best is None else max(best, level)
                 break
     if best is None:
         return Measured(None, "the face is not measured for long enough in the span")
-    return Measured(sign * best)
+    return Measured(sign * best, share=_seen_share(series, span))

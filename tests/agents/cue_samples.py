@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from agents.evidence import check_annotation
+from schemas.cues import cue_table
 from schemas.parts import (
     Event,
     Evidence,
@@ -168,3 +170,19 @@ def check(*verdicts: Verdict) -> Check:
         annotation_id="ann_1", annotation_digest="d", feature_digests=(), cue_table_digest="t",
         checker_version="1", verdicts=verdicts,
     )  # fmt: skip
+
+
+SMILE = aus({"AU12": [0.0] * 5 + [0.1, 0.5, 0.8, 0.8, 0.6] + [0.0] * 10})  # high from 1.2 to 2.0 s
+PAUSE = Event(cue="pause", modality="audio", start_s=1.0, end_s=1.6, size=0.6, unit="s")
+RISE = Event(cue="pitch_rise", modality="audio", start_s=0.4, end_s=0.6, size=5.0, unit="semitone")
+
+
+def verdict(
+    item: Evidence, *features: Features, baselines: tuple[Baseline, ...] = (), **options: Any
+) -> Verdict:
+    """What the checker says to one claim about a clip of `DURATION_S`."""
+    found = check_annotation(
+        annotation(triplet(item)), features, baselines, DURATION_S, cue_table(), **options
+    )
+    assert len(found.verdicts) == 1
+    return found.verdicts[0]

@@ -1,0 +1,150 @@
+"""Quotes against transcripts: what counts as the same words, and which transcript can refute one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.evidence_quote import comparable, share_said, tokens
+from schemas.records import Features
+from tests.agents import cue_samples as make
+from tests.agents.cue_samples import verdict
+
+
+@pytest.mark.parametrize(
+    ("quote", "span", "expected"),
+    [
+        ("I am NOT happy!", (0.0, 1.2), "supported"),
+        ("not happy", (0.6, 1.2), "supported"),
+        ("happy about this", (2.5, 3.5), "contradicted"),  # said, but elsewhere
+        ("I am happy", (0.0, 1.2), "contradicted"),  # the negation is left out
+        ("I am not at all happy", (0.0, 1.2), "contradicted"),
+        ("I am not happy about that", (0.0, 2.0), "supported"),  # one word in six misheard
+        ("what a day", (0.0, 2.0), "contradicted"),
+        ("...", (0.0, 2.0), "not_measurable"),
+    ],
+)
+def test_quotes(quote: str, span: tuple[float, float], expected: str) -> None:
+    heard = make.asr("I am not happy about this")
+    assert verdict(make.claim("quote", *span, quote=quote), heard).verdict == expected
+
+
+def test_words_without_a_cue_name_are_checked_as_a_quote() -> None:
+    item = make.claim("negative words", 0.0, 2.0, modality="text", quote="not happy")
+    assert verdict(item, make.asr("I am not happy")).verdict == "supported"
+
+
+def test_no_transcript_no_verdict() -> None:
+    none = Features(subject_id="seg_1", extractor="x", version="1", stage="asr", missing="no_speech")
+    found = verdict(make.claim("quote", quote="hello"), none)
+    assert found.verdict == "not_measurable"
+    assert "no_speech" in found.reason
+
+
+def test_any_of_several_transcripts_may_support_a_quote() -> None:
+    item = make.claim("quote", quote="wonderful day")
+    assert verdict(item, make.asr("wander full day"), make.asr("wonderful day")).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("said", "quote", "expected"),
+    [
+        ("I don\u2019t know", "I do not know", "supported"),
+        ("I can't", "I cannot", "supported"),
+        ("I do know", "I don't know", "contradicted"),
+        ("it will work", "it won't work", "contradicted"),
+        ("I'm so happy", "I am so happy", "supported"),
+        ("no no", "no, no, no!", "supported"),
+        ("very very very good", "very good", "supported"),
+        ("no way", "way", "supported"),
+        ("Stra\u00dfe voller \u00c4rger", "STRASSE voller a\u0308rger", "supported"),
+        ("ich habe nie so sehr gelacht", "ich habe so sehr gelacht", "contradicted"),
+        ("er hat mir nichts davon erz\u00e4hlt", "er hat mir davon erz\u00e4hlt", "contradicted"),
+        ("we met without him there", "we met with him there", "contradicted"),
+    ],
+)
+def test_the_same_words_in_another_spelling(said: str, quote: str, expected: str) -> None:
+    assert verdict(make.claim("quote", quote=quote), make.asr(said)).verdict == expected
+    reverse = {"supported": "contradicted", "contradicted": "supported"}[expected]
+    assert verdict(make.claim("quote", quote=quote, direction="absent"), make.asr(said)).verdict == reverse
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"), [("20 dollars", "twenty dollars"), ("twenty dollars", "20 dollars")]
+)
+def test_a_number_in_digits_refutes_no_number_in_words(said: str, quote: str) -> None:
+    found = verdict(make.claim("quote", quote=quote), make.asr(said))
+    assert (found.verdict, found.measured) == ("not_measurable", None)
+    assert "digits" in found.reason
+    assert verdict(make.claim("quote", quote="20 dollars"), make.asr("30 dollars")).verdict == "contradicted"
+
+
+def heard(text: str, *notes: str) -> Features:
+    return make.asr(text).model_copy(update={"notes": notes})
+
+
+@pytest.mark.parametrize("direction", ["present", "absent"])
+def test_a_transcript_of_low_quality_refutes_nothing(direction: str) -> None:
+    weak = heard("the the a lot a he", "low_quality_asr")
+    item = make.claim("quote", quote="that is wonderful news", direction=direction)
+    found = verdict(item, weak)
+    assert (found.verdict, found.measured) == ("not_measurable", None)
+    assert "low quality" in found.reason
+    good = heard("please sit down")
+    assert verdict(item, weak, good).verdict == {"present": "contradicted", "absent": "supported"}[direction]
+
+
+def test_a_transcript_of_low_quality_may_support() -> None:
+    weak = heard("that is wonderful news", "low_quality_asr")
+    item = make.claim("quote", quote="wonderful news")
+    assert verdict(item, weak).verdict == "supported"
+    assert verdict(item, weak, heard("please sit down")).verdict == "supported"
+
+
+@pytest.mark.parametrize("note", ["word_times_spread_over_speech", "word_times_shared_out_in_cue"])
+def test_word_times_that_nobody_measured_refute_no_quote(note: str) -> None:
+    text = "I am not happy about this"
+    early = make.claim("quote", 0.0, 0.3, quote="about this")
+    assert verdict(early, heard(text)).verdict == "contradicted"
+    found = verdict(early, heard(text, note))
+    assert found.verdict == "not_measurable"
+    assert "estimates" in found.reason
+    assert verdict(make.claim("quote", quote="what a day"), heard(text, note)).verdict == "contradicted"
+
+
+words = st.lists(st.sampled_from(["a", "b", "c", "not"]), max_size=6)
+
+
+@given(words, words, words)
+def test_words_that_were_said_are_found_wherever_they_stand(
+    before: list[str], quote: list[str], after: list[str]
+) -> None:
+    share = share_said(quote, [*before, *quote, *after])
+    assert share == (1.0 if quote else 0.0)
+
+
+@given(words, words)
+def test_share_said_is_a_share(quote: list[str], heard: list[str]) -> None:
+    assert 0 <= share_said(quote, heard) <= 1
+
+
+def test_tokens() -> None:
+    assert tokens("Don\u2019t, STOP -- me!") == ["don't", "stop", "me"]
+    assert tokens("我很高兴 ok") == ["我", "很", "高", "兴", "ok"]
+
+
+def test_share_said_by_hand() -> None:
+    assert share_said(tokens("ask what you can do"), tokens("so ask what we can do now")) == pytest.approx(
+        0.8
+    )
+
+
+def test_comparable_by_hand() -> None:
+    assert comparable("No, no -- I WON'T, it's Tom's!") == ["no", "i", "will", "not", "it", "is", "tom", "is"]
+
+
+@given(words, words)
+def test_any_number_only_adds(quote: list[str], heard: list[str]) -> None:
+    assert share_said(quote, heard, any_number=True) == share_said(quote, heard)
+    assert share_said([*quote, "7"], heard, any_number=True) >= share_said([*quote, "7"], heard)
