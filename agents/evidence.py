@@ -84,26 +84,36 @@ def _decide(item: Evidence, signal: Signal, table: CueTable) -> _Answer:
         return _Answer(None, "the context is not measured")
     if item.modality == "text" and (item.quote or item.cue == QUOTE_CUE):
         return _check_quote(item, signal, table.cues[QUOTE_CUE])
-    cue = table.find(item.cue)
+    cue = table.find(item.cue, item.direction)
     if cue is None:
-        return _Answer(None, f'no cue "{item.cue}" in the cue table')
-    if cue.cue == QUOTE_CUE:
+        return _Answer(None, _why_unknown(item, table))
+    if cue.cue == QUOTE_CUE and item.modality == "audio":  # the words are heard
         return _check_quote(item, signal, cue)
+    if cue.modality != item.modality:
+        return _Answer(None, f"{cue.cue} is a cue of {cue.modality}, not of {item.modality}")
     pole = _pole(cue, item, table)
     if pole is None:
-        return _Answer(None, f"{cue.cue} has no opposite: say present or absent instead of down")
+        return _Answer(None, f"{cue.cue} cannot be {item.direction}: say present or absent")
     return _compare(pole, item, signal)
 
 
-def _pole(cue: Cue, item: Evidence, table: CueTable) -> Cue | None:
-    """Which cue is claimed: "up" and "down" name the pole of the measure, whichever of its two cues is named.
+def _why_unknown(item: Evidence, table: CueTable) -> str:
+    if table.find(item.cue, "up") is not None:
+        return f'"{item.cue}" is a measure, which is up or down, not {item.direction}'
+    return f'no cue "{item.cue}" in the cue table'
 
-    So "pitch_high down" and "pitch_low down" both claim a low pitch.
+
+def _pole(cue: Cue, item: Evidence, table: CueTable) -> Cue | None:
+    """Which cue is claimed: "up" and "down" name the pole of the measure.
+
+    "pitch_high down" and "pitch_low down" both claim a low pitch, because the cue of the high pole also stands
+    for the measure. The cue of the low pole does not: "quiet up" may mean louder or more quiet.
     """
-    wanted = {"up": ">=", "down": "<="}.get(item.direction, cue.operator)
-    if cue.operator == wanted:
-        return cue
-    return table.cues.get(cue.opposite) if cue.opposite else None
+    if item.direction == "up":
+        return cue if cue.operator == ">=" else None
+    if item.direction == "down" and cue.operator == ">=":
+        return table.cues.get(cue.opposite) if cue.opposite else None
+    return cue
 
 
 def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:

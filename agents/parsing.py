@@ -160,7 +160,7 @@ class _Reader(FieldReader):
         if modality in self.sample.missing:
             raise BadAnswerError("missing_modality_cited", f"{new_id}: {modality}")
         word = self.text(item, "cue")
-        cue = None if word == QUOTE else cue_table().find(word)
+        cue = None if word == QUOTE else cue_table().find(word, direction)
         name = word if cue is None else cue.cue
         self.repaired |= name != word
         quote = item.get("quote")

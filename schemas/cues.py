@@ -14,17 +14,19 @@ from schemas.ids import content_digest
 from schemas.parts import Modality
 
 CUE_FILE = Path(__file__).parent / "data" / "cues.csv"
+_DENIAL = re.compile(r"\b(no|not|non|never|without|absent|absence|lack|lacks|lacking|missing|inactive)\b")
 
 
 class Cue(BaseModel):
     """One row: the cue is there when `statistic` of `feature` in the claimed span, `operator`, `threshold`.
 
     `scale` "z" compares deviations of the speaker's baseline and needs one; `opposite` names the cue at the
-    other pole of the same measure; `synonyms` are words that stand for this cue. Statistics: "range" is the
-    95th minus the 5th percentile, "share" the part of the frames, "clip" the one number of the whole clip
+    other pole of the same measure; `synonyms` are words that stand for this cue, `undirected` those that name
+    the measure ("pitch"), and this cue or its opposite only together with "up" or "down". Statistics: "range" is
+    the 95th minus the 5th percentile, "share" the part of the frames, "clip" the one number of the whole clip
     (it cannot be measured in a part), "quote" the share of the quoted words that were said. With "max" or
     "min" of a curve, `min_duration_s` is how long the level must be held; else it is the least amount of
-    measured signal that the span must hold.
+    measured signal (of a pitch movement: of voice) that the span must hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class Cue(BaseModel):
     min_duration_s: float = 0.0
     opposite: str | None = None
     synonyms: tuple[str, ...] = ()
+    undirected: tuple[str, ...] = ()
     reference: str = ""
 
 
@@ -50,18 +53,21 @@ class CueTable(BaseModel):
     def digest(self) -> str:
         return content_digest(self.model_dump(mode="json"))
 
-    def find(self, word: str) -> Cue | None:
+    def find(self, word: str, direction: str = "present") -> Cue | None:
         """The cue with this name or synonym (case, blanks and punctuation aside), else None.
 
-        One action unit may also be written "AU 12" or "AU12 (lip corner puller)"; a combination of several
-        is no cue, because one verdict could not say which of them was meant.
+        The name of a measure alone ("pitch") says nothing that could be present: it is found with "up" and
+        "down" only. One action unit may also be written "AU 12" or "AU12 (lip corner puller)"; a combination of
+        several is no cue, because one verdict could not say which of them was meant, nor is "no AU12", which
+        claims the reverse.
         """
         if word in self.cues:
             return self.cues[word]
         units = re.findall(r"\bau[\s_-]*(\d{1,2})(?!\d)", word.lower())
-        if len(units) == 1 and len(re.findall(r"\d+", word)) == 1:
+        if len(units) == 1 and len(re.findall(r"\d+", word)) == 1 and not _DENIAL.search(_plain(word)):
             return self.cues.get(f"AU{int(units[0]):02d}")
-        return self._by_synonym.get(_plain(word))
+        found = self._by_synonym.get(_plain(word))
+        return self._by_measure.get(_plain(word)) if found is None and direction in ("up", "down") else found
 
     def as_markdown(self) -> str:
         """The table of docs/cues.md, one row a cue."""
@@ -72,6 +78,7 @@ class CueTable(BaseModel):
             "held or at least",
             "opposite",
             "also called",
+            "with up or down",
         ]
         rows = [
             [
@@ -81,6 +88,7 @@ class CueTable(BaseModel):
                 f"{cue.min_duration_s:g} s" if cue.min_duration_s else "",
                 f"`{cue.opposite}`" if cue.opposite else "",
                 ", ".join(cue.synonyms),
+                ", ".join(cue.undirected),
             ]
             for cue in self.cues.values()
         ]
@@ -89,6 +97,10 @@ class CueTable(BaseModel):
     @cached_property
     def _by_synonym(self) -> dict[str, Cue]:
         return {_plain(name): cue for cue in self.cues.values() for name in (cue.cue, *cue.synonyms)}
+
+    @cached_property
+    def _by_measure(self) -> dict[str, Cue]:
+        return {_plain(name): cue for cue in self.cues.values() for name in cue.undirected}
 
 
 def _plain(text: str) -> str:
@@ -105,5 +117,6 @@ def cue_table() -> CueTable:
 
 def _parse(row: dict[str, str]) -> Cue:
     values: dict[str, object] = {key: value for key, value in row.items() if value != ""}
-    values["synonyms"] = tuple(word for word in row["synonyms"].split("|") if word)
+    for column in ("synonyms", "undirected"):
+        values[column] = tuple(word for word in row[column].split("|") if word)
     return Cue.model_validate(values)

@@ -123,6 +123,18 @@ def test_the_last_tenth_of_a_second_is_forgiven_whatever_the_length() -> None:
         assert found.verdicts[0].verdict != "outside_clip"
 
 
+@pytest.mark.parametrize(
+    ("cue", "modality"),
+    [("AU12", "audio"), ("loud", "visual"), ("pause", "text"), ("quote", "visual"), ("smile", "text")],
+)
+def test_a_cue_is_checked_in_its_own_modality_only(cue: str, modality: str) -> None:
+    measured = (SMILE, make.voice([160.0] * 200, events=(PAUSE,)), make.asr("so it is"))
+    quote = "so it is" if cue == "quote" else None
+    found = verdict(make.claim(cue, modality=modality, quote=quote), *measured, baselines=(make.baseline(),))
+    assert found.verdict == "not_measurable"
+    assert modality in found.reason
+
+
 def test_a_hole_in_the_face_breaks_what_is_held() -> None:
     hole = make.aus({"AU43": [1.0, 1.0, None, 1.0, 1.0]})
     assert verdict(make.claim("AU43"), hole).verdict == "not_measurable"
@@ -153,12 +165,15 @@ def test_nothing_measured_is_not_measurable_whatever_is_claimed() -> None:
         ("pitch_high", "present", "supported"),
         ("pitch", "up", "supported"),
         ("pitch", "down", "contradicted"),
+        ("pitch", "present", "not_measurable"),
+        ("pitch", "absent", "not_measurable"),
         ("loudness", "up", "supported"),
+        ("loudness", "present", "not_measurable"),
         ("speech rate", "up", "supported"),
         ("pitch range", "down", "supported"),
         ("pitch_low", "present", "contradicted"),
         ("pitch_low", "absent", "supported"),
-        ("pitch_low", "up", "supported"),
+        ("pitch_low", "up", "not_measurable"),
         ("pitch_high", "down", "contradicted"),
         ("loud", "present", "supported"),
         ("quiet", "down", "contradicted"),
@@ -168,6 +183,7 @@ def test_nothing_measured_is_not_measurable_whatever_is_claimed() -> None:
         ("slow_rate", "present", "contradicted"),
         ("speech", "present", "supported"),
         ("silence", "present", "contradicted"),
+        ("silence", "up", "not_measurable"),
         ("speech", "down", "contradicted"),
     ],
 )
@@ -229,6 +245,20 @@ def test_a_pause_does_not_end_because_more_is_claimed() -> None:
     spoken = make.voice([160.0] * 200, events=(pause,))
     for end_s in (1.5, 2.0, 4.0):
         assert verdict(make.claim("pause", 1.5, end_s), spoken).verdict == "supported"
+
+
+def test_why_a_measure_alone_is_no_claim() -> None:
+    assert "up or down" in verdict(make.claim("pitch"), make.voice([160.0] * 200)).reason
+
+
+@pytest.mark.parametrize("direction", ["present", "absent"])
+def test_no_pitch_is_no_movement_of_the_pitch(direction: str) -> None:
+    whispered = make.voice([None] * 100 + [160.0] * 100)
+    for cue in ("pitch_rise", "pitch_fall"):
+        found = verdict(make.claim(cue, 0.0, 1.8, direction=direction), whispered)
+        assert found.verdict == "not_measurable"
+        assert "voice" in found.reason
+    assert verdict(make.claim("pitch_rise", 0.0, 3.0), whispered).verdict == "contradicted"
 
 
 def test_silence_is_known_without_a_pitch_curve() -> None:

@@ -143,6 +143,16 @@ def test_evidence_ids_are_renumbered_with_their_citations() -> None:
     assert parsed.answer.rationale[0].evidence_ids == ("e2", "e1")
 
 
+@pytest.mark.parametrize(
+    ("direction", "cue"),
+    [("up", "pitch_high"), ("down", "pitch_high"), ("present", "pitch"), ("absent", "pitch")],
+)
+def test_a_measure_is_a_cue_with_its_direction_only(direction: str, cue: str) -> None:
+    parsed = parse(answer_json(evidence=item(modality="audio", cue="pitch", direction=direction)))
+    assert parsed.answer is not None
+    assert parsed.answer.evidence[0].cue == cue
+
+
 def test_abstaining_needs_a_reason() -> None:
     parsed = parse(answer_json(labels=[], abstain_reason="the face is hidden"))
     assert (parsed.outcome, parsed.reason, parsed.detail) == ("abstained", "abstained", "the face is hidden")

@@ -33,7 +33,11 @@ def test_two_opposite_cues_never_hold_at_once() -> None:
 
 
 def test_names_and_synonyms_are_unique() -> None:
-    names = Counter(_plain(name) for cue in cue_table().cues.values() for name in (cue.cue, *cue.synonyms))
+    names = Counter(
+        _plain(name)
+        for cue in cue_table().cues.values()
+        for name in (cue.cue, *cue.synonyms, *cue.undirected)
+    )
     assert [name for name, count in names.items() if count > 1] == []
 
 
@@ -57,7 +61,7 @@ def test_covers_what_the_extractors_measure() -> None:
     ("word", "cue"),
     [
         ("AU12", "AU12"), ("au 4", "AU04"), ("AU1", "AU01"), ("AU06 (cheek raiser)", "AU06"),
-        ("Furrowed brow", "AU04"), ("smiling", "smile"), ("raised-pitch", "pitch_high"), ("F0", "pitch_high"),
+        ("Furrowed brow", "AU04"), ("smiling", "smile"), ("raised-pitch", "pitch_high"),
         ("monotone", "pitch_flat"), ("Raised voice", "loud"), ("quote", "quote"), ("pitch_rise", "pitch_rise"),
     ],
 )  # fmt: skip
@@ -67,7 +71,46 @@ def test_find(word: str, cue: str) -> None:
     assert found.cue == cue
 
 
-@pytest.mark.parametrize("word", ["AU6+AU12", "AU6+12", "AU99", "trembling voice", "", "?"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize(
+    ("word", "cue"),
+    [
+        ("F0", "pitch_high"), ("pitch", "pitch_high"), ("pitch change", "pitch_rise"), ("volume", "loud"),
+        ("pitch range", "pitch_varied"), ("tempo", "fast"), ("lowered pitch", "pitch_low"),
+    ],
+)  # fmt: skip
+def test_a_measure_is_found_with_its_direction(word: str, cue: str, direction: str) -> None:
+    found = cue_table().find(word, direction)
+    assert found is not None
+    assert found.cue == cue
+
+
+def test_a_measure_has_two_poles_and_its_high_one_stands_for_it() -> None:
+    measures = [cue for cue in cue_table().cues.values() if cue.undirected]
+    assert measures
+    assert all(cue.opposite and cue.operator == ">=" for cue in measures)
+
+
+def test_the_highest_reaches_up_and_the_lowest_down() -> None:
+    """A glimpse decides such a cue only in this direction."""
+    for cue in cue_table().cues.values():
+        assert {"max": ">=", "min": "<="}.get(cue.statistic, cue.operator) == cue.operator
+
+
+@pytest.mark.parametrize("word", ["pitch", "F0", "loudness", "tempo", "pitch change"])
+@pytest.mark.parametrize("direction", ["present", "absent"])
+def test_a_measure_alone_is_no_cue(word: str, direction: str) -> None:
+    assert cue_table().find(word, direction) is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "AU6+AU12", "AU6+12", "AU99", "trembling voice", "", "?",
+        "no AU12", "AU12 absent", "AU12 not active", "lack of AU4",
+        "voice", "low voice", "speeds up", "slows down", "falls silent", "quietness",
+    ],
+)  # fmt: skip
 def test_find_guesses_nothing(word: str) -> None:
     assert cue_table().find(word) is None
 
@@ -84,7 +127,7 @@ def test_the_page_holds_the_table() -> None:
     page = DOC.read_text(encoding="utf-8")
     for row in cue_table().as_markdown().splitlines():
         assert row in page
-    rows = [line for line in page.splitlines() if line.startswith("| `") and line.count("|") == 7]
+    rows = [line for line in page.splitlines() if line.startswith("| `") and line.count("|") == 8]
     assert len(rows) == len(cue_table().cues), "a cue of the page is not in the table"
 
 
