@@ -91,7 +91,7 @@ def _decide(item: Evidence, signal: Signal, table: CueTable) -> _Answer:
         return _check_quote(item, signal, cue)
     if cue.modality != item.modality:
         return _Answer(None, f"{cue.cue} is a cue of {cue.modality}, not of {item.modality}")
-    pole = _pole(cue, item, table)
+    pole = table.claimed(cue, item.direction)
     if pole is None:
         return _Answer(None, f"{cue.cue} cannot be {item.direction}: say present or absent")
     return _compare(pole, item, signal)
@@ -101,19 +101,6 @@ def _why_unknown(item: Evidence, table: CueTable) -> str:
     if table.find(item.cue, "up") is not None:
         return f'"{item.cue}" is a measure, which is up or down, not {item.direction}'
     return f'no cue "{item.cue}" in the cue table'
-
-
-def _pole(cue: Cue, item: Evidence, table: CueTable) -> Cue | None:
-    """Which cue is claimed: "up" and "down" name the pole of the measure.
-
-    "pitch_high down" and "pitch_low down" both claim a low pitch, because the cue of the high pole also stands
-    for the measure. The cue of the low pole does not: "quiet up" may mean louder or more quiet.
-    """
-    if item.direction == "up":
-        return cue if cue.operator == ">=" else None
-    if item.direction == "down" and cue.operator == ">=":
-        return table.cues.get(cue.opposite) if cue.opposite else None
-    return cue
 
 
 def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:

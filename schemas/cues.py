@@ -69,6 +69,19 @@ class CueTable(BaseModel):
         found = self._by_synonym.get(_plain(word))
         return self._by_measure.get(_plain(word)) if found is None and direction in ("up", "down") else found
 
+    def claimed(self, cue: Cue, direction: str) -> Cue | None:
+        """The cue that a direction makes of a cue: "up" and "down" name a pole of its measure, else itself.
+
+        "pitch_high down" and "pitch_low down" both claim a low pitch, because the cue of the high pole also
+        stands for the measure. The cue of the low pole does not: "quiet up" may mean louder or more quiet, and
+        is None.
+        """
+        if direction == "up":
+            return cue if cue.operator == ">=" else None
+        if direction == "down" and cue.operator == ">=":
+            return self.cues.get(cue.opposite) if cue.opposite else None
+        return cue
+
     def as_markdown(self) -> str:
         """The table of docs/cues.md, one row a cue."""
         head = [

@@ -79,10 +79,14 @@ def _claims(ranked: Sequence[Annotation], checks: Sequence[Check]) -> list[Claim
 
 
 def _key(item: Evidence) -> tuple[str, ...]:
-    """What two claims must share to be the same claim, time aside."""
-    cue = cue_table().find(item.cue)
+    """What two claims must share to be the same claim, time aside: "pitch_high down" is "pitch_low present"."""
+    table = cue_table()
+    cue = table.find(item.cue, item.direction)
+    claimed = None if cue is None else table.claimed(cue, item.direction)
     quote = re.sub(r"\W+", " ", item.quote or "").strip().casefold()
-    return item.modality, item.cue.casefold() if cue is None else cue.cue, item.direction, quote
+    if claimed is None:
+        return item.modality, item.cue.casefold(), item.direction, quote
+    return item.modality, claimed.cue, "absent" if item.direction == "absent" else "present", quote
 
 
 def _representative(group: Sequence[Claim]) -> Claim:

@@ -36,6 +36,17 @@ def test_claims_merge_by_cue_and_overlap() -> None:
     ]
 
 
+def test_one_claim_in_other_words_is_one_claim() -> None:
+    low = [("pitch_low", "present"), ("pitch_high", "down"), ("pitch", "down"), ("pitch_low", "down")]
+    said = [
+        annotation("s", name, "joy", items=(evidence("e1", cue, direction=direction),))
+        for name, (cue, direction) in zip("abcd", low, strict=True)
+    ]
+    high = annotation("s", "e", "joy", items=(evidence("e1", "pitch", direction="up"),))
+    supporters = sorted(m.supporters for m in consensus_of([*said, high]).evidence)
+    assert supporters == [("a", "b", "c", "d"), ("e",)]
+
+
 def test_opposite_directions_and_other_quotes_stay_apart() -> None:
     absent = evidence("e2", "AU12", direction="absent")
     a = annotation("s", "a", "joy", items=(evidence("e1", "quote", quote="So good!"), evidence("e2", "AU12")))
