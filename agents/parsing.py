@@ -32,7 +32,7 @@ REFUSALS = ("refusal", "content_filter")
 
 
 class ParsedJudgement(NamedTuple):
-    """A judge's rating; the scores are None unless `outcome` is "scored"."""
+    """A judge's rating; the scores are None unless `outcome` is "scored". Only the rules name flags."""
 
     outcome: Literal["scored", "refused", "unparsed"]
     reason: str = ""
@@ -42,6 +42,7 @@ class ParsedJudgement(NamedTuple):
     s_reason: float | None = None
     s_cot: float | None = None
     implied_label: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 class ParsedAnnotation(NamedTuple):
@@ -74,8 +75,13 @@ def parse_annotation(
     return ParsedAnnotation("labelled", "", "", answer, reader.repaired)
 
 
-def parse_judgement(text: str, finish_reason: str | None, taxonomy: Taxonomy) -> ParsedJudgement:
-    """The outcome of a judge's answer. A rating that cannot be read is "unparsed", never a zero."""
+def parse_judgement(
+    text: str, finish_reason: str | None, taxonomy: Taxonomy, *, by_rules: bool = False
+) -> ParsedJudgement:
+    """The outcome of a judge's answer. A rating that cannot be read is "unparsed", never a zero.
+
+    `by_rules`: the keyless judge may leave s_rec open, and its flags are taken.
+    """
     if finish_reason in REFUSALS:
         return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
     reader = FieldReader(taxonomy)
@@ -88,10 +94,11 @@ def parse_judgement(text: str, finish_reason: str | None, taxonomy: Taxonomy) ->
         return ParsedJudgement(
             "scored",
             reasons=reasons,
-            s_rec=reader.number(data, "s_rec", 0, 1),
+            s_rec=(reader.maybe_number if by_rules else reader.number)(data, "s_rec", 0, 1),
             s_reason=reader.number(data, "s_reason", 0, 1),
             s_cot=reader.number(data, "s_cot", 0, 1),
             implied_label=None if implied is None else reader.label(implied),
+            flags=tuple(reader.texts(data, "flags")) if by_rules else (),
         )
     except BadAnswerError as error:
         return ParsedJudgement("unparsed", error.reason, error.detail)

@@ -28,7 +28,7 @@ Parts = tuple[TextPart | MediaPart, ...]
 
 
 def annotation_request(
-    sample: Sample, taxonomy: Taxonomy, section: AnnotatorSection, *, replicate: int = 0
+    sample: Sample, taxonomy: Taxonomy, section: ModelSection, *, replicate: int = 0
 ) -> Request:
     """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
     data = sample_text(sample, measurements="text" in section.takes)
@@ -52,7 +52,7 @@ def fill_judge_prompt(data: str, taxonomy: Taxonomy) -> tuple[str, str]:
 def keyless_request(
     sample: Sample,
     taxonomy: Taxonomy,
-    section: AnnotatorSection,
+    section: ModelSection,
     *,
     replicate: int = 0,
     inputs: tuple[str, ...] = (),

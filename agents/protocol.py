@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Usage
 from schemas.records import Annotation, Check, Sample
+from schemas.taxonomy import Taxonomy
 
 Takes = Literal["text", "images", "audio", "video"]
 
@@ -28,7 +29,7 @@ class Request(BaseModel):
     """One question to one model. Its `digest` is what identifies a paid call: everything that can change the
     answer is in it (prompt text, media recipes, answer schema, sampling), nothing else (no retries, no keys).
 
-    `sample`, `annotation` and `check` are for keyless providers, which read the records instead of the text;
+    `sample`, `annotation`, `check` and `taxonomy` are for keyless providers, which read them instead of the text;
     `local_inputs` then holds their digests, so that the question still names all that it depends on.
     """
 
@@ -45,6 +46,7 @@ class Request(BaseModel):
     sample: Sample | None = Field(default=None, exclude=True)
     annotation: Annotation | None = Field(default=None, exclude=True)
     check: Check | None = Field(default=None, exclude=True)
+    taxonomy: Taxonomy | None = Field(default=None, exclude=True)
 
     @cached_property
     def digest(self) -> str:

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.annotator import Asked
-from agents.judge import KEYLESS, KEYLESS_MODEL
+from agents.asking import Model
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features.select import backend_names
 from schemas.errors import UserError
@@ -37,13 +36,4 @@ def preflight(root: Path, settings: Settings) -> None:
 def _open_all(root: Path, table: str, sections: Sequence[ModelSection]) -> None:
     for number, section in enumerate(sections):
         with pointing_at(root, table, number):
-            if table == "judges" and section.provider == KEYLESS:
-                _check_rules(section)
-            else:
-                asyncio.run(Asked(section).open_provider().close())
-
-
-def _check_rules(section: ModelSection) -> None:
-    if section.model != KEYLESS_MODEL:
-        message = f'the keyless judge has no model "{section.model}" (in "{section.name}")'
-        raise UserError("unknown_model", message, f'set model to "{KEYLESS_MODEL}"')
+            asyncio.run(Model(section).open().close())

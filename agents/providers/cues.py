@@ -1,4 +1,4 @@
-"""The keyless provider: rules that read the sample's records instead of a prompt. Nothing leaves the process."""
+"""The keyless provider: rules that read the records instead of a prompt. Nothing leaves the process."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 from agents.cue_rules.answer import CLASS_WORDS, plain_taxonomy
 from agents.cue_rules.lexicon import DATA_DIR
+from agents.judge_rules import VERSION as JUDGE_VERSION
+from agents.judge_rules import rate
 from agents.protocol import MediaLoader, Request, Response
 from schemas.cues import cue_table
 from schemas.errors import ProviderError, UserError
 from schemas.ids import file_digest
 from schemas.parts import Usage
 from schemas.registry import resolve
-from schemas.settings import ModelSection
+from schemas.settings import JudgeSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 RULES_VERSION = "1"  # bumped when the code of any rule changes an answer
@@ -22,27 +24,32 @@ ANNOTATORS: dict[str, str] = {
     "prosody": "agents.cue_rules.prosody:annotate",
     "facial": "agents.cue_rules.facial:annotate",
 }
+JUDGE = "rules"
 
 
 class CueProvider:
-    """The cue annotators: models "lexicon", "prosody" and "facial"."""
+    """The cue annotators (models "lexicon", "prosody" and "facial") and the judge "rules"."""
 
     name = "cues"
     wire = False
 
     def __init__(self, section: ModelSection) -> None:
         """Raises UserError for a model that is none of the rules."""
-        if section.model not in ANNOTATORS:
+        known = (JUDGE,) if isinstance(section, JudgeSection) else tuple(ANNOTATORS)
+        if section.model not in known:
+            role = "judge" if isinstance(section, JudgeSection) else "annotator"
             raise UserError(
                 "unknown_model",
-                f'provider "cues" has no model "{section.model}" (in "{section.name}")',
-                f"set model to one of: {', '.join(ANNOTATORS)}",
+                f'provider "cues" has no {role} "{section.model}" (in "{section.name}")',
+                f"set model to one of: {', '.join(known)}",
             )
         self.model = section.model
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What an answer depends on beside the sample: the rules' version and the data that they read."""
+        """What an answer depends on beside the records: the rules' version and the data that they read."""
+        if self.model == JUDGE:
+            return (f"{JUDGE}:{JUDGE_VERSION}",)
         version = f"{self.model}:{RULES_VERSION}"
         if self.model == "lexicon":
             return (version, *(file_digest(path) for path in sorted(DATA_DIR.iterdir()) if path.is_file()))
@@ -52,21 +59,33 @@ class CueProvider:
         """The rules' answer as JSON text; `load` is not used.
 
         Raises:
-            ProviderError: no annotation request, or one without the sample that the rules read.
+            ProviderError: a request without the records that the rules read.
         """
-        if request.purpose != "annotate" or request.sample is None:
-            raise ProviderError(
-                "bad_request",
-                f'the rules "{self.model}" need an annotation request with its sample',
-                transient=False,
-            )
-        annotate = resolve(ANNOTATORS, self.model, what="cue annotator")
-        answer = annotate(request.sample, asked_taxonomy(request.answer_schema))
+        answer, version = _rating(request) if self.model == JUDGE else _labels(self.model, request)
         text = json.dumps(answer, ensure_ascii=False)
-        return Response(text, f"{self.model}-{RULES_VERSION}", Usage(cost_usd=0.0), "stop")
+        return Response(text, f"{self.model}-{version}", Usage(cost_usd=0.0), "stop")
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _labels(model: str, request: Request) -> tuple[dict[str, Any], str]:
+    """A cue annotator's answer, and the version of its rules."""
+    if request.purpose != "annotate" or request.sample is None:
+        message = f'the rules "{model}" need an annotation request with its sample'
+        raise ProviderError("bad_request", message, transient=False)
+    annotate = resolve(ANNOTATORS, model, what="cue annotator")
+    return annotate(request.sample, asked_taxonomy(request.answer_schema)), RULES_VERSION
+
+
+def _rating(request: Request) -> tuple[dict[str, Any], str]:
+    """The keyless judge's answer, and the version of its rules; s_rec is left to the annotators' agreement."""
+    sample, annotation, check = request.sample, request.annotation, request.check
+    if sample is None or annotation is None or check is None or request.taxonomy is None:
+        message = "the judge's rules need a request with its records"
+        raise ProviderError("bad_request", message, transient=False)
+    rating = rate(sample, annotation, check, request.taxonomy)
+    return {"s_rec": None, **rating._asdict()}, JUDGE_VERSION
 
 
 def asked_taxonomy(answer_schema: dict[str, Any]) -> Taxonomy:

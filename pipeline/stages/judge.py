@@ -2,77 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from agents.engine import SystemClock
-from agents.judge import Case, Judge, judge_all
-from pipeline.stages.annotate import ASK_AGAIN, retry_of
-from pipeline.stages.base import Run, Writer, run_async
+from agents.asking import Question
+from agents.judge import Case, Judge
+from pipeline.stages.asking import AskStage, replicated
+from pipeline.stages.base import Run
 from schemas.records import Check, Judgement
-from schemas.store import ItemOutcome
-
-Triple = tuple[Judge, Case, int]
 
 
-class JudgeStage:
+class JudgeStage(AskStage[Case, Judgement]):
     name = "judge"
-    shard_size = 500
+    record_class = Judgement
 
-    def __init__(self) -> None:
-        self._expected: dict[str, Case] = {}
-
-    def plan(self, run: Run) -> list[Any]:
+    def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
         judges = [Judge(section, run.project.taxonomy) for section in run.project.settings.judges]
-        triples: dict[str, Triple] = {}
-        for case in self._cases(run):
+        for case in _cases(run):
             for judge in judges:
-                for replicate in range(judge.section.replicates):
-                    triples[judge.question_id(case, replicate)] = (judge, case, replicate)
-        self._expected = {key: case for key, (_, case, _) in triples.items()}
-        there = {j.id: j.outcome for j in run.project.store.by_id(Judgement, list(triples))}
-        return [triple for key, triple in triples.items() if there.get(key, ASK_AGAIN) == ASK_AGAIN]
+                for question in replicated(judge, case):
+                    yield question, case.sample.segment_id
 
-    def _cases(self, run: Run) -> list[Case]:
-        samples = {sample.id: sample for sample in run.samples}
-        labelled = [a for a in run.annotations if a.outcome == "labelled"]
-        checks = {c.annotation_id: c for c in run.project.store.live(Check, [a.id for a in labelled])}
-        return [Case(samples[a.sample_id], a, checks[a.id]) for a in labelled if a.id in checks]
+    def stands(self, run: Run, records: list[Judgement]) -> None:
+        """Judgements are read from the store by those who weigh them."""
 
-    def work(self, run: Run, items: Sequence[Triple]) -> None:
-        # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
-        with run.asking, Writer(run, self.name) as writer:
+    def counted(self, record: Judgement) -> str:  # noqa: ARG002 - as for annotations
+        return "judgements"
 
-            def keep(judgement: Judgement) -> None:
-                run.count("judgements")
-                writer.add([judgement])
-                run.progress.advance(self.name)
 
-            run_async(
-                run,
-                judge_all(
-                    items,
-                    journal=run.ledger,
-                    clock=SystemClock(),
-                    load=run.media.load,
-                    on_judgement=keep,
-                    seed=run.project.settings.project.seed,
-                ),
-            )
-
-    def finish(self, run: Run) -> None:
-        there = run.project.store.by_id(Judgement, list(self._expected))
-        run.project.store.set_live(Judgement, [judgement.id for judgement in there])
-        for judgement in there:
-            if judgement.outcome != "scored":
-                segment_id = self._expected[judgement.id].sample.segment_id
-                message = f"{judgement.judge}: {judgement.outcome}, {judgement.detail or judgement.reason}"
-                run.failures["judge", judgement.id] = ItemOutcome(
-                    "judge",
-                    judgement.id,
-                    "failed",
-                    run.segment_text(segment_id),
-                    judgement.reason,
-                    message,
-                    retry_of(judgement.outcome),
-                )
+def _cases(run: Run) -> Iterator[Case]:
+    samples = {sample.id: sample for sample in run.samples}
+    labelled = [a for a in run.annotations if a.outcome == "labelled"]
+    checks = {c.annotation_id: c for c in run.project.store.live(Check, [a.id for a in labelled])}
+    for annotation in labelled:
+        if annotation.id in checks:
+            yield Case(samples[annotation.sample_id], annotation, checks[annotation.id])

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator, annotate
+from agents.annotator import Annotator
+from agents.asking import collect
 from schemas.errors import ItemError, UserError
 from schemas.parts import MediaRef
 from schemas.records import Annotation, Sample
@@ -46,7 +47,7 @@ def run(
     pairs: list[tuple[Annotator, Sample, int]], *, journal: Any = None, load: Any = media_bytes
 ) -> list[Annotation]:
     found: list[Annotation] = []
-    asyncio.run(annotate(pairs, journal=journal, clock=InstantClock(), load=load, on_annotation=found.append))
+    asyncio.run(collect(pairs, journal=journal, clock=InstantClock(), load=load, on_record=found.append))
     return found
 
 
@@ -84,7 +85,7 @@ def test_a_newer_parser_reads_stored_answers_again_without_a_call(
     annotator, journal = make("openai_compatible", base_url=models.openai_url), MemoryJournal()
     pairs = [(annotator, make_sample(), 0)]
     (old,) = run(pairs, journal=journal)
-    monkeypatch.setattr("agents.annotator.PARSER_VERSION", "2")
+    monkeypatch.setattr("agents.asking.PARSER_VERSION", "2")
     assert annotator.question_id(make_sample()) != old.id
     (new,) = run(pairs, journal=journal)
     assert (new.id, new.parser_version) == (annotator.question_id(make_sample()), "2")
@@ -178,12 +179,12 @@ def test_the_budget_keeps_what_was_paid_for(models: FakeModels) -> None:
     pairs = [(annotator, make_sample(duration_s=2.5 + n), 0) for n in range(5)]
     with pytest.raises(UserError, match="the budget is spent"):
         asyncio.run(
-            annotate(
+            collect(
                 pairs,
                 journal=MemoryJournal(budget_calls=2),
                 clock=InstantClock(),
                 load=media_bytes,
-                on_annotation=found.append,
+                on_record=found.append,
             )
         )
     assert [a.outcome for a in found] == ["labelled", "labelled"]

@@ -19,7 +19,7 @@ from schemas.errors import ProviderError, UserError
 from schemas.parts import MediaRef, Span
 from schemas.records import Sample
 from schemas.registry import resolve
-from schemas.settings import AnnotatorSection
+from schemas.settings import AnnotatorSection, JudgeSection
 from schemas.taxonomy import LabelClass, Taxonomy
 from tests.agents import cue_samples as make
 
@@ -103,6 +103,15 @@ def test_an_open_vocabulary_gets_ekmans_names() -> None:
 def test_unknown_models_are_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="lexicon, prosody, facial"):
         CueProvider(section("horoscope"))
+
+
+def test_a_judge_is_no_annotator_and_an_annotator_no_judge() -> None:
+    CueProvider(JudgeSection(name="j", provider="cues", model="rules"))
+    with pytest.raises(UserError, match='no annotator "rules"'):
+        CueProvider(section("rules"))
+    with pytest.raises(UserError, match='no judge "lexicon"') as caught:
+        CueProvider(JudgeSection(name="j", provider="cues", model="lexicon"))
+    assert caught.value.remedy == "set model to one of: rules"
 
 
 def test_a_request_without_its_sample_is_refused_for_good() -> None:

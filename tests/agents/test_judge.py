@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator, annotate
-from agents.judge import Case, Judge, judge_all, judgement_request
+from agents.annotator import Annotator
+from agents.asking import collect
+from agents.judge import Case, Judge, judgement_request
+from agents.judge_rules import rate
 from agents.protocol import TextPart
 from schemas.errors import ItemError
 from schemas.parts import Verdict
@@ -42,12 +44,12 @@ def make_case(name: str = "secret-annotator", **changes: Any) -> Case:
     found: list[Annotation] = []
     sample = make_sample()
     asyncio.run(
-        annotate(
+        collect(
             [(Annotator(settings, taxonomy()), sample, 0)],
             journal=None,
             clock=InstantClock(),
             load=media_bytes,
-            on_annotation=found.append,
+            on_record=found.append,
         )
     )
     assert found[0].outcome == "labelled", found[0].detail
@@ -59,12 +61,12 @@ def make_case(name: str = "secret-annotator", **changes: Any) -> Case:
 def run(judge: Judge, cases: list[Case], journal: Any = None) -> list[Judgement]:
     found: list[Judgement] = []
     asyncio.run(
-        judge_all(
+        collect(
             [(judge, case, 0) for case in cases],
             journal=journal,
             clock=InstantClock(),
             load=media_bytes,
-            on_judgement=found.append,
+            on_record=found.append,
         )
     )
     return found
@@ -118,7 +120,7 @@ def test_a_newer_parser_reads_stored_ratings_again_without_a_call(
 ) -> None:
     case, journal, judge = make_case(), MemoryJournal(), model_judge(models)
     (old,) = run(judge, [case], journal)
-    monkeypatch.setattr("agents.judge.PARSER_VERSION", "2")
+    monkeypatch.setattr("agents.asking.PARSER_VERSION", "2")
     assert judge.question_id(case) != old.id
     (new,) = run(judge, [case], journal)
     assert (new.id, new.s_rec) == (judge.question_id(case), old.s_rec)
@@ -163,13 +165,41 @@ def test_a_changed_verdict_is_another_question() -> None:
     assert judge.question_id(case) != judge.question_id(case._replace(check=empty_check(case.annotation)))
 
 
+def rules_judge() -> Judge:
+    return Judge(judge_section("cues", name="rules", model="rules"), taxonomy())
+
+
 def test_the_keyless_judge_needs_no_wire_and_leaves_the_label_to_agreement() -> None:
-    judge = Judge(judge_section("cues", name="rules", model="rules"), taxonomy())
-    case, journal = make_case(), MemoryJournal(budget_calls=0)
+    judge, case, journal = rules_judge(), make_case(), MemoryJournal(budget_calls=0)
     (found,) = run(judge, [case], journal)
     assert (found.outcome, found.s_rec) == ("scored", None)
-    assert found.s_reason is not None
-    assert found.s_cot is not None
-    assert found.reasons
     assert found.id == judge.question_id(case)
     assert journal.events == []
+
+
+def test_the_keyless_judges_answer_is_read_like_any_other_and_nothing_of_it_is_lost() -> None:
+    case = make_case(labels=[{"label": "anger", "intensity": 2}])
+    (found,) = run(rules_judge(), [case])
+    rated = rate(case.sample, case.annotation, case.check, taxonomy())
+    assert found.model_dump(include=set(rated._fields)) == rated._asdict()
+    assert {"contradicted_evidence", "label_mismatch"} <= set(found.flags)
+
+
+def test_the_question_to_the_keyless_judge_is_its_records_and_no_prompt() -> None:
+    """No prompt can be made of an annotation without an answer, so here none was."""
+    sample, annotation, check = make_case()
+    empty = Case(sample, annotation.model_copy(update={"answer": None}), check)
+    request = rules_judge().request(empty)
+    assert (request.system, request.parts) == ("", ())
+    assert {sample.digest, annotation.id, check.digest, taxonomy().digest} <= set(request.local_inputs)
+    (found,) = run(rules_judge(), [empty])
+    assert (found.s_reason, found.flags) == (0.0, ("no_answer",))
+
+
+def test_a_models_open_s_rec_and_flags_of_its_own_are_not_taken(models: FakeModels) -> None:
+    rating = {"reasons": ["x"], "implied_label": "joy", "s_rec": 1, "s_reason": 1, "s_cot": 1}
+    models.script(Reply(text=json.dumps(rating | {"flags": ["single_modality"]})))
+    models.script(Reply(text=json.dumps(rating | {"s_rec": None})))
+    (first,), (second,) = (run(model_judge(models), [make_case()]) for _ in range(2))
+    assert (first.outcome, first.flags) == ("scored", ())
+    assert (second.outcome, second.reason) == ("unparsed", "wrong_shape")

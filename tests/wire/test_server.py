@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agents.annotator import Annotator, annotate
+from agents.annotator import Annotator
+from agents.asking import collect
 from schemas.records import Annotation
 from tests.conftest import REPO
 from tests.wire.material import InstantClock, make_sample, media_bytes, section, taxonomy
@@ -34,12 +35,12 @@ def test_as_a_process_it_answers_validly_and_counts_durably(tmp_path: Path) -> N
             annotator = Annotator(section(base_url=url, takes=("text",)), taxonomy())
             found: list[Annotation] = []
             asyncio.run(
-                annotate(
+                collect(
                     [(annotator, make_sample(duration_s=seconds), 0) for seconds in (2.5, 3.5)],
                     journal=None,
                     clock=InstantClock(),
                     load=media_bytes,
-                    on_annotation=found.append,
+                    on_record=found.append,
                 )
             )
         finally:

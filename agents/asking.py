@@ -1,0 +1,129 @@
+"""What annotators and judges share: a model is asked about items, and what becomes of each is a record."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from agents.engine import Job, Outcome, ask_all
+from agents.parsing import PARSER_VERSION
+from agents.protocol import MediaLoader, Provider, Request
+from agents.providers import PROVIDERS
+from schemas.errors import ProviderError
+from schemas.ports import Clock, Journal, Receipt
+from schemas.records import Annotation, Judgement
+from schemas.registry import resolve
+from schemas.settings import ModelSection
+from schemas.taxonomy import Taxonomy
+
+T = TypeVar("T")  # what is asked about: a sample, or a judge's case
+R = TypeVar("R", bound=Annotation | Judgement)  # what comes of it
+
+
+class Model:
+    """The provider and model that a section of the project file names."""
+
+    def __init__(self, section: ModelSection) -> None:
+        self.section = section
+        self._provider: Any = resolve(PROVIDERS, section.provider, what="provider")
+        self.wire: bool = self._provider.wire
+
+    def open(self) -> Provider:
+        """A provider for one event loop; whoever opens it closes it.
+
+        Raises:
+            UserError: the variable that holds its key is not set, or it knows no such model.
+        """
+        provider: Provider = self._provider(self.section)
+        return provider
+
+    @cached_property
+    def own_inputs(self) -> tuple[str, ...]:
+        """Digests of what a keyless provider itself brings: the version of its rules, its script."""
+        return () if self.wire else tuple(getattr(self.open(), "inputs", ()))
+
+
+class Asker(ABC, Generic[T, R]):
+    """Asks one model about items. Its identity is in the requests, not in its name alone."""
+
+    record_class: type[R]
+
+    def __init__(self, section: ModelSection, taxonomy: Taxonomy) -> None:
+        self.section, self.taxonomy, self.model = section, taxonomy, Model(section)
+
+    @abstractmethod
+    def request(self, item: T, replicate: int = 0) -> Request:
+        """The question about one item. A provider without a wire reads the records themselves, so their digests
+        are part of its question."""
+
+    @abstractmethod
+    def _about(self, item: T) -> dict[str, str]:
+        """Who is asked about what: these fields of the record."""
+
+    @abstractmethod
+    def _read(self, item: T, receipt: Receipt) -> dict[str, Any]:
+        """The fields of the record that an answer gives."""
+
+    def question_id(self, item: T, replicate: int = 0) -> str:
+        """The id that the record has or would get; nothing is asked."""
+        question = self._question(item, self.request(item, replicate))
+        return self.record_class(**question, outcome="failed").id
+
+    def record(self, item: T, request: Request, outcome: Outcome) -> R:
+        """The record of an outcome; an error is the outcome "failed"."""
+        if outcome.response is not None:
+            fields = {**self._read(item, outcome.response), "usage": outcome.response.usage}
+        else:
+            error = outcome.error or ProviderError("no_response", "", transient=False)
+            fields = {"outcome": "failed", "reason": error.code, "detail": error.message}
+        return self.record_class(**self._question(item, request), **fields)
+
+    def _question(self, item: T, request: Request) -> dict[str, Any]:
+        return {
+            **self._about(item),
+            "request_digest": request.digest,
+            "provider": self.section.provider,
+            "model": self.section.model,
+            "replicate": request.replicate,
+            "parser_version": PARSER_VERSION,
+        }
+
+
+Question = tuple[Asker[T, R], T, int]  # who is asked, about what, and which repetition it is
+
+
+async def collect(
+    questions: Sequence[Question[T, R]],
+    *,
+    journal: Journal | None,
+    clock: Clock,
+    load: MediaLoader,
+    on_record: Callable[[R], None],
+    seed: int = 0,
+) -> None:
+    """Ask every question; `on_record` gets each record as it comes.
+
+    `load` is called in worker threads, several at a time.
+
+    Raises:
+        UserError: a key is missing, or the budget is reached (finished records were handed over before).
+    """
+    async with AsyncExitStack() as stack:
+        providers: dict[int, Provider] = {}
+        for asker in {id(asker): asker for asker, _, _ in questions}.values():
+            providers[id(asker)] = asker.model.open()
+            stack.push_async_callback(providers[id(asker)].close)
+
+        def jobs() -> Iterator[tuple[tuple[Asker[T, R], T, Request], Job]]:
+            for asker, item, replicate in questions:
+                request = asker.request(item, replicate)
+                yield (asker, item, request), Job(request, providers[id(asker)], asker.section)
+
+        def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:
+            asker, item, request = asked
+            on_record(asker.record(item, request, outcome))
+
+        await ask_all(jobs(), journal=journal, clock=clock, load=load, on_outcome=keep, seed=seed)

@@ -1,0 +1,102 @@
+"""What the stages that ask models share: which questions are missing, asking them, and what failed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Generic
+
+from agents.asking import Asker, Question, R, T, collect
+from agents.engine import SystemClock
+from pipeline.stages.base import Run, Writer, run_async
+from schemas.store import ItemOutcome
+
+# An answer never came: asked again by every run. A refusal or an unreadable answer came and was paid for:
+# asked again only on request, as a new replicate would be.
+ASK_AGAIN = "failed"
+FAILURES = ("failed", "refused", "unparsed")
+
+
+class AskStage(ABC, Generic[T, R]):
+    """A stage whose items are questions to models; each becomes a record."""
+
+    name: str
+    record_class: type[R]
+    shard_size = 500
+
+    def __init__(self) -> None:
+        self._expected: dict[str, tuple[str, str]] = {}  # id of a record -> name of the asked, segment
+
+    @abstractmethod
+    def questions(self, run: Run) -> Iterator[tuple[Question[T, R], str]]:
+        """Every question that there is, whether answered or not, and the segment it is about."""
+
+    @abstractmethod
+    def stands(self, run: Run, records: list[R]) -> None:
+        """Hear what stands now."""
+
+    @abstractmethod
+    def counted(self, record: R) -> str:
+        """Under which name a new record is counted."""
+
+    def plan(self, run: Run) -> list[Question[T, R]]:
+        missing: dict[str, Question[T, R]] = {}
+        self._expected = {}
+        for question, segment_id in self.questions(run):
+            asker, item, replicate = question
+            record_id = asker.question_id(item, replicate)
+            missing[record_id] = question
+            self._expected[record_id] = (asker.section.name, segment_id)
+        for record in run.project.store.by_id(self.record_class, list(missing)):
+            if record.outcome != ASK_AGAIN:
+                del missing[record.id]
+        return list(missing.values())
+
+    def work(self, run: Run, items: Sequence[Question[T, R]]) -> None:
+        # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
+        with run.asking, Writer(run, self.name) as writer:
+
+            def keep(record: R) -> None:
+                run.count(self.counted(record))
+                writer.add([record])
+                if record.usage.cost_usd or record.usage.output_tokens:
+                    writer.commit()
+                run.progress.advance(self.name)
+
+            run_async(
+                run,
+                collect(
+                    items,
+                    journal=run.ledger,
+                    clock=SystemClock(),
+                    load=run.media.load,
+                    on_record=keep,
+                    seed=run.project.settings.project.seed,
+                ),
+            )
+
+    def finish(self, run: Run) -> None:
+        records = run.project.store.by_id(self.record_class, list(self._expected))
+        run.project.store.set_live(self.record_class, [record.id for record in records])
+        self.stands(run, records)
+        for record in records:
+            if record.outcome in FAILURES:
+                run.failures[self.name, record.id] = self._failure(run, record)
+
+    def _failure(self, run: Run, record: R) -> ItemOutcome:
+        asked, segment_id = self._expected[record.id]
+        message = f"{asked}: {record.outcome}, {record.detail or record.reason}"
+        path = run.segment_text(segment_id)
+        retry = retry_of(record.outcome)
+        return ItemOutcome(self.name, record.id, "failed", path, record.reason, message, retry)
+
+
+def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:
+    """The questions of one asker about one item."""
+    for replicate in range(asker.section.replicates):
+        yield asker, item, replicate
+
+
+def retry_of(outcome: str) -> str:
+    """What tries a failed question again. An answer that came, however bad, was paid for and is not re-bought."""
+    return "emotrace run" if outcome == ASK_AGAIN else "raise replicates, or change the model or its settings"
