@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from agents.protocol import MediaPart, Request, TextPart
+from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
 from agents.serialise import sample_text
 from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
@@ -21,6 +21,7 @@ DIRECTIONS = ("up", "down", "present", "absent")
 QUOTE = "quote"
 DEFAULT_KEY_FRAMES = 3
 SYNONYMS_TOLD = 3
+OPEN_FENCE, CLOSE_FENCE = "\0open\0", "\0close\0"  # stand-ins that no label set can hold by accident
 # Options that say how to reach a server or where a script lies; they cannot change an answer's meaning.
 TRANSPORT_OPTIONS = frozenset({"api_version", "script"})
 
@@ -32,7 +33,7 @@ def annotation_request(
 ) -> Request:
     """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
     data = sample_text(sample, measurements="text" in section.takes)
-    system, fenced = _fill("annotate.md", data, instruction=taxonomy.instruction.strip(), taxonomy=taxonomy)
+    system, fenced = _fill("annotate.md", data, taxonomy)
     return Request(
         purpose="annotate",
         model=section.model,
@@ -46,7 +47,7 @@ def annotation_request(
 
 def fill_judge_prompt(data: str, taxonomy: Taxonomy) -> tuple[str, str]:
     """System text and fenced data of a judge's question."""
-    return _fill("judge.md", data, instruction=taxonomy.instruction.strip(), taxonomy=taxonomy)
+    return _fill("judge.md", data, taxonomy)
 
 
 def keyless_request(
@@ -145,12 +146,17 @@ def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def answer_schema(taxonomy: Taxonomy) -> dict[str, Any]:
+def answer_schema(taxonomy: Taxonomy) -> AnswerSchema:
     """Strict JSON schema of the triplet; the order of the properties is the order of the answer.
 
     Ranges stand in the prompt and are checked on parsing: not every server's grammar knows minimum and maximum.
     """
-    label = {"type": "string", "enum": list(taxonomy.names)}
+    return _triplet_schema(taxonomy.names)
+
+
+@cache
+def _triplet_schema(names: tuple[str, ...]) -> AnswerSchema:
+    label = {"type": "string", "enum": list(names)}
     number, maybe_number = {"type": "number"}, {"type": ["number", "null"]}
     maybe_text, text = {"type": ["string", "null"]}, {"type": "string"}
     maybe_label = {"anyOf": [label, {"type": "null"}]}
@@ -164,28 +170,37 @@ def answer_schema(taxonomy: Taxonomy) -> dict[str, Any]:
         quote=maybe_text,
         description=text,
     )
-    return _object(
-        evidence=_array(evidence),
-        rationale=_array(_object(n={"type": "integer"}, text=text, evidence_ids=_array(text))),
-        readings=_object(text=maybe_label, audio=maybe_label, visual=maybe_label),
-        labels=_array(_object(label=label, intensity=maybe_number)),
-        confidence=number,
-        dimensions=_object(valence=maybe_number, arousal=maybe_number, dominance=maybe_number),
-        trajectory=_array(_object(start_s=number, end_s=number, label=label)),
-        abstain_reason=maybe_text,
+    return AnswerSchema(
+        _object(
+            evidence=_array(evidence),
+            rationale=_array(_object(n={"type": "integer"}, text=text, evidence_ids=_array(text))),
+            readings=_object(text=maybe_label, audio=maybe_label, visual=maybe_label),
+            labels=_array(_object(label=label, intensity=maybe_number)),
+            confidence=number,
+            dimensions=_object(valence=maybe_number, arousal=maybe_number, dominance=maybe_number),
+            trajectory=_array(_object(start_s=number, end_s=number, label=label)),
+            abstain_reason=maybe_text,
+        )
     )
 
 
-def judgement_schema(taxonomy: Taxonomy) -> dict[str, Any]:
+def judgement_schema(taxonomy: Taxonomy) -> AnswerSchema:
     """Strict JSON schema of a rating, reasons first."""
-    label = {"type": "string", "enum": list(taxonomy.names)}
+    return _rating_schema(taxonomy.names)
+
+
+@cache
+def _rating_schema(names: tuple[str, ...]) -> AnswerSchema:
+    label = {"type": "string", "enum": list(names)}
     number = {"type": "number"}
-    return _object(
-        reasons=_array({"type": "string"}),
-        implied_label={"anyOf": [label, {"type": "null"}]},
-        s_rec=number,
-        s_reason=number,
-        s_cot=number,
+    return AnswerSchema(
+        _object(
+            reasons=_array({"type": "string"}),
+            implied_label={"anyOf": [label, {"type": "null"}]},
+            s_rec=number,
+            s_reason=number,
+            s_cot=number,
+        )
     )
 
 
@@ -202,23 +217,26 @@ def _array(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-@cache
-def _template(name: str) -> Template:
-    return Template((PROMPT_DIR / name).read_text(encoding="utf-8"))
-
-
-def _fill(name: str, data: str, *, instruction: str, taxonomy: Taxonomy) -> tuple[str, str]:
+def _fill(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
     """The system text, and the data between two lines that the data itself cannot contain."""
     marker = _marker(data)
     open_fence, close_fence = f"<<<{marker}", f"{marker}>>>"
-    system = _template(name).safe_substitute(
-        instruction=instruction,
-        labels=_labels(taxonomy),
-        cues=_cues(),
-        open_fence=open_fence,
-        close_fence=close_fence,
-    )
+    labels = tuple((label, words.verbalizers) for label, words in taxonomy.labels.items())
+    text = _system_text(name, taxonomy.instruction.strip(), labels)
+    system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, f"{open_fence}\n{data}\n{close_fence}"
+
+
+@cache
+def _system_text(name: str, instruction: str, labels: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    """What is the same for every sample; only the fences are left to be filled in."""
+    return Template((PROMPT_DIR / name).read_text(encoding="utf-8")).safe_substitute(
+        instruction=instruction,
+        labels="\n".join(f"- {label} ({', '.join(words)})" for label, words in labels),
+        cues=_cues(),
+        open_fence=OPEN_FENCE,
+        close_fence=CLOSE_FENCE,
+    )
 
 
 def _marker(data: str) -> str:
@@ -227,10 +245,6 @@ def _marker(data: str) -> str:
     while (marker := f"data-{digest[:16]}") in data:
         digest = content_digest(digest)
     return marker
-
-
-def _labels(taxonomy: Taxonomy) -> str:
-    return "\n".join(f"- {name} ({', '.join(label.verbalizers)})" for name, label in taxonomy.labels.items())
 
 
 def _cues() -> str:

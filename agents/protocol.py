@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Usage
@@ -25,6 +25,14 @@ class MediaPart(BaseModel):
     ref: MediaRef
 
 
+class AnswerSchema(dict[str, Any]):
+    """A JSON schema of an answer. One object serves all questions with the same labels; it is never changed."""
+
+    @cached_property
+    def digest(self) -> str:
+        return content_digest(self)
+
+
 class Request(BaseModel):
     """One question to one model. Its `digest` is what identifies a paid call: everything that can change the
     answer is in it (prompt text, media recipes, answer schema, sampling), nothing else (no retries, no keys).
@@ -38,7 +46,7 @@ class Request(BaseModel):
     model: str
     system: str
     parts: tuple[TextPart | MediaPart, ...]
-    answer_schema: dict[str, Any]
+    answer_schema: InstanceOf[AnswerSchema] = Field(exclude=True)
     sampling: dict[str, Any] = {}
     replicate: int = 0
     local_inputs: tuple[str, ...] = ()
@@ -50,7 +58,7 @@ class Request(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        return content_digest(self.model_dump(mode="json"))
+        return content_digest({**self.model_dump(mode="json"), "answer_schema": self.answer_schema.digest})
 
 
 class Response(NamedTuple):

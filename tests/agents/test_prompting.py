@@ -14,6 +14,7 @@ from agents.prompting import annotation_request, answer_schema, keyless_request,
 from agents.protocol import MediaPart, Request, TextPart
 from schemas.cues import cue_table
 from schemas.parts import FaceTrack, Measure, Target, Word
+from schemas.taxonomy import Taxonomy
 from tests.wire.material import answer, make_sample, section, taxonomy
 
 TAXONOMY = taxonomy()
@@ -156,6 +157,27 @@ def test_the_digest_names_the_question_and_not_the_record() -> None:
 )
 def test_what_can_change_the_answer_changes_the_digest(changes: dict[str, Any]) -> None:
     assert ask(**changes).digest != ask().digest
+
+
+def test_what_is_the_same_for_every_sample_is_made_once() -> None:
+    first, second = ask(), ask(make_sample(duration_s=3.0))
+    assert first.answer_schema is second.answer_schema
+    assert first.digest != second.digest
+
+
+def test_another_label_or_instruction_is_another_question() -> None:
+    fewer = Taxonomy(
+        name="x", instruction=TAXONOMY.instruction, labels=dict(list(TAXONOMY.labels.items())[1:])
+    )
+    told = TAXONOMY.model_copy(update={"instruction": "Is it $labels or $$5, \\g<0>?"})
+    questions = [annotation_request(make_sample(), labels, section()) for labels in (TAXONOMY, fewer, told)]
+    assert len({question.digest for question in questions}) == 3
+    assert "# Task\n\nIs it $labels or $$5, \\g<0>?\n" in questions[2].system
+    bare = [
+        Request(purpose="annotate", model="m", system="", parts=(), answer_schema=answer_schema(labels))
+        for labels in (TAXONOMY, fewer)
+    ]
+    assert bare[0].digest != bare[1].digest  # by its schema alone
 
 
 def test_a_changed_sample_changes_the_digest() -> None:
