@@ -102,11 +102,13 @@ async def collect(
     clock: Clock,
     load: MediaLoader,
     on_record: Callable[[R], None],
+    refused: dict[str, ProviderError] | None = None,
     seed: int = 0,
 ) -> None:
     """Ask every question; `on_record` gets each record as it comes.
 
-    `load` is called in worker threads, several at a time.
+    `load` is called in worker threads, several at a time. `refused` remembers who is not to be asked any more;
+    the calls of one run share it.
 
     Raises:
         UserError: a key is missing, or the budget is reached (finished records were handed over before).
@@ -126,4 +128,12 @@ async def collect(
             asker, item, request = asked
             on_record(asker.record(item, request, outcome))
 
-        await ask_all(jobs(), journal=journal, clock=clock, load=load, on_outcome=keep, seed=seed)
+        await ask_all(
+            jobs(),
+            journal=journal,
+            clock=clock,
+            load=load,
+            on_outcome=keep,
+            refused=refused,
+            seed=seed,
+        )

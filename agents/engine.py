@@ -68,9 +68,17 @@ def backoff_s(attempt: int, retry_after_s: float | None, rng: random.Random) -> 
 
 
 async def ask(
-    job: Job, *, journal: Journal | None, clock: Clock, load: MediaLoader, rng: random.Random
+    job: Job,
+    *,
+    journal: Journal | None,
+    clock: Clock,
+    load: MediaLoader,
+    rng: random.Random,
+    refused: ProviderError | None = None,
 ) -> Outcome:
     """Ask one question, retrying transient errors up to `section.attempts` calls.
+
+    `refused`: why every call to this provider would fail; then only an answer that is there already is given.
 
     Raises:
         UserError: the journal allows no further call (code "budget_reached").
@@ -79,6 +87,8 @@ async def ask(
     key = call_key(job.request, job.provider.name, job.request.model)
     if durable is not None and (receipt := durable.find(key)) is not None:
         return Outcome(receipt, None, cached=True, calls=0)
+    if refused is not None:
+        return Outcome(None, refused, cached=False, calls=0)
     calls, error = 0, ProviderError("not_asked", "no attempt is allowed", transient=False)
     for calls in range(1, job.section.attempts + 1):
         if durable is not None:
@@ -118,17 +128,19 @@ async def ask_all(
     clock: Clock,
     load: MediaLoader,
     on_outcome: Callable[[T, Outcome], None],
+    refused: dict[str, ProviderError] | None = None,
     seed: int = 0,
 ) -> None:
     """Ask many questions at once; `on_outcome` gets each as it ends, in the event loop's thread.
 
     `jobs` is read as slots become free, and media is loaded by the provider when it is asked, so the media of at
-    most `section.concurrency` questions is held per provider.
+    most `section.concurrency` questions is held per provider. `refused` remembers, by the section's name, whose
+    further calls would all fail; it may be given to several calls of a run.
 
     Raises:
         UserError: the budget is reached: no new call is sent, those in flight are waited for and kept.
     """
-    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed))
+    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), {} if refused is None else refused)
     running: set[asyncio.Task[None]] = set()
     try:
         for item, job in jobs:
@@ -156,11 +168,10 @@ async def _drop_finished(running: set[asyncio.Task[None]]) -> set[asyncio.Task[N
 
 @dataclass
 class _Lane:
-    """One provider instance: its slots, and the error that makes further calls pointless."""
+    """The slots of one provider instance."""
 
     slots: asyncio.Semaphore
     size: int
-    dead: ProviderError | None = None
 
 
 @dataclass
@@ -170,6 +181,7 @@ class _Crew(Generic[T]):
     load: MediaLoader
     on_outcome: Callable[[T, Outcome], None]
     rng: random.Random
+    refused: dict[str, ProviderError]
     lanes: dict[int, _Lane] = field(default_factory=dict)
     flights: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
     stopped: UserError | None = None
@@ -179,9 +191,10 @@ class _Crew(Generic[T]):
         return self.lanes.setdefault(id(job.provider), _Lane(asyncio.Semaphore(size), size))
 
     def window(self, job: Job) -> int:
-        """How many questions may wait or run: enough that a slow provider does not starve a fast one."""
+        """How many questions may wait or run: as many again as there are slots, so that none is empty while there
+        are questions for it. More would let a fast provider run far ahead of a slow one."""
         self.lane(job)
-        return 4 * sum(lane.size for lane in self.lanes.values())
+        return 2 * sum(lane.size for lane in self.lanes.values())
 
     async def work(self, item: T, job: Job) -> None:
         key = call_key(job.request, job.provider.name, job.request.model)
@@ -208,9 +221,14 @@ class _Crew(Generic[T]):
         async with lane.slots:
             if self.stopped is not None:
                 raise self.stopped
-            if lane.dead is not None:
-                return Outcome(None, lane.dead, cached=False, calls=0)
-            outcome = await ask(job, journal=self.journal, clock=self.clock, load=self.load, rng=self.rng)
+            outcome = await ask(
+                job,
+                journal=self.journal,
+                clock=self.clock,
+                load=self.load,
+                rng=self.rng,
+                refused=self.refused.get(job.section.name),
+            )
             if outcome.error is not None and outcome.error.code in FATAL_CODES:
-                lane.dead = outcome.error
+                self.refused[job.section.name] = outcome.error
             return outcome

@@ -23,8 +23,9 @@ class AnnotateStage(AskStage[Sample, Annotation]):
         withdrawn = {segment.id for segment in run.segments if is_withdrawn(run.facts_of(segment))}
         dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed, withdrawn=withdrawn)
         run.dropped.update(dropped.values())
-        for annotator in annotators:
-            for sample in (sample for sample in run.samples if sample.id not in dropped):
+        # Clip by clip: annotators are asked side by side, and a budget that ends leaves whole clips.
+        for sample in (sample for sample in run.samples if sample.id not in dropped):
+            for annotator in annotators:
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id
 

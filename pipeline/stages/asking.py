@@ -9,6 +9,7 @@ from typing import Generic
 from agents.asking import Asker, Question, R, T, collect
 from agents.engine import SystemClock
 from pipeline.stages.base import Run, Writer, run_async
+from schemas.errors import ProviderError
 from schemas.store import ItemOutcome
 
 # An answer never came: asked again by every run. A refusal or an unreadable answer came and was paid for:
@@ -26,6 +27,7 @@ class AskStage(ABC, Generic[T, R]):
 
     def __init__(self) -> None:
         self._expected: dict[str, tuple[str, str]] = {}  # id of a record -> name of the asked, segment
+        self._refused: dict[str, ProviderError] = {}  # whose key was refused in this run
 
     @abstractmethod
     def questions(self, run: Run) -> Iterator[tuple[Question[T, R], str]]:
@@ -71,6 +73,7 @@ class AskStage(ABC, Generic[T, R]):
                     clock=SystemClock(),
                     load=run.media.load,
                     on_record=keep,
+                    refused=self._refused,
                     seed=run.project.settings.project.seed,
                 ),
             )

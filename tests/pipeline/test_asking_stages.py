@@ -1,0 +1,122 @@
+"""The stages that ask models, over a real socket: in which order, what a budget leaves, and when to give up."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.base import Run, shards
+from schemas.errors import UserError
+from schemas.records import Annotation
+from tests.pipeline.records import make_run, project_in
+from tests.wire.material import make_sample
+from tests.wire.server import FakeModels, Reply
+
+MODEL = """[[annotators]]
+name = "{name}"
+provider = "openai_compatible"
+model = "{name}"
+base_url = "{url}"
+takes = ["text"]
+concurrency = {concurrency}
+"""
+
+
+@pytest.fixture
+def models() -> Iterator[FakeModels]:
+    with FakeModels() as server:
+        yield server
+
+
+def settings(models: FakeModels, *names: str, concurrency: int = 1, more: str = "") -> str:
+    sections = [MODEL.format(name=name, url=models.openai_url, concurrency=concurrency) for name in names]
+    return "\n".join([*sections, more])
+
+
+def to_ask(run: Run, clips: int, stage: AnnotateStage) -> list[list[Any]]:
+    """The shards of so many clips, each of another length: no two questions are the same."""
+    run.samples = [make_sample(segment_id=f"seg_{n}", duration_s=3.0 + n) for n in range(clips)]
+    return list(shards(stage.plan(run), stage.shard_size))
+
+
+def asked(models: FakeModels) -> list[str]:
+    return [str(request.body["model"]) for request in models.requests]
+
+
+def test_a_slow_annotator_and_a_fast_one_are_asked_side_by_side(models: FakeModels, tmp_path: Path) -> None:
+    models.script(Reply(match='"model":"slow"', delay_s=0.03, times=0))
+    with project_in(tmp_path, settings(models, "slow", "fast", concurrency=2)) as project:
+        run, stage = make_run(project), AnnotateStage()
+        for shard in to_ask(run, 30, stage):
+            stage.work(run, shard)
+    seen: Counter[str] = Counter()
+    apart = []
+    for name in asked(models):
+        seen[name] += 1
+        apart.append(abs(seen["slow"] - seen["fast"]))
+    assert seen == {"slow": 30, "fast": 30}
+    assert max(apart) <= 8  # never further than the few that wait for a slot
+    assert (
+        models.most_at_once >= 3
+    )  # both slots of the slow one are taken, and the fast one is not kept waiting
+
+
+def test_what_a_budget_pays_for_is_whole_clips(models: FakeModels, tmp_path: Path) -> None:
+    text = settings(models, "one", "two", "three", more="[budget]\ncalls = 60\n")
+    with project_in(tmp_path, text) as project:
+        run, stage = make_run(project), AnnotateStage()
+        (shard,) = to_ask(run, 40, stage)
+        with pytest.raises(UserError, match="60 calls"):
+            stage.work(run, shard)
+        votes: dict[str, set[str]] = defaultdict(set)
+        for annotation in project.store.all(Annotation):
+            votes[annotation.sample_id].add(annotation.annotator)
+        whole = [sample.id for sample in run.samples if len(votes[sample.id]) == 3]
+    assert len(models.requests) == 60
+    assert len(whole) >= 16  # of 20 that 60 votes can make whole; the others were under way
+    assert whole[:14] == [sample.id for sample in run.samples[:14]]  # one after the other
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_refused_key_is_tried_once_in_a_run_and_not_in_every_shard(
+    models: FakeModels, status: int, tmp_path: Path
+) -> None:
+    models.script(Reply(match='"model":"bad"', status=status, times=0))
+    with project_in(tmp_path, settings(models, "bad", "good")) as project:
+        run, stage = make_run(project), AnnotateStage()
+        stage.shard_size = 8
+        pieces = to_ask(run, 12, stage)
+        assert len(pieces) == 3
+        for shard in pieces:
+            stage.work(run, shard)
+        stage.finish(run)
+        assert Counter(asked(models)) == {"bad": 1, "good": 12}
+        assert run.ledger.calls == 13
+        assert {(a.annotator, a.outcome) for a in run.annotations} == {
+            ("bad", "failed"),
+            ("good", "labelled"),
+        }
+        assert Counter(failure.code for failure in run.failures.values()).total() == 12
+
+        again = make_run(project)  # the next run tries again, once
+        next_stage = AnnotateStage()
+        for shard in to_ask(again, 12, next_stage):
+            next_stage.work(again, shard)
+        assert Counter(asked(models)) == {"bad": 2, "good": 12}
+
+
+def test_what_a_refused_annotator_answered_before_is_still_read(models: FakeModels, tmp_path: Path) -> None:
+    """Its answers are in the ledger, and reading them costs nothing."""
+    with project_in(tmp_path, settings(models, "bad")) as project:
+        run, stage = make_run(project), AnnotateStage()
+        (shard,) = to_ask(run, 3, stage)
+        stage.work(run, shard[1:])
+        models.script(Reply(status=401, times=0))
+        stage.work(run, shard)
+        outcomes = Counter(a.outcome for a in project.store.all(Annotation))
+    assert outcomes == {"labelled": 2, "failed": 1}
