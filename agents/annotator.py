@@ -18,10 +18,12 @@ class Annotator(Asker[Sample, Annotation]):
     record_class = Annotation
 
     def request(self, item: Sample, replicate: int = 0) -> Request:
-        if self.model.wire:
-            return annotation_request(item, self.taxonomy, self.section, replicate=replicate)
-        inputs = self.model.own_inputs
-        return keyless_request(item, self.taxonomy, self.section, replicate=replicate, inputs=inputs)
+        model, section = self.model, self.section
+        if model.wire:
+            return annotation_request(
+                item, self.taxonomy, section, replicate=replicate, deployment=model.deployment
+            )
+        return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
 
     def _about(self, item: Sample) -> dict[str, str]:
         return {"sample_id": item.id, "annotator": self.section.name}

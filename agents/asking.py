@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from agents.engine import Job, Outcome, ask_all
 from agents.parsing import PARSER_VERSION
+from agents.prompting import media_shown, sampling
 from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
 from schemas.errors import ProviderError
+from schemas.ids import content_digest
 from schemas.ports import Clock, Journal, Receipt
 from schemas.records import Annotation, Judgement
 from schemas.registry import resolve
@@ -41,9 +44,36 @@ class Model:
         return provider
 
     @cached_property
+    def deployment(self) -> str:
+        """Which server is asked, as a question's identity tells it: as set, else host and path of `base_url`.
+
+        Empty for the vendor's own server, and without a wire.
+        """
+        if not self.wire or self.section.deployment is not None:
+            return self.section.deployment or ""
+        vendor = _server(self._provider.vendor_url)
+        server = _server(self.section.base_url or self._provider.vendor_url)
+        return "" if server == vendor else server
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that can change an answer, beside what is asked about: two with one are one voice."""
+        section = self.section
+        media = media_shown(section) if self.wire else None
+        text = "text" in section.takes if self.wire else None
+        asked = (section.provider, section.model, self.deployment, sampling(section, 0), media, text)
+        return content_digest([*asked, self.own_inputs])
+
+    @cached_property
     def own_inputs(self) -> tuple[str, ...]:
         """Digests of what a keyless provider itself brings: the version of its rules, its script."""
         return () if self.wire else tuple(getattr(self.open(), "inputs", ()))
+
+
+def _server(url: str) -> str:
+    """Host, port and path of a URL; nothing of it that may be secret."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2].lower() + parts.path.rstrip("/")
 
 
 class Asker(ABC, Generic[T, R]):

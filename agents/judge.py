@@ -35,6 +35,7 @@ def judgement_request(
     section: ModelSection,
     *,
     replicate: int = 0,
+    deployment: str = "",
 ) -> Request:
     """The question put to a judge; neither the annotator nor its model is named in it.
 
@@ -48,6 +49,7 @@ def judgement_request(
     return Request(
         purpose="judge",
         model=section.model,
+        deployment=deployment,
         system=system,
         parts=(TextPart(text=fenced), *media_parts(sample, section)),
         answer_schema=judgement_schema(taxonomy),
@@ -118,10 +120,13 @@ class Judge(Asker[Case, Judgement]):
 
     def request(self, item: Case, replicate: int = 0) -> Request:
         """Raises ItemError when a model is to rate an annotation without an answer."""
-        if self.model.wire:
-            return judgement_request(*item, self.taxonomy, self.section, replicate=replicate)
+        model, section = self.model, self.section
+        if model.wire:
+            return judgement_request(
+                *item, self.taxonomy, section, replicate=replicate, deployment=model.deployment
+            )
         return keyless_judgement_request(
-            item, self.taxonomy, self.section, replicate=replicate, inputs=self.model.own_inputs
+            item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs
         )
 
     def _about(self, item: Case) -> dict[str, str]:

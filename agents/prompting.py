@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
 from agents.serialise import sample_text
@@ -29,7 +29,7 @@ Parts = tuple[TextPart | MediaPart, ...]
 
 
 def annotation_request(
-    sample: Sample, taxonomy: Taxonomy, section: ModelSection, *, replicate: int = 0
+    sample: Sample, taxonomy: Taxonomy, section: ModelSection, *, replicate: int = 0, deployment: str = ""
 ) -> Request:
     """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
     data = sample_text(sample, measurements="text" in section.takes)
@@ -37,6 +37,7 @@ def annotation_request(
     return Request(
         purpose="annotate",
         model=section.model,
+        deployment=deployment,
         system=system,
         parts=(TextPart(text=fenced), *media_parts(sample, section)),
         answer_schema=answer_schema(taxonomy),
@@ -109,28 +110,37 @@ def is_shown(cue: Cue | None, name: str, modality: str, direction: str, shown: f
     return any(item == cue.feature or item.startswith(f"{cue.feature}_") for item in shown)
 
 
-def media_parts(sample: Sample, section: ModelSection) -> Parts:
-    """Clip, audio and key frames as far as the model takes them and the sample has them.
+class MediaShown(NamedTuple):
+    """Which media a model is sent, where the sample has them."""
+
+    clip: bool
+    audio: bool
+    key_frames: int
+
+
+def media_shown(section: ModelSection) -> MediaShown:
+    """What `takes` comes to.
 
     Servers that speak the OpenAI protocol have no video part, unless `options.video = "video_url"` says that this
     one has; key frames then stand for the clip.
     """
-    takes = set(section.takes)
-    if (
-        "video" in takes
-        and section.provider == "openai_compatible"
-        and section.options.get("video") != "video_url"
-    ):
-        takes = (takes - {"video"}) | {"images"}
+    clip, images = "video" in section.takes, "images" in section.takes
+    if section.provider == "openai_compatible" and section.options.get("video") != "video_url":
+        clip, images = False, images or clip
+    wanted = section.key_frames if isinstance(section, AnnotatorSection) else DEFAULT_KEY_FRAMES
+    return MediaShown(clip, "audio" in section.takes, wanted if images else 0)
+
+
+def media_parts(sample: Sample, section: ModelSection) -> Parts:
+    """Clip, audio and key frames as far as the model takes them and the sample has them."""
+    shown = media_shown(section)
     parts: list[TextPart | MediaPart] = []
-    if "video" in takes and sample.clip is not None:
+    if shown.clip and sample.clip is not None:
         parts += [TextPart(text="The clip:"), MediaPart(ref=sample.clip)]
-    if "audio" in takes and sample.audio is not None:
+    if shown.audio and sample.audio is not None:
         parts += [TextPart(text="The sound of the clip:"), MediaPart(ref=sample.audio)]
-    if "images" in takes:
-        wanted = section.key_frames if isinstance(section, AnnotatorSection) else DEFAULT_KEY_FRAMES
-        for frame in sample.key_frames[:wanted]:
-            parts += [TextPart(text=f"Key frame at {frame.time_s:.3f} s:"), MediaPart(ref=frame.ref)]
+    for frame in sample.key_frames[: shown.key_frames]:
+        parts += [TextPart(text=f"Key frame at {frame.time_s:.3f} s:"), MediaPart(ref=frame.ref)]
     return tuple(parts)
 
 

@@ -44,6 +44,9 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     purpose: Literal["annotate", "judge"]
     model: str
+    deployment: str = (
+        ""  # which server: it may serve other weights under the model's name; "": the vendor's own
+    )
     system: str
     parts: tuple[TextPart | MediaPart, ...]
     answer_schema: InstanceOf[AnswerSchema] = Field(exclude=True)
@@ -77,10 +80,14 @@ class MediaLoader(Protocol):
 
 
 class Provider(Protocol):
-    """One file per vendor. `wire` is False for providers that put no request on a network."""
+    """One file per vendor. `wire` is False for providers that put no request on a network.
+
+    `vendor_url` is where a section without `base_url` asks; "" without a wire.
+    """
 
     name: str
     wire: bool
+    vendor_url: str
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
         """Ask once; no retries inside.

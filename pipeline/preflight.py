@@ -34,6 +34,20 @@ def preflight(root: Path, settings: Settings) -> None:
 
 
 def _open_all(root: Path, table: str, sections: Sequence[ModelSection]) -> None:
+    names: dict[str, str] = {}  # identity -> the first section that has it
     for number, section in enumerate(sections):
         with pointing_at(root, table, number):
-            asyncio.run(Model(section).open().close())
+            model = Model(section)
+            asyncio.run(model.open().close())
+            first = names.setdefault(model.identity, section.name)
+            if first != section.name:
+                raise _twins(first, section.name)
+
+
+def _twins(first: str, second: str) -> UserError:
+    """Every answer of the one would be a copy of the other's, and count as a second voice."""
+    return UserError(
+        "same_model_twice",
+        f'"{second}" would be asked exactly what "{first}" is asked',
+        "set replicates to ask a model again, or deployment where two servers serve different weights",
+    )

@@ -110,6 +110,7 @@ class ModelSection(Section):
     provider: str
     model: str
     base_url: str | None = None
+    deployment: str | None = None  # None: told by base_url
     api_key_env: str | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
     temperature: NotNegative | None = None

@@ -32,6 +32,7 @@ class CueProvider:
 
     name = "cues"
     wire = False
+    vendor_url = ""
 
     def __init__(self, section: ModelSection) -> None:
         """Raises UserError for a model that is none of the rules."""

@@ -18,8 +18,6 @@ from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
 from schemas.settings import ModelSection, secret
 
-# Given, so that no environment variable redirects a run.
-DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 DEFAULT_KEY_ENV = "GEMINI_API_KEY"
 FINISH_REASONS = {
     "STOP": "stop",
@@ -39,11 +37,12 @@ class GeminiProvider:
 
     name = "gemini"
     wire = True
+    vendor_url = "https://generativelanguage.googleapis.com"  # given: no environment variable redirects a run
 
     def __init__(self, section: ModelSection) -> None:
         self.section = section
         self._key = secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
-        self.base_url = section.base_url or DEFAULT_BASE_URL
+        self.base_url = section.base_url or self.vendor_url
         options = types.HttpOptions(
             base_url=self.base_url,
             api_version=section.options.get("api_version"),

@@ -4,7 +4,6 @@ Options of the project file (`options`, all of them part of the question's ident
 `response_format`: "json_schema" (default), "json_object" or "none", for servers without strict schemas;
 `max_tokens_field`: "max_completion_tokens" (default) or "max_tokens", for older servers;
 `video`: "video_url" sends the clip itself (vLLM and SGLang know this part; OpenAI does not);
-`deployment`: any text that tells two servers apart that serve different weights under one model name;
 `extra_body`: a table that is added to the request's body.
 """
 
@@ -25,7 +24,6 @@ from agents.providers.common import bad_reply, connection_error, status_error, t
 from schemas.parts import MediaRef
 from schemas.settings import ModelSection, secret
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 
 
@@ -34,11 +32,12 @@ class OpenAICompatibleProvider:
 
     name = "openai_compatible"
     wire = True
+    vendor_url = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
 
     def __init__(self, section: ModelSection) -> None:
         self.section = section
         self._key = _key(section)
-        self.base_url = section.base_url or DEFAULT_BASE_URL
+        self.base_url = section.base_url or self.vendor_url
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",  # the client insists on a text
             base_url=self.base_url,

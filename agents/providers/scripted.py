@@ -41,15 +41,16 @@ class Rule(BaseModel):
 
 
 class ScriptedProvider:
-    """Answers at once and without a network; `inputs` is the digest of its script."""
+    """Answers at once and without a network; `inputs` is the digest of its script and whom it answers for."""
 
     name = "scripted"
     wire = False
+    vendor_url = ""
 
     def __init__(self, section: ModelSection) -> None:
         self.section = section
         self.rules = _rules(section)
-        self.inputs = (content_digest([rule.model_dump(mode="json") for rule in self.rules]),)
+        self.inputs = (content_digest([rule.model_dump(mode="json") for rule in self.rules]), section.name)
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:  # noqa: ARG002 - the protocol
         """The answer of the first rule that fits.

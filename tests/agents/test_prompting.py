@@ -152,7 +152,7 @@ def test_the_digest_names_the_question_and_not_the_record() -> None:
         {"max_output_tokens": 50},
         {"key_frames": 2},
         {"takes": ("text",)},
-        {"options": {"deployment": "second server"}},
+        {"options": {"extra_body": {"top_k": 5}}},
     ],
 )
 def test_what_can_change_the_answer_changes_the_digest(changes: dict[str, Any]) -> None:

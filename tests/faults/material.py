@@ -43,6 +43,7 @@ name = "one"
 provider = "openai_compatible"
 model = "model-one"
 base_url = "{url}"
+deployment = "any port"
 concurrency = {concurrency}
 [[annotators]]
 name = "lexicon"
@@ -57,6 +58,7 @@ name = "judge"
 provider = "openai_compatible"
 model = "model-judge"
 base_url = "{url}"
+deployment = "any port"
 takes = ["text"]
 concurrency = {concurrency}
 [release]

@@ -44,6 +44,38 @@ def test_a_wrong_name_is_told_with_file_and_line(
     assert error.remedy
 
 
+LOCAL = """[[{table}]]
+name = "{name}"
+provider = "openai_compatible"
+model = "qwen"
+base_url = "http://127.0.0.1:{port}/v1"
+takes = ["text"]
+{more}
+"""
+
+
+def local(name: str, *, table: str = "annotators", port: int = 8000, more: str = "") -> str:
+    return LOCAL.format(table=table, name=name, port=port, more=more)
+
+
+@pytest.mark.parametrize("table", ["annotators", "judges"])
+def test_two_sections_that_ask_the_same_are_no_two_votes(table: str, tmp_path: Path) -> None:
+    text = local("a", table=table) + local("b", table=table, port=8001) + local("c", table=table)
+    root = write_settings(tmp_path / "project", text)
+    with pytest.raises(UserError, match='"c" would be asked exactly what "a" is asked') as refused:
+        preflight(root, load_settings(root))
+    error = refused.value
+    line = text.splitlines().index('name = "c"')
+    assert (error.code, error.file, error.line) == ("same_model_twice", str(root / "emotrace.toml"), line)
+    assert "replicates" in error.remedy
+
+
+def test_one_model_may_be_asked_in_two_ways_and_judge_as_well(tmp_path: Path) -> None:
+    text = local("a") + local("b", more="temperature = 0.7") + local("c", more='deployment = "other weights"')
+    root = write_settings(tmp_path / "project", text + local("j", table="judges"))
+    preflight(root, load_settings(root))
+
+
 def test_the_defaults_stand(tmp_path: Path) -> None:
     root = write_settings(tmp_path / "project", "")
     preflight(root, load_settings(root))

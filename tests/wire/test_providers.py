@@ -143,9 +143,8 @@ def test_older_openai_servers_get_what_they_know(models: FakeModels) -> None:
         "response_format": "json_object",
         "max_tokens_field": "max_tokens",
         "extra_body": {"top_k": 5},
-        "deployment": "second",
     }
-    complete("openai_compatible", models, options=options)
+    complete("openai_compatible", models, options=options, deployment="second")
     body = models.requests[0].body
     assert body["response_format"] == {"type": "json_object"}
     assert (body["max_tokens"], body["top_k"]) == (2000, 5)
