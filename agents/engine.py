@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from agents.protocol import MediaLoader, Provider, Request, Response
+from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.ids import content_id
+from schemas.parts import MediaRef
 from schemas.ports import Clock, Journal, Receipt
 from schemas.settings import ModelSection
 
@@ -95,9 +97,11 @@ async def ask(
             durable.intend(
                 key, provider=job.provider.name, model=job.request.model, annotator=job.section.name
             )
-        answer = await _call(job, load)
+        weighed = _Weighed(load)
+        answer = await _call(job, weighed)
         if isinstance(answer, Response):
-            receipt = Receipt(answer.text, answer.model_version, answer.usage, answer.finish_reason)
+            usage = answer.usage or usage_at_most(job.section, weighed.bytes + job.request.size_bytes)
+            receipt = Receipt(answer.text, answer.model_version, usage, answer.finish_reason)
             if durable is not None:
                 durable.receive(key, receipt)
             return Outcome(receipt, None, cached=False, calls=calls)
@@ -109,6 +113,18 @@ async def ask(
             break
         await clock.sleep(backoff_s(calls, error.retry_after_s, rng))
     return Outcome(None, error, cached=False, calls=calls)
+
+
+class _Weighed:
+    """A loader of media that knows how many bytes it gave."""
+
+    def __init__(self, load: MediaLoader) -> None:
+        self._load, self.bytes = load, 0
+
+    def __call__(self, ref: MediaRef) -> bytes:
+        data = self._load(ref)
+        self.bytes += len(data)
+        return data
 
 
 async def _call(job: Job, load: MediaLoader) -> Response | ProviderError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -63,13 +64,19 @@ class Request(BaseModel):
     def digest(self) -> str:
         return content_digest({**self.model_dump(mode="json"), "answer_schema": self.answer_schema.digest})
 
+    @property
+    def size_bytes(self) -> int:
+        """How much is sent, media aside."""
+        texts = [part.text for part in self.parts if isinstance(part, TextPart)]
+        return sum(len(text.encode()) for text in (self.system, *texts, json.dumps(self.answer_schema)))
+
 
 class Response(NamedTuple):
-    """A provider's answer: `text` is the raw answer text, kept before it is parsed."""
+    """A provider's answer: `text` is the raw answer text, kept before it is parsed. `usage` None: not told."""
 
     text: str
     model_version: str | None
-    usage: Usage
+    usage: Usage | None
     finish_reason: str | None = None  # "stop" | "length" | "refusal" | "content_filter" | vendor's own
 
 

@@ -14,6 +14,8 @@ from schemas.ports import Receipt
 from schemas.settings import BudgetSection
 from schemas.store import CallEvent, Store
 
+ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"
+
 
 class Ledger:
     """Implements `schemas.ports.Journal` over the store. `calls` and `cached` count since it was made."""
@@ -34,7 +36,12 @@ class Ledger:
             return None
         with self._lock:
             self.cached += 1
-        usage = Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens, cost_usd=row.cost_usd)
+        usage = Usage(
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            cost_usd=row.cost_usd,
+            estimated=row.message == ESTIMATED,
+        )
         return Receipt(row.raw or "", row.model_version, usage, row.finish_reason)
 
     def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
@@ -60,6 +67,7 @@ class Ledger:
                 receipt.usage.input_tokens,
                 receipt.usage.output_tokens,
                 receipt.usage.cost_usd,
+                message=ESTIMATED if receipt.usage.estimated else "",
             )
         )
         with self._lock:

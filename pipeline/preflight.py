@@ -29,11 +29,13 @@ def preflight(root: Path, settings: Settings) -> None:
                 raise UserError("unknown_backend", message, f"known: {known}")
     with pointing_at(root, "aggregate", "method"):
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
-    _open_all(root, "annotators", settings.annotators)
-    _open_all(root, "judges", settings.judges)
+    priced = settings.budget.usd is not None
+    _check_models(root, "annotators", settings.annotators, priced=priced)
+    _check_models(root, "judges", settings.judges, priced=priced)
 
 
-def _open_all(root: Path, table: str, sections: Sequence[ModelSection]) -> None:
+def _check_models(root: Path, table: str, sections: Sequence[ModelSection], *, priced: bool) -> None:
+    """`priced`: every call has to have a price."""
     names: dict[str, str] = {}  # identity -> the first section that has it
     for number, section in enumerate(sections):
         with pointing_at(root, table, number):
@@ -42,6 +44,20 @@ def _open_all(root: Path, table: str, sections: Sequence[ModelSection]) -> None:
             first = names.setdefault(model.identity, section.name)
             if first != section.name:
                 raise _twins(first, section.name)
+            if priced and model.wire and not _has_prices(section):
+                raise _unpriced(section.name)
+
+
+def _has_prices(section: ModelSection) -> bool:
+    return None not in (section.usd_per_million_input_tokens, section.usd_per_million_output_tokens)
+
+
+def _unpriced(name: str) -> UserError:
+    return UserError(
+        "missing_price",
+        f'budget.usd cannot be kept: "{name}" lacks a price',
+        "set usd_per_million_input_tokens and usd_per_million_output_tokens (0 where calls are free)",
+    )
 
 
 def _twins(first: str, second: str) -> UserError:

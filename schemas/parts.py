@@ -255,9 +255,12 @@ class Triplet(Part):
 
 
 class Usage(Part):
+    """What one call used. `estimated`: the vendor told nothing, this is the most that it can have been."""
+
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    estimated: bool = False
 
 
 class Verdict(Part):

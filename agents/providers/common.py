@@ -77,11 +77,25 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage:
-    """Tokens as the vendor counts them; money only when counts and both prices are known."""
-    counted = isinstance(input_tokens, int) and isinstance(output_tokens, int)
-    if not counted:
-        return Usage()
+def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage | None:
+    """Tokens as the vendor counts them, None when it does not; money only when both prices are known."""
+    if not (_is_count(input_tokens) and _is_count(output_tokens)):
+        return None
+    return _priced(section, input_tokens, output_tokens)
+
+
+def usage_at_most(section: ModelSection, sent_bytes: int) -> Usage:
+    """The most that a call can have used whose vendor tells no usage: a token for each byte that was sent, media
+    included, and the longest answer that was allowed."""
+    most = _priced(section, sent_bytes, section.max_output_tokens)
+    return most.model_copy(update={"estimated": True})
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _priced(section: ModelSection, input_tokens: int, output_tokens: int) -> Usage:
     price_in, price_out = section.usd_per_million_input_tokens, section.usd_per_million_output_tokens
     cost = None
     if price_in is not None and price_out is not None:

@@ -82,9 +82,10 @@ class GeminiProvider:
 
     def _response(self, answer: types.GenerateContentResponse) -> Response:
         counts = answer.usage_metadata or types.GenerateContentResponseUsageMetadata()
-        written = counts.candidates_token_count
-        if written is not None:
-            written += counts.thoughts_token_count or 0  # thoughts are billed as output
+        written = None
+        if counts.prompt_token_count is not None:  # a count of nothing is left out
+            # Thoughts are billed as output.
+            written = (counts.candidates_token_count or 0) + (counts.thoughts_token_count or 0)
         if not answer.candidates and not (answer.prompt_feedback and answer.prompt_feedback.block_reason):
             raise bad_reply("neither a candidate nor a reason for blocking the prompt", self._key)
         text, finish_reason = _text(answer)

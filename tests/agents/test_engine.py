@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agents.engine import BACKOFF_CAP_S, Job, Outcome, SystemClock, ask, ask_all, backoff_s, call_key
 from agents.prompting import annotation_request, keyless_request
-from agents.protocol import Provider, Request
+from agents.protocol import MediaPart, Provider, Request
 from agents.providers.openai_compatible import OpenAICompatibleProvider
 from agents.providers.scripted import ScriptedProvider
 from schemas.errors import UserError
@@ -93,6 +93,35 @@ def test_an_answer_is_written_down_in_order_and_never_asked_for_again(models: Fa
     assert (first.cached, first.calls, second.cached, second.calls) == (False, 1, True, 0)
     assert first.response == second.response
     assert len(models.requests) == 1
+
+
+def test_an_answer_without_usage_counts_as_the_most_it_can_have_cost(models: FakeModels) -> None:
+    prices = {"usd_per_million_input_tokens": 2.0, "usd_per_million_output_tokens": 10.0}
+    models.script(Reply(usage=False))
+    journal = MemoryJournal()
+    outcome = run_one(models, journal=journal, max_output_tokens=500, **prices)
+    assert outcome.response is not None
+    usage = outcome.response.usage
+    assert usage.estimated
+    assert usage.output_tokens == 500
+    assert usage.input_tokens >= len(models.requests[0].body["messages"][0]["content"].encode())
+    assert usage.input_tokens <= len(models.requests[0].raw)  # without what the protocol wraps around it
+    assert usage.cost_usd == pytest.approx(usage.input_tokens * 2e-6 + 500 * 10e-6)
+    assert journal.find(call_key(question(), "openai_compatible", "m1")) == outcome.response
+    told = run_one(models, **prices)
+    assert told.response is not None
+    assert not told.response.usage.estimated
+
+
+def test_media_count_in_what_an_answer_can_have_cost(models: FakeModels) -> None:
+    models.script(Reply(usage=False, times=0))
+    request = annotation_request(make_sample(), TAXONOMY, section(takes=("images",), key_frames=2))
+    outcome = run_all(models, [request])[0]
+    assert outcome.response is not None
+    frames = [part.ref for part in request.parts if isinstance(part, MediaPart)]
+    sent = sum(len(media_bytes(ref)) for ref in frames)
+    assert len(frames) == 2
+    assert outcome.response.usage.input_tokens == request.size_bytes + sent
 
 
 def test_transient_errors_are_retried_and_each_call_is_written_down(models: FakeModels) -> None:

@@ -95,6 +95,21 @@ def test_the_budget_of_money_stops_the_call_after_it_is_spent(store: Store) -> N
     intend(Ledger(store, BudgetSection(usd=0.6)), "call_9")
 
 
+def test_an_estimate_is_marked_in_the_ledger_and_counts_in_the_budget(store: Store) -> None:
+    ledger = Ledger(store, BudgetSection(usd=0.5))
+    usage = Usage(input_tokens=9000, output_tokens=2000, cost_usd=0.6, estimated=True)
+    intend(ledger, "call_1")
+    ledger.receive("call_1", Receipt("x", None, usage))
+    row = store.receipt("call_1")
+    assert row is not None
+    assert row.message.startswith("usage_estimated: ")
+    found = Ledger(store, FREE).find("call_1")
+    assert found is not None
+    assert found.usage == usage
+    with pytest.raises(UserError, match="USD is used up"):
+        intend(ledger, "call_2")
+
+
 def test_a_budget_of_nothing_allows_no_call(store: Store) -> None:
     for budget in (BudgetSection(calls=0), BudgetSection(usd=0)):
         with pytest.raises(UserError):

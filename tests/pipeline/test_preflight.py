@@ -9,7 +9,10 @@ import pytest
 from pipeline.preflight import preflight
 from schemas.errors import UserError
 from schemas.settings_file import load_settings
-from tests.pipeline.project import write_settings
+from tests.pipeline.project import REPO, write_settings
+
+# google-genai's own source holds an invalid escape, which Python reports when it compiles the module.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
 
 MODEL = """[[annotators]]
 name = "a"
@@ -76,6 +79,48 @@ def test_one_model_may_be_asked_in_two_ways_and_judge_as_well(tmp_path: Path) ->
     preflight(root, load_settings(root))
 
 
+PRICES = "usd_per_million_input_tokens = 2\nusd_per_million_output_tokens = 8\n"
+
+
+@pytest.mark.parametrize("table", ["annotators", "judges"])
+@pytest.mark.parametrize(
+    "more", ["", "usd_per_million_input_tokens = 2", "usd_per_million_output_tokens = 8"]
+)
+def test_a_budget_of_money_needs_every_price(table: str, more: str, tmp_path: Path) -> None:
+    text = "[budget]\nusd = 5\n" + local("a", more=PRICES) + local("b", table=table, port=8001, more=more)
+    root = write_settings(tmp_path / "project", text)
+    with pytest.raises(UserError, match='"b" lacks a price') as refused:
+        preflight(root, load_settings(root))
+    error = refused.value
+    line = text.splitlines().index('name = "b"')
+    assert (error.code, error.file, error.line) == ("missing_price", str(root / "emotrace.toml"), line)
+    assert "usd_per_million_output_tokens" in error.remedy
+
+
+def test_a_budget_of_money_stands_with_prices_also_of_nothing_and_beside_keyless_ones(tmp_path: Path) -> None:
+    free = "usd_per_million_input_tokens = 0\nusd_per_million_output_tokens = 0\n"
+    keyless = MODEL.format(table="annotators", provider="cues", model="facial")
+    root = write_settings(
+        tmp_path / "project",
+        "[budget]\nusd = 5\n" + local("x", more=PRICES) + local("y", port=1, more=free) + keyless,
+    )
+    preflight(root, load_settings(root))
+
+
+def test_a_budget_of_calls_needs_no_price(tmp_path: Path) -> None:
+    root = write_settings(tmp_path / "project", "[budget]\ncalls = 5\n" + local("a"))
+    preflight(root, load_settings(root))
+
+
 def test_the_defaults_stand(tmp_path: Path) -> None:
     root = write_settings(tmp_path / "project", "")
+    preflight(root, load_settings(root))
+
+
+def test_the_example_file_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(key, "a key")
+    root = write_settings(
+        tmp_path / "project", (REPO / "deploy" / "emotrace.example.toml").read_text("utf-8")
+    )
     preflight(root, load_settings(root))

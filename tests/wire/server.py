@@ -29,8 +29,8 @@ class Reply(BaseModel):
     """What to answer. The first reply that still has `times` left and whose `match` stands in the body is used.
 
     `text` replaces the answer's text, `label` only its label, `body` the whole response body; `times` 0 means
-    for ever; `reset` breaks the connection instead of answering; `slow_bytes_s` waits before each
-    eighth of the body.
+    for ever; without `usage` the answer tells none; `reset` breaks the connection instead of answering;
+    `slow_bytes_s` waits before each eighth of the body.
     """
 
     match: str = ""
@@ -42,6 +42,7 @@ class Reply(BaseModel):
     body: str | None = None
     finish_reason: str | None = None
     refusal: str | None = None
+    usage: bool = True
     delay_s: float = 0
     slow_bytes_s: float = 0
     reset: bool = False
@@ -190,6 +191,7 @@ def _body(path: str, raw: str, reply: Reply) -> str:
 
 
 def _openai(body: dict[str, Any], text: str, reply: Reply) -> dict[str, Any]:
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     message = {"role": "assistant", "content": None if reply.refusal else text, "refusal": reply.refusal}
     return {
         "id": "chatcmpl-1",
@@ -197,7 +199,7 @@ def _openai(body: dict[str, Any], text: str, reply: Reply) -> dict[str, Any]:
         "created": 0,
         "model": f"{body['model']}-2026-01-01",
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason or "stop"}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        "usage": usage if reply.usage else None,
     }
 
 
@@ -206,9 +208,10 @@ def _gemini(path: str, text: str, reply: Reply) -> dict[str, Any]:
     if reply.refusal:
         return {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": f"{model}-001"}
     content = {"role": "model", "parts": [{"text": "thinking", "thought": True}, {"text": text}]}
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 5}
     return {
         "candidates": [{"content": content, "finishReason": reply.finish_reason or "STOP"}],
-        "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 5},
+        **({"usageMetadata": usage} if reply.usage else {}),
         "modelVersion": f"{model}-001",
     }
 

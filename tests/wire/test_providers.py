@@ -17,7 +17,7 @@ from agents.protocol import Provider, Request, Response
 from agents.providers import PROVIDERS
 from agents.providers.common import retry_after_s
 from schemas.errors import ItemError, ProviderError, UserError
-from schemas.parts import MediaRef
+from schemas.parts import MediaRef, Usage
 from schemas.registry import resolve
 from schemas.settings import AnnotatorSection
 from tests.wire.material import KEY, make_sample, media_bytes, ref, section, taxonomy
@@ -95,9 +95,34 @@ def test_a_valid_question_gets_a_valid_answer(vendor: str, models: FakeModels) -
     assert answer.finish_reason == "stop"
     assert answer.model_version in ("m1-2026-01-01", "m1-001")
     written = {"openai_compatible": 20, "gemini": 25}[vendor]
+    assert answer.usage is not None
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (100, written)
     assert answer.usage.cost_usd == pytest.approx(100 * 2e-6 + written * 10e-6)
-    assert complete(vendor, models).usage.cost_usd is None
+    unpriced = complete(vendor, models).usage
+    assert unpriced is not None
+    assert unpriced.cost_usd is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_vendor_that_tells_no_usage_is_not_taken_for_free(vendor: str, models: FakeModels) -> None:
+    models.script(Reply(usage=False))
+    assert complete(vendor, models).usage is None
+
+
+def test_gemini_leaves_out_counts_of_nothing(models: FakeModels) -> None:
+    blocked = {
+        "promptFeedback": {"blockReason": "SAFETY"},
+        "usageMetadata": {"promptTokenCount": 90, "thoughtsTokenCount": 7},
+    }
+    models.script(Reply(body=json.dumps(blocked)))
+    assert complete("gemini", models).usage == Usage(input_tokens=90, output_tokens=7)
+
+
+@pytest.mark.parametrize("counts", [{}, {"prompt_tokens": 5}, {"prompt_tokens": -5, "completion_tokens": 1}])
+def test_counts_that_are_none_are_no_usage(counts: dict[str, int], models: FakeModels) -> None:
+    choice = {"message": {"content": "{}"}, "finish_reason": "stop"}
+    models.script(Reply(body=json.dumps({"choices": [choice], "usage": counts})))
+    assert complete("openai_compatible", models).usage is None
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
