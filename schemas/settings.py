@@ -7,8 +7,10 @@ settings: an annotator names the variable that holds its key (`api_key_env`).
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import UserError
@@ -33,6 +36,38 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 
 
+def _language(value: str) -> str:
+    # The form of BCP 47; whether such a language exists is not looked up.
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+        raise ValueError('a language is told by its code, such as "en" or "pt-BR"')
+    return value
+
+
+Language = Annotated[str, AfterValidator(_language)]
+
+
+def _variable(value: str) -> str:
+    # The value is not repeated: it is most often the key itself.
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        raise ValueError("this is no name of an environment variable (A-Z, 0-9, _)")
+    return value
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("this is no address of a server; it starts with http:// or https://")
+    return value
+
+
+def wrong_at(message: str, *place: str | int) -> PydanticCustomError:
+    """An error of a validator that sees a whole table, at the place in it that is to be mended."""
+    return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +75,7 @@ class Section(BaseModel):
 class ProjectSection(Section):
     name: Name = "project"
     taxonomy: str = "ekman7"
-    language: str | None = None
+    language: Language | None = None
     seed: int = 0
     store: str = "emotrace.db"  # a path below the project, or an SQLAlchemy URL
     artifacts: str = "cache"  # a path below the project, or an fsspec URL
@@ -109,9 +144,9 @@ class ModelSection(Section):
     name: Name
     provider: str
     model: str
-    base_url: str | None = None
+    base_url: Annotated[str, AfterValidator(_web_address)] | None = None
     deployment: str | None = None  # None: told by base_url
-    api_key_env: str | None = None
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
     temperature: NotNegative | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] = 2000
@@ -143,7 +178,9 @@ class AggregateSection(Section):
     def _sum_to_one(self) -> AggregateSection:
         total = self.alpha + self.beta + self.gamma
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"alpha + beta + gamma must be 1, not {total:g}")
+            weights = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
+            own = [key for key in weights if weights[key] != AggregateSection.model_fields[key].default]
+            raise wrong_at(f"alpha + beta + gamma must be 1, not {total:g}", own[-1])
         return self
 
 
@@ -172,7 +209,7 @@ class ReviewSection(Section):
 class ReleaseSection(Section):
     title: str | None = None
     license: str | None = None
-    language: str | None = None
+    language: Language | None = None
     split_policy: Literal["source", "speaker", "single"] = "speaker"
     validation_share: Share = 0.1
     test_share: Share = 0.1
@@ -218,9 +255,9 @@ class Settings(BaseSettings):
     @classmethod
     def _names_differ(cls, value: tuple[ModelSection, ...]) -> tuple[ModelSection, ...]:
         names = [section.name for section in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f'the name "{name}" is used twice')
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise wrong_at(f'the name "{name}" is used twice', number, "name")
         return value
 
     @classmethod

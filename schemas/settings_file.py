@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 
 from schemas.errors import UserError
 from schemas.settings import (
@@ -25,6 +26,7 @@ from schemas.settings import (
     Settings,
 )
 
+SECRET_WORDS = ("key", "secret", "token", "password", "url")  # addresses may hold a password
 KEY_OF_DICT = "[key]"  # how pydantic says that a key, and not its value, is wrong
 
 
@@ -59,6 +61,11 @@ def load_settings(project_dir: Path) -> Settings:
         ) from error
     try:
         return Settings(**data)
+    except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))
+        variable = ENV_PREFIX + (name[1].upper() if name else "")
+        remedy = f"set single keys, such as {ENV_PREFIX}SEGMENT__MAX_S; lists of tables stand in the file"
+        raise UserError("bad_setting", "not JSON", remedy, f"environment {variable}") from error
     except ValidationError as error:
         raise _user_error(error, text, data, path) from error
 
@@ -68,7 +75,8 @@ def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: P
     # An unknown key is told before a missing one: it is most often the missing one, misspelt.
     first = min(error.errors(), key=lambda e: not _is_unknown(e["type"], e["loc"]))
     unknown = _is_unknown(first["type"], first["loc"])
-    loc = tuple(part for part in first["loc"] if part != KEY_OF_DICT)
+    place = first.get("ctx", {}).get("place", ())  # within a table that is wrong as a whole
+    loc = tuple(part for part in (*first["loc"], *place) if part != KEY_OF_DICT)
     name = ".".join(str(part) for part in loc)
     variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
     set_there = any(f"{key.upper()}__".startswith(f"{variable}__") for key in os.environ)
@@ -77,7 +85,23 @@ def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: P
     if unknown:
         return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
     message = first["msg"].removeprefix("Value error, ")
-    return UserError("bad_setting", f"{name}: {message}", f"given: {first['input']!r}"[:120], *where)
+    return UserError("bad_setting", f"{name}: {message}", _remedy(loc, first["type"], first["input"]), *where)
+
+
+def _remedy(loc: tuple[int | str, ...], kind: str, value: Any) -> str:
+    """What was given, where it is one value that cannot be a secret."""
+    if loc and loc[-1] == "api_key_env":
+        return (
+            "name the variable here and put the key in the environment; replace a key that stood in this file"
+        )
+    if kind == "missing":
+        return f"add {loc[-1]}"
+    plain = isinstance(value, int | float) or (isinstance(value, str) and not _may_be_secret(loc))
+    return f"given: {value!r}"[:120] if plain else "see docs/configuration.md"
+
+
+def _may_be_secret(loc: tuple[int | str, ...]) -> bool:
+    return any(word in str(part).lower() for part in loc for word in SECRET_WORDS)
 
 
 def _is_unknown(kind: str, loc: tuple[int | str, ...]) -> bool:
@@ -94,10 +118,10 @@ def _stands_in(loc: tuple[int | str, ...], data: Any) -> bool:
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:
-    if "key" in str(loc[-1]) or "secret" in str(loc[-1]) or str(loc[-1]) == "token":
-        return "secrets are read from the environment only: set api_key_env to the variable's name"
     known = _known_keys(loc[:-1])
     near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    if _may_be_secret(loc[-1:]) and near in ([], ["api_key_env"]):
+        return "secrets are read from the environment only: set api_key_env to the variable's name"
     return f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
 
 

@@ -120,6 +120,102 @@ def test_a_secret_in_the_file_is_refused_with_where_it_belongs(tmp_path: Path) -
     assert "s3cret" not in str(error)
 
 
+MODEL = "name='a'\nprovider='openai_compatible'\nmodel='m'\n"
+TWICE = "".join("[[annotators]]\n" + MODEL.replace("'a'", name) for name in ("'a'", "'b'", "'a'"))
+SECRET = "sk-proj-5f3c1a9e7b"
+
+
+@pytest.mark.parametrize("table", ["annotators", "judges"])
+@pytest.mark.parametrize("value", [SECRET, "sk proj", "my_key", "9KEY", f"OPENAI_API_KEY={SECRET}", ""])
+def test_a_key_in_place_of_its_variables_name_is_refused_and_not_repeated(
+    table: str, value: str, tmp_path: Path
+) -> None:
+    error = refusal(tmp_path, f"[[{table}]]\n{MODEL}api_key_env='{value}'\n")
+    assert (error.code, error.line) == ("bad_setting", 5)
+    assert "environment variable" in error.message
+    assert "in the environment" in error.remedy
+    assert not value or value not in str(error)
+
+
+def test_the_name_of_a_variable_stands(tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "_KEY2", "K"):
+        settings = load_settings(project(tmp_path, f"[[annotators]]\n{MODEL}api_key_env='{name}'\n"))
+        assert settings.annotators[0].api_key_env == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[[annotators]]\nname='a'\nprovider='p'\napi_key_env='{SECRET}'\n",  # model is missing
+        f"[[annotators]]\n{MODEL}max_output_tokens='{SECRET}'\n",
+        f"[[annotators]]\n{MODEL}key_frames='{SECRET}'\n",
+        f"[[annotators]]\n{MODEL}token='{SECRET}'\n",
+        f"[[annotators]]\n{MODEL}client_secret='{SECRET}'\n",
+        f"[[annotators]]\n{MODEL}api_key_env=['{SECRET}']\n",
+        f"[[annotators]]\n{MODEL}base_url='me:{SECRET}@models.example/v1'\n",
+        f"[annotators]\napi_key_env='{SECRET}'\n",
+    ],
+)
+def test_no_error_repeats_what_may_be_a_secret(text: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, text)
+    assert SECRET not in str(error)
+    assert error.remedy
+
+
+def test_a_misspelt_key_that_only_sounds_secret_is_told_its_neighbour(tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"[[annotators]]\n{MODEL}key_frame=2\n").remedy == 'did you mean "key_frames"?'
+    assert refusal(tmp_path, f"[[annotators]]\n{MODEL}max_output_token=2\n").remedy == (
+        'did you mean "max_output_tokens"?'
+    )
+    assert "-5" in refusal(tmp_path, f"[[annotators]]\n{MODEL}max_output_tokens=-5\n").remedy
+
+
+@pytest.mark.parametrize(
+    "url", ["models.example/v1", "127.0.0.1:8000/v1", "ftp://h/v1", "http://", "http://[::1"]
+)
+def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, f"[[annotators]]\n{MODEL}base_url='{url}'\n")
+    assert (error.line, "http://" in error.message) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[[judges]]\nprovider='p'\nmodel='m'\nname='a'\n[[judges]]\nprovider='p'\nname='a'\nmodel='n'\n", 7),
+        (TWICE, 10),
+        ("[project]\n\n[aggregate]\nmethod = 'majority'\nalpha = 0.9\n", 5),
+        ("[aggregate]\nalpha = 0.9\nbeta = 0.9\nmethod = 'majority'\n", 3),
+    ],
+)
+def test_what_is_wrong_with_a_whole_table_is_told_at_the_line_to_mend(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    error = refusal(tmp_path, text)
+    assert (error.code, error.file, error.line) == ("bad_setting", str(tmp_path / "emotrace.toml"), line)
+    assert "given" in error.remedy or "docs" in error.remedy
+
+
+def test_weights_of_the_environment_are_told_with_their_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTRACE__AGGREGATE__BETA", "0.9")
+    error = refusal(tmp_path, "[aggregate]\nmethod = 'majority'\n")
+    assert error.file == "environment EMOTRACE__AGGREGATE__BETA"
+
+
+@pytest.mark.parametrize("section", ["project", "release"])
+def test_a_language_is_a_code(section: str, tmp_path: Path) -> None:
+    for code in ("en", "deu", "pt-BR", "zh-Hans", "es-419"):
+        assert (
+            getattr(load_settings(project(tmp_path, f"[{section}]\nlanguage='{code}'\n")), section).language
+            == code
+        )
+    for wrong in ("english", "English", "e", "en_US", "EN", "en-", ""):
+        error = refusal(tmp_path, f"[{section}]\nlanguage = '{wrong}'\n")
+        assert (error.line, error.remedy) == (2, f"given: {wrong!r}")
+        assert 'such as "en"' in error.message
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -143,6 +239,15 @@ def test_a_bad_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("EMOTRACE__REVIEW__PORT", "high")
     error = refusal(tmp_path, "")
     assert error.file == "environment EMOTRACE__REVIEW__PORT"
+
+
+def test_a_table_in_the_environment_that_is_no_json_is_named_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTRACE__ANNOTATORS", SECRET)
+    error = refusal(tmp_path, "")
+    assert (error.code, error.file) == ("bad_setting", "environment EMOTRACE__ANNOTATORS")
+    assert SECRET not in str(error)
 
 
 def test_options_of_a_feature_stage_go_to_its_backend(tmp_path: Path) -> None:
