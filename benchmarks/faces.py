@@ -48,7 +48,6 @@ def recording(path: Path, folder: Path) -> Clip:
         source_start_s=0.0,
         source_end_s=facts.duration_s,
         index=0,
-        split_group="benchmark",
     )
     return Clip(source, segment, path, None, decoded.frames, shots=decoded.shots)
 

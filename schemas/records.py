@@ -89,7 +89,6 @@ class Segment(Record):
     source_start_s: Seconds
     source_end_s: Seconds
     index: int
-    split_group: str
 
     @property
     def duration_s(self) -> float:

@@ -93,7 +93,6 @@ class SegmentStage:
         )
         segmenter, params = _segmenter(run), segment_params(run, source)
         spans = segmenter.split(view, SegmentParams(**params["rule"]))
-        group = str(run.facts.get(source.id, {}).get("group") or source.id)
         segments = [
             Segment(
                 source_id=source.id,
@@ -103,7 +102,6 @@ class SegmentStage:
                 source_start_s=round(span.start_s, 3),
                 source_end_s=round(span.end_s, 3),
                 index=index,
-                split_group=group,
             )
             for index, span in enumerate(spans)
         ]

@@ -144,7 +144,6 @@ def _clip(path: Path, folder: Path) -> Clip:
     source = Source(sha256=path.name, size_bytes=1, media=facts)
     segment = Segment(
         source_id=source.id, rule="whole", version="1", source_start_s=0, source_end_s=facts.duration_s, index=0,
-        split_group="g",
     )  # fmt: skip
     return Clip(source, segment, path, None, decode(path, facts, folder / path.name).frames)
 

@@ -65,7 +65,6 @@ def whole(path: Path, facts: MediaFacts, **extra: Any) -> Clip:
     source = Source(sha256=hashlib.sha256(path.read_bytes()).hexdigest(), size_bytes=1, media=facts)
     segment = Segment(
         source_id=source.id, rule="whole", version="1", source_start_s=0, source_end_s=facts.duration_s, index=0,
-        split_group="g",
     )  # fmt: skip
     return Clip(source, segment, path, **{"audio": None, "frames": None, **extra})
 

@@ -37,7 +37,6 @@ def clip_of(facts: MediaFacts, start_s: float, end_s: float, **media: Any) -> Cl
         source_start_s=start_s,
         source_end_s=end_s,
         index=0,
-        split_group="g",
     )
     return Clip(source, segment, Path("no.mp4"), None, **{"frames": None, **media})
 

@@ -55,7 +55,6 @@ def whole(source: Source, path: Path, frames: Path | None) -> Clip:
         source_start_s=0,
         source_end_s=source.media.duration_s,
         index=0,
-        split_group=source.id,
     )
     return Clip(source, segment, path, None, frames)
 

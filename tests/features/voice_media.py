@@ -39,7 +39,7 @@ def make_clip(
     facts = MediaFacts(kind="audio", container="wav", duration_s=source_s or start_s + length_s)
     source = Source(sha256="0" * 64, size_bytes=1, media=facts)
     segment = Segment(
-        source_id=source.id, rule="given", version="1", index=0, split_group="g",
+        source_id=source.id, rule="given", version="1", index=0,
         source_start_s=start_s, source_end_s=start_s + length_s,
     )  # fmt: skip
     if speech is None:

@@ -51,7 +51,7 @@ def source(n: int, *, video: bool = True) -> Source:
 
 def segment(of: Source, index: int) -> Segment:
     return Segment(
-        source_id=of.id, rule="given", version="1", index=index, split_group=of.id,
+        source_id=of.id, rule="given", version="1", index=index,
         source_start_s=5.0 * index, source_end_s=5.0 * index + 5,
     )  # fmt: skip
 

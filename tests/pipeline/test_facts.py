@@ -23,7 +23,6 @@ def segment(start_s: float, end_s: float, source_id: str = "src_1") -> Segment:
         source_start_s=start_s,
         source_end_s=end_s,
         index=0,
-        split_group=source_id,
     )
 
 

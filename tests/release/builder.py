@@ -195,7 +195,7 @@ class Project:
         self.store.add_facts((origin.id, key, value) for key, value in {**said, **(facts or {})}.items())
         segment = Segment(
             source_id=origin.id, rule="given", version="1", source_start_s=float(n), source_end_s=n + 2.0,
-            index=0, split_group=origin.id,
+            index=0,
         )  # fmt: skip
         features = Features(subject_id=segment.id, extractor="sidecar", version="1", stage="asr")
         sample = Sample(

@@ -109,7 +109,6 @@ def _item(n: int, status: str) -> Item:
         source_start_s=0,
         source_end_s=CLIP_S,
         index=0,
-        split_group=source.id,
     )
     target = Target(speaker=f"S{n}", face_track="face-1")
     sample = Sample(

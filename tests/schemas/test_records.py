@@ -102,7 +102,6 @@ def test_segments_know_their_length() -> None:
         source_start_s=1.1,
         source_end_s=3.4,
         index=0,
-        split_group="g",
     )
     assert segment.duration_s == 2.3
     assert segment.parent_id == "src_1"

@@ -39,7 +39,6 @@ def segment(of: int, index: int) -> Segment:
         source_start_s=index,
         source_end_s=index + 1,
         index=index,
-        split_group="g",
     )
 
 
