@@ -105,7 +105,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> int:
     """Take recordings into the project, identified by their bytes."""
-    from pipeline.commands.printing import TerminalProgress, print_failures
+    from pipeline.commands.printing import TerminalProgress, print_failures, print_ingest
     from pipeline.ingest import ingest as take
     from pipeline.outputs import FailedItem, IngestOutput
     from pipeline.project import open_project
@@ -122,15 +122,17 @@ def ingest(
             "new": report.new,
             "known": report.known,
             "duplicates": report.duplicates,
-            "ignored": report.ignored,
+            "ignored": len(report.ignored),
         }
-        emit(IngestOutput(**counts, sources=sources, failed_items=failed))
+        lists = {
+            "ignored_files": report.ignored,
+            "speakers": report.speakers,
+            "notes": report.notes,
+            "failed_items": failed,
+        }
+        emit(IngestOutput(**counts, **lists, sources=sources))
     else:
-        say(
-            out,
-            f"{report.new} new, {report.known} known, {report.duplicates} duplicates, {len(failed)} failed, "
-            f"{report.ignored} files are not media; {sources} recordings in all",
-        )
+        print_ingest(out, report, sources)
         print_failures(err, failed)
     return SOME_FAILED if failed else OK
 

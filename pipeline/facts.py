@@ -1,24 +1,68 @@
 """What people say of a recording, a speaker or a stretch, laid over each other: the nearest one wins.
 
-A source's fact "spans" holds the stretches that a manifest gave: a list of [start_s, end_s or None, {facts}].
-Everything else that is said of a source holds for all of it.
+Facts of a recording (subject: its source id) and of a speaker (subject: "speaker:NAME") are texts, but for the
+recording's stretches: the key that `stretch_key` makes holds all that is said of one. This is the one place that
+knows what holds for a segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from schemas.records import Segment
+from schemas.store import Store
 
 Facts = dict[str, Any]
 WITHDRAWN = "withdrawn"
+ROW = "row"  # of a stretch: the manifest and the line that gave it last
+_STRETCH = "stretch "
+
+
+class Stretch(NamedTuple):
+    """A part of a recording that a manifest gave; an end of None is that of the recording."""
+
+    start_s: float
+    end_s: float | None
+    said: Facts
+
+    def __str__(self) -> str:
+        return f"{self.start_s:g} s to {'the end' if self.end_s is None else f'{self.end_s:g} s'}"
+
+
+def stretch_key(start_s: float, end_s: float | None) -> str:
+    """The key of what is said of a stretch. Times that are the same to the millisecond are one stretch."""
+    return f"{_STRETCH}{start_s:.3f} {'' if end_s is None else f'{end_s:.3f}'}"
+
+
+def speaker_subject(name: str) -> str:
+    """The subject of what is said of a speaker, wherever they speak."""
+    return f"speaker:{name}"
+
+
+def stretches(own: Mapping[str, Any]) -> list[Stretch]:
+    """The stretches among a source's own facts, in the order in which they were first given."""
+    return [Stretch(*_times(key), said) for key, said in own.items() if key.startswith(_STRETCH)]
+
+
+def stretch_of(own: Mapping[str, Any], segment: Segment) -> Stretch | None:
+    """The stretch that holds the segment's middle; of several, the one with the nearest borders."""
+    middle_s = (segment.source_start_s + segment.source_end_s) / 2
+
+    def distance_s(one: Stretch) -> float:
+        at_end_s = 0.0 if one.end_s is None else abs(one.end_s - segment.source_end_s)
+        return abs(one.start_s - segment.source_start_s) + at_end_s
+
+    holding = [s for s in stretches(own) if s.start_s <= middle_s and (s.end_s is None or middle_s < s.end_s)]
+    return min(holding, key=distance_s, default=None)
 
 
 def source_facts(facts: Mapping[str, Facts], source_id: str) -> Facts:
-    """Facts of a source over those of its speaker (licence, consent, group); "spans" as they were given."""
+    """What holds for a whole recording, and its stretches as "spans": [start_s, end_s or None, {facts}]."""
     own = facts.get(source_id, {})
-    return {**facts.get(f"speaker:{own.get('speaker')}", {}), **own}
+    found = _laid_over(_of_speaker(facts, own), _whole(own))
+    return found | ({"spans": [list(one) for one in stretches(own)]} if stretches(own) else {})
 
 
 def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
@@ -27,14 +71,24 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
     `facts` are all of a store's, by subject. The speaker is the stretch's own, where it names one. A withdrawn
     consent holds, whichever of the three says it.
     """
-    own = dict(facts.get(segment.source_id, {}))
-    stretch = _of_stretch(own.pop("spans", []), segment)
-    speaker = facts.get(f"speaker:{stretch.get('speaker', own.get('speaker'))}", {})
-    found = {**speaker, **own, **stretch}
-    # Who withdraws a whole recording, or all that a person said, must not be overruled by an older row.
-    if any(is_withdrawn(layer) for layer in (speaker, own, stretch)):
-        found["consent"] = WITHDRAWN
-    return found
+    own = facts.get(segment.source_id, {})
+    stretch = stretch_of(own, segment)
+    said = {key: value for key, value in stretch.said.items() if key != ROW} if stretch else {}
+    whole = _whole(own)
+    return _laid_over(_of_speaker(facts, whole | said), whole, said)
+
+
+def facts_of(store: Store, segments: Sequence[Segment]) -> dict[str, Facts]:
+    """Segment id -> what holds for it now, read for these segments alone."""
+    facts = store.facts({segment.source_id for segment in segments})
+    names = {name for own in facts.values() for name in speakers_named(own)}
+    facts |= store.facts(speaker_subject(name) for name in names)
+    return {segment.id: segment_facts(facts, segment) for segment in segments}
+
+
+def speakers_named(own: Mapping[str, Any]) -> set[str]:
+    """The speakers that a source's own facts name, of all of it or of a stretch."""
+    return {said["speaker"] for said in (own, *(one.said for one in stretches(own))) if "speaker" in said}
 
 
 def is_withdrawn(facts: Mapping[str, Any]) -> bool:
@@ -42,23 +96,22 @@ def is_withdrawn(facts: Mapping[str, Any]) -> bool:
     return str(facts.get("consent", "")).strip().lower() == WITHDRAWN
 
 
-def spans_of(source_facts: Mapping[str, Any]) -> list[tuple[float, float | None]]:
-    """The stretches (start_s, end_s) of a source in the order in which they were given; None: to its end."""
-    return [(start_s, end_s) for start_s, end_s, _ in source_facts.get("spans", [])]
+def _laid_over(*layers: Facts) -> Facts:
+    """Facts of the later layers over those of the earlier ones."""
+    found = {key: value for layer in layers for key, value in layer.items()}
+    # Who withdraws a whole recording, or all that a person said, must not be overruled by what is nearer.
+    return found | ({"consent": WITHDRAWN} if any(map(is_withdrawn, layers)) else {})
 
 
-def _of_stretch(spans: list[Any], segment: Segment) -> Facts:
-    """Facts of the stretch that holds the segment's middle; of several, the one with the nearest borders."""
-    middle_s = (segment.source_start_s + segment.source_end_s) / 2
+def _of_speaker(facts: Mapping[str, Facts], said: Facts) -> Facts:
+    return facts.get(speaker_subject(str(said.get("speaker"))), {})
 
-    def distance_s(start_s: float, end_s: float | None) -> float:
-        at_end_s = 0.0 if end_s is None else abs(end_s - segment.source_end_s)
-        return abs(start_s - segment.source_start_s) + at_end_s
 
-    # Of two stretches with the same borders, the one that was given later.
-    holding = [
-        (distance_s(start_s, end_s), -position, said)
-        for position, (start_s, end_s, said) in enumerate(spans)
-        if start_s <= middle_s and (end_s is None or middle_s < end_s)
-    ]
-    return dict(min(holding, key=lambda one: one[:2])[2]) if holding else {}
+def _whole(own: Mapping[str, Any]) -> Facts:
+    return {key: value for key, value in own.items() if not key.startswith(_STRETCH)}
+
+
+@lru_cache(maxsize=100_000)  # every segment looks at all the stretches of its recording
+def _times(key: str) -> tuple[float, float | None]:
+    start, _, end = key.removeprefix(_STRETCH).partition(" ")
+    return float(start), float(end) if end else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,8 +12,9 @@ from stat import S_ISREG
 from typing import Any
 
 from pipeline.importers import IMPORTERS
-from pipeline.importers.manifest import ManifestRow
+from pipeline.importers.manifest import ManifestRow, consistent
 from pipeline.project import Project
+from pipeline.sayings import note_unnamed, said_of_recording, say_of_speakers
 from schemas.errors import MediaError, UserError
 from schemas.ids import file_digest
 from schemas.records import Source
@@ -28,17 +30,21 @@ MEDIA_ENDINGS = frozenset(
 UNREADABLE_FOLDER = "unreadable_folder"
 COMMIT_EVERY = 200  # sources per transaction
 
-Span = list[float | None]  # start and end in seconds; an end of None is that of the recording
-
 
 @dataclass
 class IngestReport:
-    """Counts of one ingest; `ignored` are files of a folder that are not media (subtitles, notes)."""
+    """Counts of one ingest.
+
+    `ignored` are files of a folder that are not media (subtitles, notes), `speakers` those that rows without a
+    path speak of, `notes` what a person should know of consent and of names.
+    """
 
     new: int = 0
     known: int = 0
     duplicates: int = 0
-    ignored: int = 0
+    ignored: list[str] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failed: list[ItemOutcome] = field(default_factory=list)
 
 
@@ -61,23 +67,24 @@ def ingest(
     """Take files, folders, globs and manifests into the project.
 
     `facts` (speaker, license, consent, language...) are said of every file of this call that its manifest says
-    nothing else about. A file that cannot be read is reported and the others go on.
+    nothing else about; a consent that was withdrawn stays withdrawn. A file that cannot be read is reported and
+    the others go on.
 
     Raises:
         UserError: an input does not exist, or a manifest is wrong.
     """
-    report = IngestReport()
-    files = _by_file(_rows(project, inputs, report))
+    report, said = IngestReport(), facts or {}
+    files, speakers = _by_subject(_rows(project, inputs, report))
+    report.speakers = say_of_speakers(project.store, speakers, report.notes)
     known = project.store.paths()
     sources = set(project.store.digests(Source))
     placed = {stored.source_id for stored in known.values()}
-    said = _Said(facts or {})
     batch: list[_Found] = []
     for number, (path, rows) in enumerate(files.items(), 1):
         try:
             found = _take(path, rows, known, sources, rehash=rehash)
         except MediaError as error:
-            report.failed.append(_failure(path, error))
+            report.failed.append(_failure(path, rows[0], said, error))
         else:
             _count(report, found, known, placed)
             sources.add(found.source_id)
@@ -85,26 +92,34 @@ def ingest(
             known[found.stored.path] = found.stored
             batch.append(found)
         if len(batch) >= COMMIT_EVERY:
-            _commit(project, batch, said)
+            _commit(project, batch, said, report)
             batch = []
         if on_progress is not None:
             on_progress(number, len(files))
-    _commit(project, batch, said)
+    _commit(project, batch, said, report)
+    note_unnamed(project.store, report.speakers, report.notes)
     # A folder is not kept as failed: no later success of its own would clear it.
     project.store.add([], [end for end in report.failed if end.code != UNREADABLE_FOLDER])
     return report
 
 
-def _by_file(rows: Iterable[ManifestRow]) -> dict[Path, list[ManifestRow]]:
-    """All rows of a file together: a file is read once, and its stretches are stored in one piece."""
+def _by_subject(rows: Iterable[ManifestRow]) -> tuple[dict[Path, list[ManifestRow]], list[ManifestRow]]:
+    """All rows of a file together, so that it is read once; and the rows that speak of a speaker."""
     files: dict[Path, list[ManifestRow]] = {}
+    speakers = []
     for row in rows:
-        files.setdefault(row.path, []).append(row)
-    return files
+        if row.path is None:
+            speakers.append(row)
+        else:
+            files.setdefault(row.path, []).append(row)
+    return files, speakers
 
 
-def _failure(path: Path, error: MediaError) -> ItemOutcome:
-    retry = f"mend the file, then: emotrace ingest {path}"
+def _failure(path: Path, row: ManifestRow, said: dict[str, Any], error: MediaError) -> ItemOutcome:
+    # Again with all that was said: through the manifest, where there is one, and with the same options.
+    options = [word for key, value in said.items() for word in (f"--{key}", str(value))]
+    words = shlex.join([str(row.manifest or path), *options])
+    retry = f"mend the file, then: emotrace ingest {words}"
     return ItemOutcome("ingest", os.path.realpath(path), "failed", str(path), error.code, str(error), retry)
 
 
@@ -160,12 +175,13 @@ def _folder(project: Project, folder: Path, report: IngestReport) -> Iterator[Ma
         if path.suffix.lower() in MEDIA_ENDINGS:
             yield ManifestRow(path)
         else:
-            report.ignored += 1
+            report.ignored.append(str(path))
 
 
 def _note_unreadable(report: IngestReport, error: OSError) -> None:
     folder = str(error.filename)
-    message, retry = f"cannot read the folder: {error.strerror}", f"mend it, then: emotrace ingest {folder}"
+    message = f"cannot read the folder: {error.strerror}"
+    retry = f"mend it, then: emotrace ingest {shlex.quote(folder)}"
     report.failed.append(
         ItemOutcome(
             "ingest", str(Path(folder).absolute()), "failed", folder, UNREADABLE_FOLDER, message, retry
@@ -179,7 +195,8 @@ def _manifest(path: Path) -> Iterator[ManifestRow]:
         raise UserError("bad_manifest", "a folder, not a manifest", remedy, str(path))
     if not path.is_file():
         raise UserError("missing_input", f"no such manifest: {path}", "check the path")
-    yield from resolve(IMPORTERS, path.suffix.lower(), what="manifest format")(path)
+    read = resolve(IMPORTERS, path.suffix.lower(), what="manifest format")
+    yield from consistent(path, read(path))
 
 
 def _take(
@@ -215,31 +232,17 @@ def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], pl
         report.duplicates += 1
 
 
-class _Said:
-    """What is said of sources in one call of `ingest`; the stretches of a source add up over its files."""
-
-    def __init__(self, defaults: dict[str, Any]) -> None:
-        self._defaults = defaults
-        self._spans: dict[str, list[list[Any]]] = {}
-
-    def of(self, found: _Found) -> dict[str, Any]:
-        """Fact name -> value: rows with times say something of their stretch, the others of the recording."""
-        whole: dict[str, Any] = {"name": found.rows[-1].path.name, **self._defaults}
-        for row in found.rows:
-            if row.start_s is None and row.end_s is None:
-                whole |= row.facts
-            else:
-                stretch = [row.start_s or 0.0, row.end_s, row.facts]
-                self._spans.setdefault(found.source_id, []).append(stretch)
-        if spans := self._spans.get(found.source_id):
-            whole["spans"] = list(spans)
-        return whole
-
-
-def _commit(project: Project, batch: list[_Found], said: _Said) -> None:
+def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], report: IngestReport) -> None:
     """Sources first, then facts, then paths: a path in the index means that all of it is stored."""
     store = project.store
     ends = [ItemOutcome("ingest", found.stored.path, "done") for found in batch]
     store.add([found.source for found in batch if found.source is not None], ends)
-    store.add_facts((found.source_id, key, value) for found in batch for key, value in said.of(found).items())
+    known = store.facts({found.source_id for found in batch})
+    news: dict[tuple[str, str], Any] = {}
+    for found in batch:
+        own = known.setdefault(found.source_id, {})
+        said = said_of_recording(found.rows, own, defaults, report.notes)
+        own |= said
+        news |= {(found.source_id, key): value for key, value in said.items()}
+    store.add_facts((subject, key, value) for (subject, key), value in news.items())
     store.set_paths(found.stored for found in batch)

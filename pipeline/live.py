@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from pipeline.facts import segment_facts
+from pipeline.facts import facts_of
 from schemas.records import (
     Annotation,
     Baseline,
@@ -56,7 +56,7 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
     ids = [segment.id for segment in segments]
     source_ids = list({segment.source_id: None for segment in segments})
     sources = {source.id: source for source in store.by_id(Source, source_ids)}
-    facts = _facts(store, source_ids)
+    facts = facts_of(store, segments)
     features = _group(store.live(Features, ids))
     samples = _group(store.live(Sample, ids))
     consensus = {(c.segment_id, c.target.key): c for c in store.live(Consensus, ids)}
@@ -78,7 +78,7 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
             yield LiveItem(
                 source=sources[segment.source_id],
                 segment=segment,
-                facts=segment_facts(facts, segment),
+                facts=facts[segment.id],
                 features=tuple(features.get(segment.id, [])),
                 baselines=tuple(baselines[i] for i in sample.baseline_ids if i in baselines),
                 sample=sample,
@@ -92,14 +92,6 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
                 ),
                 decision=decisions.get(key),
             )
-
-
-def _facts(store: Store, source_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """What is said of these sources and of the speakers they name, for `segment_facts`."""
-    of_sources = store.facts(source_ids)
-    stretches = [said for facts in of_sources.values() for *_, said in facts.get("spans", [])]
-    speakers = {said["speaker"] for said in (*of_sources.values(), *stretches) if "speaker" in said}
-    return of_sources | store.facts(f"speaker:{speaker}" for speaker in speakers)
 
 
 def _group(records: list[Any]) -> dict[str, list[Any]]:

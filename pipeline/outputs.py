@@ -96,6 +96,9 @@ class IngestOutput(Output):
     known: int
     duplicates: int
     ignored: int
+    ignored_files: list[str]
+    speakers: list[str]  # of whom a row without a path says something
+    notes: list[str]
     sources: int
     failed_items: list[FailedItem]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.facts import is_withdrawn, segment_facts
+from pipeline.facts import facts_of, is_withdrawn
 from pipeline.project import Project
 from pipeline.stages.select import drop_reasons
 from schemas.records import Annotation, Sample, Segment
@@ -25,7 +25,7 @@ def outcome_code(annotation: Annotation) -> str:
 def not_annotated(project: Project) -> dict[str, str]:
     """Sample id -> why nobody is asked about it, by the settings and facts as they are now."""
     store, settings = project.store, project.settings
-    facts = store.facts()
-    withdrawn = {s.id for s in store.live(Segment) if is_withdrawn(segment_facts(facts, s))}
+    said = facts_of(store, store.live(Segment))
+    withdrawn = {segment_id for segment_id, facts in said.items() if is_withdrawn(facts)}
     samples = store.live(Sample)
     return drop_reasons(samples, settings.select, seed=settings.project.seed, withdrawn=withdrawn)

@@ -23,9 +23,11 @@ from rich.text import Text
 
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
+from pipeline.ingest import IngestReport
 from pipeline.outputs import DemoOutput, FailedItem, Totals
 
 MAX_FAILED_SHOWN = 20
+MAX_NAMES_SHOWN = 5
 
 
 class _Rate(ProgressColumn):
@@ -73,6 +75,26 @@ class TerminalProgress:
         task = self._bars.tasks[self._tasks[stage]] if self._tasks[stage] < len(self._bars.tasks) else None
         if task is not None:
             self._bars.update(self._tasks[stage], completed=task.total)
+
+
+def print_ingest(console: Console, report: IngestReport, sources: int) -> None:
+    """What was taken in, what was left alone, and what a person should know of it."""
+    lines = [
+        f"{report.new} new, {report.known} known, {report.duplicates} duplicates, {len(report.failed)} failed; "
+        f"{sources} recordings in all"
+    ]
+    if report.ignored:
+        lines.append(f"{len(report.ignored)} files are not media: {_some(report.ignored)}")
+    if report.speakers:
+        lines.append(f"said of speakers, in all their recordings: {_some(report.speakers)}")
+    lines += [f"note: {note}" for note in report.notes]
+    for line in lines:
+        say(console, line)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + more
 
 
 def print_totals(console: Console, totals: Totals) -> None:

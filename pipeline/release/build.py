@@ -8,13 +8,11 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pipeline.aggregate.base import Ballot, consensus_question
-from pipeline.facts import WITHDRAWN, is_withdrawn
 from pipeline.leftovers import sweep
 from pipeline.live import LiveItem, live_items
 from pipeline.policy import decision_question
@@ -82,13 +80,12 @@ def release_record(store: Store, version: str) -> Release | None:
 
 
 def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Iterator[LiveItem]:
-    """All live items; one whose speaker withdrew consent says so, whatever is said of the single recording.
+    """All live items, each with what is said of it now: a consent that was withdrawn later counts.
 
     Raises:
         UserError: code "stale_decisions", a decision does not follow from the answers, reviews and settings as
             they are now.
     """
-    facts = store.facts()
     for item in live_items(store):
         if _is_stale(item, settings, taxonomy):
             raise UserError(
@@ -96,7 +93,7 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
                 f"the decision on {item.segment.id} is older than its reviews, annotations or settings",
                 "run: emotrace run",
             )
-        yield _with_withdrawal(item, facts)
+        yield item
 
 
 def _is_stale(item: LiveItem, settings: Settings, taxonomy: Taxonomy) -> bool:
@@ -121,12 +118,6 @@ def _is_stale(item: LiveItem, settings: Settings, taxonomy: Taxonomy) -> bool:
 def _wanted(sections: Iterable[ModelSection]) -> set[tuple[str, str, str, int]]:
     """Who is to answer: name, provider, model and replicate."""
     return {(s.name, s.provider, s.model, replicate) for s in sections for replicate in range(s.replicates)}
-
-
-def _with_withdrawal(item: LiveItem, facts: dict[str, dict[str, Any]]) -> LiveItem:
-    speakers = {item.facts.get("speaker"), item.sample.target.speaker} - {None}
-    withdrawn = any(is_withdrawn(facts.get(f"speaker:{speaker}", {})) for speaker in speakers)
-    return replace(item, facts={**item.facts, "consent": WITHDRAWN}) if withdrawn else item
 
 
 @contextmanager

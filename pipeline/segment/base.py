@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.parts import Span
 
+Given = tuple[float, float | None]  # start and end in seconds as a manifest states them; None: to the end
+
 
 class SegmentParams(BaseModel):
-    """Lengths in seconds; part of a segment's question.
+    """Lengths in seconds; those that a rule reads are part of a segment's question.
 
     `min_s` and `max_s` bound a segment before padding; a source shorter than `min_s` is one segment.
     `merge_gap_s`: speech apart by less is one turn. `pad_s`: added on both sides of speech, never beyond the
@@ -39,7 +41,7 @@ class SourceView:
     """What a segmenter knows of a source; all times are source times, spans ascending and apart.
 
     `shots` cover [0, duration_s] and are empty without video; `speech` is empty when nobody speaks;
-    `given` are the times that the manifest states.
+    `given` are the times that manifests state, as they stand there: in any order, and perhaps wrong.
     """
 
     duration_s: float
@@ -47,14 +49,22 @@ class SourceView:
     has_audio: bool
     shots: tuple[Span, ...] = ()
     speech: tuple[Span, ...] = ()
-    given: tuple[Span, ...] = ()
+    given: tuple[Given, ...] = ()
     is_still: bool = False
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A rule. `split` gives spans inside [0, duration_s], ascending, and apart before padding."""
+    """A rule. `split` gives spans inside [0, duration_s], ascending, and apart before padding.
+
+    `reads` names the parameters that `split` looks at: no other one may change what a segment is.
+    """
 
     name: str
     version: str
     split: Callable[[SourceView, SegmentParams], list[Span]]
+    reads: tuple[str, ...]
+
+    def params(self, all_params: SegmentParams) -> dict[str, float]:
+        """What a segment of this rule states as its parameters."""
+        return all_params.model_dump(mode="json", include=set(self.reads))

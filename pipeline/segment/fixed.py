@@ -18,4 +18,4 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:
     return [p for w in joined for p in split_evenly(w, params.max_s)]
 
 
-SEGMENTER = Segmenter("fixed", "1", split)
+SEGMENTER = Segmenter("fixed", "1", split, reads=("min_s", "max_s", "window_s"))

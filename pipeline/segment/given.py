@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-from pipeline.segment.base import Segmenter, SegmentParams, SourceView
+from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
 from pipeline.segment.spans import span
 from schemas.errors import ItemError
 from schemas.parts import Span
 
 # Manifests round their times: an end may pass the source's end by this much before it is called wrong.
 ROUNDING_S = 0.5
+TIME_DIGITS = 3  # segments are told apart to the millisecond
 
 
 def split(view: SourceView, params: SegmentParams) -> list[Span]:  # noqa: ARG001 - the contract
-    """The given spans in order of time, ends cut to the source; they may overlap, and no length bounds apply.
+    """The given times in order, ends cut to the source; they may overlap, and no length bounds apply.
+
+    Those that are `wrong` are left out.
 
     Raises:
-        ItemError: no_given_times; given_outside, when a span is not inside the source.
+        ItemError: no_given_times.
     """
     if not view.given:
         raise ItemError(
-            "no_given_times", "the rule is given times, but the manifest states none for this source"
+            "no_given_times",
+            'segment.rule is "given", but no manifest gives times of this recording',
+            "ingest a manifest with its start and end, or set another segment.rule; then: emotrace run",
         )
-    for one in view.given:
-        if one.start_s >= view.duration_s or one.end_s > view.duration_s + ROUNDING_S:
-            raise ItemError(
-                "given_outside",
-                f"given time {one.start_s:g}-{one.end_s:g} s is outside the source ({view.duration_s:g} s long)",
-            )
-    ordered = sorted(view.given, key=lambda s: (s.start_s, s.end_s))
-    return [span(s.start_s, min(s.end_s, view.duration_s)) for s in ordered]
+    return [span(start_s, end_s) for start_s, end_s in sorted(_placed(view)[0])]
 
 
-SEGMENTER = Segmenter("given", "1", split)
+def wrong(view: SourceView) -> dict[Given, ItemError]:
+    """The given times that cannot be cut, each with its reason.
+
+    Codes: given_outside; given_twice, when the source's end makes two of them the same stretch.
+    """
+    return _placed(view)[1]
+
+
+def _placed(view: SourceView) -> tuple[set[tuple[float, float]], dict[Given, ItemError]]:
+    places: set[tuple[float, float]] = set()
+    unfit: dict[Given, ItemError] = {}
+    for start_s, end_s in view.given:
+        last_s = view.duration_s if end_s is None else end_s
+        cut_s = round(min(last_s, view.duration_s), TIME_DIGITS)
+        if start_s >= cut_s or last_s > view.duration_s + ROUNDING_S:
+            why = f"outside the recording, which is {view.duration_s:g} s long"
+            unfit[start_s, end_s] = ItemError("given_outside", why)
+        elif (start_s, cut_s) in places:
+            why = f"{start_s:g} s to the end of the recording, as another row gives it"
+            unfit[start_s, end_s] = ItemError("given_twice", why)
+        else:
+            places.add((start_s, cut_s))
+    return places, unfit
+
+
+SEGMENTER = Segmenter("given", "2", split, reads=())

@@ -20,4 +20,4 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:
     return [p for s in joined for p in split_evenly(s, params.max_s)]
 
 
-SEGMENTER = Segmenter("shots", "1", split)
+SEGMENTER = Segmenter("shots", "1", split, reads=("min_s", "max_s"))

@@ -11,4 +11,4 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:  # noqa: ARG00
     return [span(0.0, view.duration_s)]
 
 
-SEGMENTER = Segmenter("whole", "1", split)
+SEGMENTER = Segmenter("whole", "1", split, reads=())

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import spans_of
+from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor
 from pipeline.features.select import pick_extractor
 from pipeline.features.transcripts import find_sidecar
@@ -246,12 +246,11 @@ def _transcribed(run: Run, segment: Segment, speech: Sequence[Span]) -> tuple[Sp
 
     That of the whole source, or of the stretch that a manifest gives the text of.
     """
-    spans = spans_of(run.facts.get(segment.source_id, {}))
-    middle_s = (segment.source_start_s + segment.source_end_s) / 2
-    for start_s, end_s in spans:
-        last_s = run.source_of(segment).media.duration_s if end_s is None else end_s
-        if start_s <= middle_s < last_s:
-            inside = [(max(r.start_s, start_s), min(r.end_s, last_s)) for r in speech]
-            kept = tuple(Span(start_s=a, end_s=b) for a, b in inside if b > a)
-            return kept or (Span(start_s=start_s, end_s=last_s),)
-    return tuple(speech)
+    stretch = stretch_of(run.facts.get(segment.source_id, {}), segment)
+    if stretch is None:
+        return tuple(speech)
+    duration_s = run.source_of(segment).media.duration_s
+    start_s, end_s = stretch.start_s, duration_s if stretch.end_s is None else stretch.end_s
+    inside = [(max(r.start_s, start_s), min(r.end_s, end_s)) for r in speech]
+    kept = tuple(Span(start_s=a, end_s=b) for a, b in inside if b > a)
+    return kept or (Span(start_s=start_s, end_s=end_s),)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.facts import spans_of
+from pipeline.facts import ROW, is_withdrawn, stretches
 from pipeline.media.decode import DECODE_VERSION, read_audio
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
-from pipeline.segment import SEGMENTERS
-from pipeline.segment.base import Segmenter, SegmentParams, SourceView
+from pipeline.segment import SEGMENTERS, given
+from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
 from pipeline.stages.base import Run, each
 from schemas.ids import content_id
 from schemas.parts import Span
 from schemas.records import Features, Record, Segment, Source
 from schemas.registry import resolve
+from schemas.store import ItemOutcome
 
 SILENCE_DBFS = -60.0  # below this root-mean-square level an audio stream counts as silent
+WRONG_TIMES = (
+    'ingest a row with the right times, and one with these times and consent "withdrawn", which drops them; '
+    "then: emotrace run"
+)
 
 
 class SegmentStage:
@@ -47,33 +52,47 @@ class SegmentStage:
         )
 
     def finish(self, run: Run) -> None:
-        """The segments that stand are those that the settings of now would make."""
-        params = {source.id: segment_params(run, source) for source in run.sources.values()}
-        found = run.project.store.by_parent(Segment, list(run.sources))
-        segmenter = _segmenter(run)
-        run.segments = [
-            segment
-            for source_id, segments in found.items()
-            for segment in segments
-            if (segment.rule, segment.version) == (segmenter.name, segmenter.version)
-            and segment.params == params[source_id]
-            and run.done_before(self.name, self._key(run, run.sources[source_id]))
-        ]
-        run.segments.sort(key=lambda s: (s.source_id, s.source_start_s, s.source_end_s))
+        """The segments that stand are those that the settings and facts of now make of what was measured."""
+        sources = list(run.sources.values())
         run.source_feature_ids = [
             features.id
-            for source in run.sources.values()
+            for source in sources
             for features in (shots_features(run, source), speech_features(source))
         ]
+        measured = {f.id: f for f in run.project.store.by_id(Features, run.source_feature_ids)}
+        run.segments = []
+        for source in sources:
+            if run.done_before(self.name, self._key(run, source)):
+                wanted = (shots_features(run, source), speech_features(source))
+                view = source_view(run, source, *(measured[features.id] for features in wanted))
+                run.segments += cut(run, source, view)
+                self._tell_wrong_times(run, source, view)
+        run.segments.sort(key=lambda s: (s.source_id, s.source_start_s, s.source_end_s))
+        # They are stored already; but another cut may have numbered the same segment otherwise.
+        run.project.store.add(run.segments)
         run.project.store.set_live(Segment, [segment.id for segment in run.segments])
 
+    def _tell_wrong_times(self, run: Run, source: Source, view: SourceView) -> None:
+        """Given times that cannot be cut are failed items of their own: the recording's others are good."""
+        errors = given.wrong(view)
+        for stretch in stretches(run.facts.get(source.id, {})):
+            error = errors.get((stretch.start_s, stretch.end_s))
+            if error is not None and not is_withdrawn(stretch.said):
+                item, path = f"{source.id} {stretch}", run.path_text(source)
+                message = f"{stretch.said[ROW]}: {stretch} is {error.message}"
+                run.fail(ItemOutcome(self.name, item, "failed", path, error.code, message, WRONG_TIMES))
+
     def _key(self, run: Run, source: Source) -> str:
-        segmenter, params = _segmenter(run), segment_params(run, source)
+        """Says whether a source must be cut again: all that its segments depend on, stated in them or not."""
+        segmenter, settings = _segmenter(run), run.project.settings.segment
         question = {
             "source": source.id,
             "rule": segmenter.name,
             "version": segmenter.version,
-            "params": params,
+            "params": segmenter.params(_params(run)),
+            "decode": [DECODE_VERSION, settings.shot_detector, settings.shot_threshold],
+            "speech": VAD_VERSION,
+            "given": given_times(run, source),
         }
         return content_id("cut", question)
 
@@ -82,29 +101,7 @@ class SegmentStage:
         shots = shots_features(run, source, decoded.shots, decoded.notes)
         audio = None if decoded.audio is None else read_audio(decoded.audio)
         speech = speech_features(source, audio)
-        view = SourceView(
-            duration_s=source.media.duration_s,
-            shots=decoded.shots,
-            speech=speech.regions,
-            has_video=source.media.video is not None,
-            has_audio=bool(source.media.audio),
-            given=given_spans(run, source),
-            is_still=source.media.kind == "image",
-        )
-        segmenter, params = _segmenter(run), segment_params(run, source)
-        spans = segmenter.split(view, SegmentParams(**params["rule"]))
-        segments = [
-            Segment(
-                source_id=source.id,
-                rule=segmenter.name,
-                version=segmenter.version,
-                params=params,
-                source_start_s=round(span.start_s, 3),
-                source_end_s=round(span.end_s, 3),
-                index=index,
-            )
-            for index, span in enumerate(spans)
-        ]
+        segments = cut(run, source, source_view(run, source, shots, speech))
         run.count("sources")
         run.count("segments", len(segments))
         return [shots, speech, *segments]
@@ -115,36 +112,45 @@ def _segmenter(run: Run) -> Segmenter:
     return segmenter
 
 
-def segment_params(run: Run, source: Source) -> dict[str, Any]:
-    """All that the segments of a source depend on, beside its bytes and the rule."""
-    settings = run.project.settings.segment
-    wanted = set(SegmentParams.model_fields)
-    return {
-        "rule": {key: value for key, value in settings.model_dump(mode="json").items() if key in wanted},
-        "decode": {
-            "version": DECODE_VERSION,
-            "detector": settings.shot_detector,
-            "threshold": settings.shot_threshold,
-        },
-        "speech": VAD_VERSION,
-        **({"given": [list(span) for span in given]} if (given := _given(run, source)) else {}),
-    }
+def _params(run: Run) -> SegmentParams:
+    return SegmentParams(**run.project.settings.segment.model_dump(include=set(SegmentParams.model_fields)))
 
 
-def _given(run: Run, source: Source) -> list[tuple[float, float | None]]:
-    if run.project.settings.segment.rule != "given":
-        return []
-    return spans_of(run.facts.get(source.id, {}))
+def given_times(run: Run, source: Source) -> tuple[Given, ...]:
+    """The times that manifests state of a source, as they stand there; none when the rule reads none."""
+    if run.project.settings.segment.rule != given.SEGMENTER.name:
+        return ()
+    return tuple((one.start_s, one.end_s) for one in stretches(run.facts.get(source.id, {})))
 
 
-def given_spans(run: Run, source: Source) -> tuple[Span, ...]:
-    """The stretches that a manifest gave, cut at the end of the source."""
-    end = source.media.duration_s
-    return tuple(
-        Span(start_s=start_s, end_s=end if end_s is None else min(end_s, end))
-        for start_s, end_s in _given(run, source)
-        if start_s < end
+def source_view(run: Run, source: Source, shots: Features, speech: Features) -> SourceView:
+    """What a segmenter is told of a source."""
+    return SourceView(
+        duration_s=source.media.duration_s,
+        shots=shots.regions,
+        speech=speech.regions,
+        has_video=source.media.video is not None,
+        has_audio=bool(source.media.audio),
+        given=given_times(run, source),
+        is_still=source.media.kind == "image",
     )
+
+
+def cut(run: Run, source: Source, view: SourceView) -> list[Segment]:
+    """The segments of a source in order of time."""
+    segmenter, params = _segmenter(run), _params(run)
+    return [
+        Segment(
+            source_id=source.id,
+            rule=segmenter.name,
+            version=segmenter.version,
+            params=segmenter.params(params),
+            source_start_s=round(span.start_s, 3),
+            source_end_s=round(span.end_s, 3),
+            index=index,
+        )
+        for index, span in enumerate(segmenter.split(view, params))
+    ]
 
 
 def shots_features(

@@ -225,7 +225,7 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(project: Path, fold
         ("path,start\ngood.wav,0\ngood.wav,soon\n", 3, "start is not seconds: 'soon'"),
         ("path,start,end\ngood.wav,2,1\n", 2, "end 1 is not after start 2"),
         ("path\ngood.wav,what\n", 2, "more fields than columns"),
-        ("speaker\nx\n", 2, "no path"),
+        ("speaker\nx\n", 2, "no path, and nothing is said of speaker x"),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_its_line(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.facts import is_withdrawn, segment_facts, source_facts, spans_of
+from pipeline.facts import (
+    ROW,
+    facts_of,
+    is_withdrawn,
+    segment_facts,
+    source_facts,
+    stretch_key,
+    stretches,
+)
 from schemas.records import Segment
+from schemas.store import Store
 
 ANNA = [0.0, 2.0, {"speaker": "anna", "transcript": "hello there", "gold": "joy"}]
 BOB = [3.0, None, {"speaker": "bob", "transcript": "go away"}]
@@ -27,7 +38,7 @@ def segment(start_s: float, end_s: float, source_id: str = "src_1") -> Segment:
 
 
 def said(*spans: Any, **facts: Any) -> dict[str, dict[str, Any]]:
-    return {"src_1": {**facts, "spans": list(spans)}}
+    return {"src_1": {**facts, **{stretch_key(start_s, end_s): said for start_s, end_s, said in spans}}}
 
 
 def test_two_speakers_of_one_recording_are_two_speakers() -> None:
@@ -64,8 +75,6 @@ def test_of_stretches_that_overlap_the_one_with_the_nearest_borders_holds() -> N
     for spans in ((outer, inner), (inner, outer)):
         assert segment_facts(said(*spans), segment(4, 6))["gold"] == "inner"
         assert segment_facts(said(*spans), segment(0, 10))["gold"] == "outer"
-    same = [4.0, 6.0, {"gold": "later"}]
-    assert segment_facts(said(inner, same), segment(4, 6))["gold"] == "later"
 
 
 @pytest.mark.parametrize("where", ["src_1", "speaker:anna", "stretch"])
@@ -84,19 +93,44 @@ def test_the_recording_itself_keeps_its_stretches() -> None:
     facts = {**said(ANNA, BOB, speaker="carl"), "speaker:carl": {"license": "CC0-1.0"}}
     assert source_facts(facts, "src_1") == {"speaker": "carl", "license": "CC0-1.0", "spans": [ANNA, BOB]}
     assert source_facts(facts, "src_2") == {}
-    assert spans_of(source_facts(facts, "src_1")) == [(0.0, 2.0), (3.0, None)]
-    assert spans_of({}) == []
+    assert [str(one) for one in stretches(facts["src_1"])] == ["0 s to 2 s", "3 s to the end"]
+    assert stretches({}) == []
+
+
+def test_a_recording_of_a_speaker_who_withdrew_is_withdrawn() -> None:
+    facts = said(speaker="carl", consent="given") | {"speaker:carl": {"consent": "withdrawn"}}
+    assert is_withdrawn(source_facts(facts, "src_1"))
+
+
+def test_what_holds_is_read_for_the_segments_asked_for_alone(tmp_path: Path) -> None:
+    first, second, other = segment(0, 2), segment(3, 5), segment(0, 2, "src_2")
+    anna = {"speaker": "anna", ROW: "list.csv:2"}
+    with closing(Store.open(f"sqlite:///{tmp_path}/x.db")) as store:
+        store.add_facts(
+            [
+                ("src_1", stretch_key(0, 2), anna),
+                ("src_1", "speaker", "bob"),
+                ("src_2", "speaker", "carl"),
+                ("speaker:anna", "consent", "withdrawn"),
+                ("speaker:bob", "license", "CC0-1.0"),
+            ]
+        )
+        assert facts_of(store, [first, second]) == {
+            first.id: {"speaker": "anna", "consent": "withdrawn"},
+            second.id: {"speaker": "bob", "license": "CC0-1.0"},
+        }
+        assert facts_of(store, [other]) == {other.id: {"speaker": "carl"}}
 
 
 @given(
-    borders=st.lists(st.floats(0, 1000), min_size=2, max_size=20, unique=True).map(sorted),
+    borders=st.lists(st.integers(0, 1_000_000), min_size=2, max_size=20, unique=True).map(sorted),
     data=st.data(),
 )
-def test_every_given_stretch_finds_its_own_facts(borders: list[float], data: st.DataObject) -> None:
+def test_every_given_stretch_finds_its_own_facts(borders: list[int], data: st.DataObject) -> None:
     spans: list[Any] = [
-        [a, b, {"gold": str(n)}] for n, (a, b) in enumerate(zip(borders[::2], borders[1::2], strict=False))
+        [a / 1000, b / 1000, {"gold": str(n)}]  # milliseconds
+        for n, (a, b) in enumerate(zip(borders[::2], borders[1::2], strict=False))
     ]
     n = data.draw(st.integers(0, len(spans) - 1))
     start_s, end_s, own = spans[n]
-    if start_s <= (start_s + end_s) / 2 < end_s:  # two neighbouring floats have no middle
-        assert segment_facts(said(*spans), segment(start_s, end_s)) == own
+    assert segment_facts(said(*spans), segment(start_s, end_s)) == own

@@ -104,6 +104,19 @@ def test_other_settings_make_other_segments_and_old_ones_come_back_free(sounds: 
         assert (back.segments, len(project.store.live_ids(Sample))) == (3, 3)
 
 
+def test_a_segment_that_another_cut_numbered_otherwise_is_numbered_again(
+    sounds: Path, tmp_path: Path
+) -> None:
+    with project_in(tmp_path / "project", SETTINGS) as project:
+        ingest(project, [str(sounds)])
+        run_local(project)
+        store = project.store
+        store.add([segment.model_copy(update={"index": 7}) for segment in store.live(Segment)])
+        assert {segment.index for segment in store.live(Segment)} == {7}
+        run(project, no_engine, progress=Quiet())
+        assert {segment.index for segment in store.live(Segment)} == {0}
+
+
 def test_a_wrong_setting_is_refused_before_any_work_is_stored(sounds: Path, tmp_path: Path) -> None:
     with project_in(tmp_path / "project", "[features.prosody]\nbackend = 'nobody'\n") as project:
         ingest(project, [str(sounds)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.segment import SEGMENTERS
 from pipeline.segment.base import Segmenter, SegmentParams, SourceView
+from pipeline.segment.given import wrong
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -165,16 +167,56 @@ def test_fixed_windows_and_their_rest() -> None:
     assert segmenter("fixed").split(short_rest, params) == [span(0, 5), span(5, 10.3)]
 
 
-def test_given_times_are_kept_and_wrong_ones_are_an_error() -> None:
-    view = SourceView(10.0, has_video=True, has_audio=True, given=(span(6, 10.2), span(1, 2.5), span(2, 3)))
-    found = segmenter("given").split(view, SegmentParams())
-    assert found == [span(1, 2.5), span(2, 3), span(6, 10)]
-    beyond = SourceView(10.0, has_video=True, has_audio=True, given=(span(9, 12),))
-    with pytest.raises(ItemError, match="9-12 s is outside"):
-        segmenter("given").split(beyond, SegmentParams())
-    with pytest.raises(ItemError) as none:
-        segmenter("given").split(SourceView(10.0, True, True), SegmentParams())
+def given_view(*times: tuple[float, float | None], duration_s: float = 60.0) -> SourceView:
+    return SourceView(duration_s, has_video=True, has_audio=True, given=times)
+
+
+def test_given_times_are_kept_and_cut_within_rounding() -> None:
+    view = given_view((6, 10.2), (1, 2.5), (2, 3), (9, None), duration_s=10.0)
+    assert segmenter("given").split(view, SegmentParams()) == [
+        span(1, 2.5),
+        span(2, 3),
+        span(6, 10),
+        span(9, 10),
+    ]
+    assert wrong(view) == {}
+
+
+def test_given_times_outside_the_recording_are_told_and_the_others_are_cut() -> None:
+    view = given_view((0, 5), (55, 75), (100, 110), (60, None))
+    assert segmenter("given").split(view, SegmentParams()) == [span(0, 5)]
+    errors = wrong(view)
+    assert list(errors) == [(55, 75), (100, 110), (60, None)]
+    assert {error.code for error in errors.values()} == {"given_outside"}
+    assert "60 s long" in errors[55, 75].message
+
+
+def test_given_times_that_the_end_makes_the_same_are_one_segment_and_told() -> None:
+    view = given_view((55, None), (55, 60.3), (55, 60))
+    assert segmenter("given").split(view, SegmentParams()) == [span(55, 60)]
+    assert {times: error.code for times, error in wrong(view).items()} == {
+        (55, 60.3): "given_twice",
+        (55, 60): "given_twice",
+    }
+
+
+def test_without_given_times_it_says_what_to_do() -> None:
+    with pytest.raises(ItemError, match=r'segment\.rule is "given"') as none:
+        segmenter("given").split(given_view(), SegmentParams())
     assert none.value.code == "no_given_times"
+    assert "ingest a manifest with its start and end" in none.value.retry
+
+
+@pytest.mark.parametrize("name", sorted(SEGMENTERS))
+@given(view=views(), params=bounds(), others=bounds(pad_s=0.7))
+def test_what_a_rule_does_not_read_changes_nothing(
+    name: str, view: SourceView, params: SegmentParams, others: SegmentParams
+) -> None:
+    rule, view = segmenter(name), replace(view, given=((0.0, None),))
+    read = rule.params(params)
+    assert set(read) == set(rule.reads) <= set(SegmentParams.model_fields)
+    mixed = others.model_copy(update=read)
+    assert rule.split(view, mixed) == rule.split(view, params)
 
 
 def test_impossible_bounds_are_refused() -> None:
@@ -182,14 +224,8 @@ def test_impossible_bounds_are_refused() -> None:
         SegmentParams(min_s=4, max_s=6)
 
 
-@given(views(), bounds())
-@pytest.mark.parametrize("name", sorted(set(SEGMENTERS) - {"fixed", "given"}))
-def test_only_fixed_windows_depend_on_their_length(
-    name: str, view: SourceView, params: SegmentParams
-) -> None:
-    split = segmenter(name).split
-    assert split(view, params.model_copy(update={"window_s": 1000.0})) == split(view, params)
-    assert SegmentParams(min_s=1, max_s=8).window_s <= 8  # a short bound alone is not refused
+def test_a_short_bound_alone_is_not_refused() -> None:
+    assert SegmentParams(min_s=1, max_s=8).window_s <= 8
     assert SegmentParams(min_s=1, max_s=2).max_s == 2
 
 
