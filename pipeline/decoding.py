@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -78,7 +79,7 @@ class MediaMaker:
                     return path
                 changed = path
         if changed is not None:
-            remedy = f"emotrace ingest {changed} && emotrace run"
+            remedy = f"emotrace ingest {shlex.quote(str(changed))} && emotrace run"
             raise MediaError("changed_file", f"{changed} was changed after ingest", remedy)
         where = self._paths[source.id][0].path if self._paths[source.id] else source.id
         remedy = "put it back, or ingest it at its new place, then: emotrace run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -124,7 +125,7 @@ def test_files_that_are_no_recordings_are_told_and_the_others_go_on(
     assert {name: item["code"] for name, item in failed.items()} == {n: c for n, (_, c) in BAD_FILES.items()}
     for name, item in failed.items():
         assert (item["stage"], item["path"]) == ("ingest", str(folder / name))
-        assert item["retry"].endswith(f"emotrace ingest {folder / name}")
+        assert item["retry"].endswith(f"emotrace ingest --project {project} {folder / name}")
     again = emotrace("ingest", folder, "--project", project)
     lines = again.stderr.splitlines()
     assert [line.split(": ")[1] for line in lines] == [f"ingest {folder / name}" for name in sorted(failed)]
@@ -198,7 +199,7 @@ def unprivileged(*arguments: str | Path) -> Done:
 
 
 def test_files_that_vanish_or_change_after_ingest_fail_alone(project: Path, folder: Path) -> None:
-    lost, changed = sound(folder / "lost.wav", 0.4), sound(folder / "changed.wav", 0.3)
+    lost, changed = sound(folder / "lost.wav", 0.4), sound(folder / "changed one.wav", 0.3)
     done_well(emotrace("ingest", folder, "--project", project, "--json"))
     lost.rename(folder / "elsewhere")
     make_sound(changed, tone(1.3, from_s=0.3, to_s=0.9))
@@ -207,7 +208,8 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(project: Path, fold
     failed = {item["code"]: item for item in done.json["failed_items"]}
     assert set(failed) == {"missing_file", "changed_file"}
     assert "put it back" in failed["missing_file"]["retry"]
-    assert failed["changed_file"]["retry"] == f"emotrace ingest {changed} && emotrace run"
+    again = f"--project {project} {shlex.quote(str(changed))} && emotrace run --project {project}"
+    assert failed["changed_file"]["retry"] == f"emotrace ingest {again}"
 
     (folder / "elsewhere").rename(lost)
     done_well(emotrace("ingest", changed, "--project", project, "--json"))
