@@ -102,6 +102,9 @@ def ingest(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every byte again, also of known files.")
     ] = False,
+    renew_consent: Annotated[
+        bool, typer.Option("--renew-consent", help="What is said of consent also ends a withdrawal.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Take recordings into the project, identified by their bytes."""
@@ -114,7 +117,14 @@ def ingest(
     facts = {key: value for key, value in said.items() if value is not None}
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
         bars.start("ingest", 0)
-        report = take(opened, inputs, rehash=rehash, facts=facts, on_progress=bars.update("ingest"))
+        report = take(
+            opened,
+            inputs,
+            rehash=rehash,
+            renew_consent=renew_consent,
+            facts=facts,
+            on_progress=bars.update("ingest"),
+        )
         sources = len({path.source_id for path in opened.store.paths().values()})
     failed = [FailedItem.of(outcome) for outcome in report.failed]
     if as_json:

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import ManifestRow, consistent
 from pipeline.project import Project
-from pipeline.sayings import note_unnamed, said_of_recording, say_of_speakers
+from pipeline.sayings import Listener, note_unnamed, said_of_recording, say_of_speakers
 from schemas.errors import MediaError, UserError
 from schemas.ids import file_digest
 from schemas.records import Source
@@ -61,21 +61,23 @@ def ingest(
     inputs: Iterable[str],
     *,
     rehash: bool = False,
+    renew_consent: bool = False,
     facts: dict[str, Any] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestReport:
     """Take files, folders, globs and manifests into the project.
 
     `facts` (speaker, license, consent, language...) are said of every file of this call that its manifest says
-    nothing else about; a consent that was withdrawn stays withdrawn. A file that cannot be read is reported and
-    the others go on.
+    nothing else about. What was withdrawn stays withdrawn, unless `renew_consent`. A file that cannot be read is
+    reported and the others go on.
 
     Raises:
         UserError: an input does not exist, or a manifest is wrong.
     """
     report, said = IngestReport(), facts or {}
     files, speakers = _by_subject(_rows(project, inputs, report))
-    report.speakers = say_of_speakers(project.store, speakers, report.notes)
+    listener = Listener(renew_consent, report.notes)
+    report.speakers = say_of_speakers(project.store, speakers, listener)
     known = project.store.paths()
     sources = set(project.store.digests(Source))
     placed = {stored.source_id for stored in known.values()}
@@ -92,11 +94,11 @@ def ingest(
             known[found.stored.path] = found.stored
             batch.append(found)
         if len(batch) >= COMMIT_EVERY:
-            _commit(project, batch, said, report)
+            _commit(project, batch, said, listener)
             batch = []
         if on_progress is not None:
             on_progress(number, len(files))
-    _commit(project, batch, said, report)
+    _commit(project, batch, said, listener)
     note_unnamed(project.store, report.speakers, report.notes)
     # A folder is not kept as failed: no later success of its own would clear it.
     project.store.add([], [end for end in report.failed if end.code != UNREADABLE_FOLDER])
@@ -232,7 +234,7 @@ def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], pl
         report.duplicates += 1
 
 
-def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], report: IngestReport) -> None:
+def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], listener: Listener) -> None:
     """Sources first, then facts, then paths: a path in the index means that all of it is stored."""
     store = project.store
     ends = [ItemOutcome("ingest", found.stored.path, "done") for found in batch]
@@ -241,7 +243,7 @@ def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], rep
     news: dict[tuple[str, str], Any] = {}
     for found in batch:
         own = known.setdefault(found.source_id, {})
-        said = said_of_recording(found.rows, own, defaults, report.notes)
+        said = said_of_recording(found.rows, own, defaults, listener)
         own |= said
         news |= {(found.source_id, key): value for key, value in said.items()}
     store.add_facts((subject, key, value) for (subject, key), value in news.items())

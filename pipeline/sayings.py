@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.facts import ROW, Facts, is_withdrawn, speaker_subject, speakers_named, stretch_key
@@ -11,8 +12,26 @@ from pipeline.importers.manifest import ManifestRow
 from schemas.store import Store
 
 
+@dataclass
+class Listener:
+    """Takes what one ingest says. A withdrawal is never taken back in passing: `renew_consent` must say so."""
+
+    renew_consent: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def hear(self, of: str, before: Mapping[str, Any], said: Mapping[str, Any]) -> Facts:
+        """What becomes a fact of what is said `of` something of which `before` was known."""
+        if not (is_withdrawn(before) and "consent" in said and not is_withdrawn(said)):
+            return dict(said)
+        if self.renew_consent:
+            self.notes.append(f'{of}: consent was withdrawn and is now "{said["consent"]}"')
+            return dict(said)
+        self.notes.append(f"{of}: consent stays withdrawn; --renew-consent gives it again")
+        return {key: value for key, value in said.items() if key != "consent"}
+
+
 def said_of_recording(
-    rows: Sequence[ManifestRow], own: Mapping[str, Any], defaults: Mapping[str, Any], notes: list[str]
+    rows: Sequence[ManifestRow], own: Mapping[str, Any], defaults: Mapping[str, Any], listener: Listener
 ) -> Facts:
     """What the rows of one recording say: those with times of their stretch, the others of all of it.
 
@@ -20,27 +39,25 @@ def said_of_recording(
     every file of the call.
     """
     name = "" if rows[-1].path is None else rows[-1].path.name
-    said: Facts = {"name": name, **_lasting(defaults, own, name, notes)}
+    of_all = {**defaults, **{k: v for row in rows if row.start_s is None for k, v in row.facts.items()}}
+    said: Facts = {"name": name, **listener.hear(name, own, of_all)}
     for row in rows:
-        if row.start_s is None:
-            _note_consent(name, own, row.facts, notes)
-            said |= row.facts
-        else:
+        if row.start_s is not None:
             key = stretch_key(row.start_s, row.end_s)
             before = said.get(key) or own.get(key, {})
-            _note_consent(f"{name} {key}", before, row.facts, notes)
-            said[key] = {**before, **row.facts, ROW: f"{row.manifest}:{row.line}"}
+            heard = listener.hear(f"{name} {key}", before, row.facts)
+            said[key] = {**before, **heard, ROW: f"{row.manifest}:{row.line}"}
     return said
 
 
-def say_of_speakers(store: Store, rows: Sequence[ManifestRow], notes: list[str]) -> list[str]:
+def say_of_speakers(store: Store, rows: Sequence[ManifestRow], listener: Listener) -> list[str]:
     """Store what rows without a path say of their speakers, and give their names."""
     known = store.facts(speaker_subject(row.facts["speaker"]) for row in rows)
     news: dict[tuple[str, str], str] = {}
     for row in rows:
         subject = speaker_subject(row.facts["speaker"])
-        _note_consent(subject, known.get(subject, {}), row.facts, notes)
-        news |= {(subject, key): value for key, value in row.facts.items() if key != "speaker"}
+        heard = listener.hear(subject, known.get(subject, {}), row.facts)
+        news |= {(subject, key): value for key, value in heard.items() if key != "speaker"}
     store.add_facts((subject, key, value) for (subject, key), value in news.items())
     return sorted({row.facts["speaker"] for row in rows})
 
@@ -53,18 +70,3 @@ def note_unnamed(store: Store, speakers: Sequence[str], notes: list[str]) -> Non
             near = difflib.get_close_matches(name, named, n=1, cutoff=0.5)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             notes.append(f'no recording names the speaker "{name}"{hint}')
-
-
-def _lasting(
-    defaults: Mapping[str, Any], own: Mapping[str, Any], name: str, notes: list[str]
-) -> Mapping[str, Any]:
-    """What a call says of all its files. It takes no withdrawal back: it is said of nobody in particular."""
-    if "consent" not in defaults or is_withdrawn(defaults) or not is_withdrawn(own):
-        return defaults
-    notes.append(f"{name}: consent stays withdrawn; only a manifest row for it can give it again")
-    return {key: value for key, value in defaults.items() if key != "consent"}
-
-
-def _note_consent(of: str, before: Mapping[str, Any], said: Mapping[str, str], notes: list[str]) -> None:
-    if is_withdrawn(before) and "consent" in said and not is_withdrawn(said):
-        notes.append(f'{of}: consent was withdrawn and is now "{said["consent"]}"')

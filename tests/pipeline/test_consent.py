@@ -35,10 +35,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def say(project: Project, folder: Path, *rows: str, header: str = HEADER, **facts: str) -> IngestReport:
+def say(
+    project: Project, folder: Path, *rows: str, header: str = HEADER, renew_consent: bool = False
+) -> IngestReport:
     manifest = folder / "list.csv"
     manifest.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return ingest(project, [str(manifest)], facts=facts)
+    return ingest(project, [str(manifest)], renew_consent=renew_consent)
 
 
 def own(project: Project, folder: Path, name: str = "a.wav") -> dict[str, Any]:
@@ -107,21 +109,25 @@ def test_a_withdrawal_outlives_the_manifest_it_came_with(project: Project, folde
     assert consents(project, folder) == [True, False, False]
     assert say(project, folder, *ROWS).notes == []
     assert consents(project, folder) == [True, False, False]
-    given = say(project, folder, "a.wav,0,2,,research,")
-    assert consents(project, folder) == [False, False, False]
-    (note,) = given.notes
+    (note,) = say(
+        project, folder, "a.wav,0,2,,research,"
+    ).notes  # as a manifest that is ingested by the clock
+    assert "consent stays withdrawn; --renew-consent" in note
+    assert consents(project, folder) == [True, False, False]
+    (note,) = say(project, folder, "a.wav,0,2,,research,", renew_consent=True).notes
     assert 'consent was withdrawn and is now "research"' in note
+    assert consents(project, folder) == [False, False, False]
 
 
-def test_a_recording_is_given_again_only_by_a_row_of_its_own(project: Project, folder: Path) -> None:
+def test_what_is_said_of_all_files_takes_no_withdrawal_back(project: Project, folder: Path) -> None:
     say(project, folder, *ROWS, "a.wav,,,,withdrawn,")
     assert consents(project, folder) == [True, True, True]
     again = ingest(project, [str(folder)], facts={"consent": "research"})
     assert consents(project, folder) == [True, True, True]
     assert own(project, folder, "b.wav")["consent"] == "research"
-    assert again.notes == ["a.wav: consent stays withdrawn; only a manifest row for it can give it again"]
+    assert again.notes == ["a.wav: consent stays withdrawn; --renew-consent gives it again"]
     assert ingest(project, [str(folder)]).notes == []
-    say(project, folder, "a.wav,,,,research,")
+    say(project, folder, "a.wav,,,,research,", renew_consent=True)
     assert consents(project, folder) == [False, False, False]
 
 
@@ -133,6 +139,8 @@ def test_a_speaker_withdraws_once_for_all_recordings(project: Project, folder: P
     say(project, folder, *(row.replace(",,o", ",research,o") for row in ROWS))
     assert consents(project, folder) == [True, False, True]  # what is said of a stretch is not said of her
     say(project, folder, "anna,research", header="speaker,consent")
+    assert consents(project, folder) == [True, False, True]
+    say(project, folder, "anna,research", header="speaker,consent", renew_consent=True)
     assert consents(project, folder) == [False, False, False]
 
 
