@@ -270,28 +270,24 @@ def release(
     as_json: AsJson = False,
 ) -> int:
     """Write an immutable version of the dataset; again with the same version: rebuild and compare."""
-    from pipeline.outputs import ReleaseOutput
+    from pipeline.commands.printing import TerminalProgress
+    from pipeline.commands.release_text import release_lines, release_output
     from pipeline.project import open_project
     from pipeline.release.build import release as build
-    from pipeline.release.build import release_record
+    from pipeline.release.recorded import versions_with_withdrawn
     from pipeline.stages.decide import bring_decisions_up_to_date
 
-    with open_project(project) as opened:
+    with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
         bring_decisions_up_to_date(opened)
-        path, outcome = build(
-            opened.store, opened.settings, opened.taxonomy, version=version, out_dir=opened.releases_dir
-        )
-        record = release_record(opened.store, version)
-        assert record is not None
+        store, folder = opened.store, opened.releases_dir
+        made = build(store, opened.settings, opened.taxonomy, version=version, out_dir=folder, progress=bars)
+        withdrawn = versions_with_withdrawn(store, folder, beside=version)
+    output = release_output(made, withdrawn)
     if as_json:
-        emit(
-            ReleaseOutput(
-                version=version, path=str(path), outcome=outcome, rows=record.rows, splits=record.splits
-            )
-        )
+        emit(output)
     else:
-        following = hints.command("verify", path)
-        say(out, f"{outcome}: {path} ({record.rows} rows). Next: {following}")
+        for line in release_lines(output):
+            say(out, line)
     return OK
 
 
@@ -302,8 +298,9 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Prove that a release is whole, as declared, and leaks nothing between its splits."""
-    from pipeline.outputs import VerifyFinding, VerifyOutput
-    from pipeline.release.recorded import recorded_manifest
+    from pipeline.commands.printing import TerminalProgress
+    from pipeline.commands.release_text import verify_lines, verify_output
+    from pipeline.release.recorded import recorded
     from pipeline.release.verify import verify as check
 
     folder = path if path.is_dir() else project / "releases" / path
@@ -311,14 +308,19 @@ def verify(
         raise UserError(
             "no_release", f"no release folder {path}", "give the path that emotrace release printed"
         )
-    report = check(folder, expected_manifest_sha256=recorded_manifest(project, folder))
+    with recorded(project, folder) as known, TerminalProgress(err, silent=as_json) as bars:
+        report = check(
+            folder,
+            expected_manifest_sha256=known.manifest_sha256,
+            count_withdrawn=known.count_withdrawn,
+            progress=bars,
+        )
+    output = verify_output(report)
     if as_json:
-        findings = [VerifyFinding(check=f.check, status=f.status, message=f.detail) for f in report.findings]
-        emit(VerifyOutput(path=str(folder), ok=report.ok, findings=findings))
+        emit(output)
     else:
-        for finding in report.findings:
-            say(out, f"{finding.status:<8} {finding.check}: {finding.detail}")
-        say(out, f"{folder}: {'verified' if report.ok else 'NOT verified'}")
+        for line in verify_lines(output):
+            say(out, line)
     return OK if report.ok else SOME_FAILED
 
 

@@ -128,6 +128,11 @@ class ReleaseOutput(Output):
     outcome: Literal["created", "unchanged"]
     rows: int
     splits: dict[str, int]
+    left_out: dict[str, int]  # clips by reason
+    recordings_not_run: int  # ingested after the last run
+    license: str | None
+    previous_version: str | None  # the one that was released last before this one
+    withdrawn_in: dict[str, int]  # other version -> clips in it whose consent was withdrawn since
 
 
 class VerifyFinding(Part):

@@ -335,6 +335,8 @@ class Release(Record):
     rows: int
     splits: dict[str, int] = {}
     manifest_sha256: str
+    # "source:ID", "speaker:NAME" or "group:NAME" -> its split here or in a version that this one follows
+    placement: dict[str, Literal["train", "validation", "test"]] = {}
 
 
 RECORDS: dict[str, type[Record]] = {

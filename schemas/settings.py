@@ -213,6 +213,7 @@ class ReleaseSection(Section):
     split_policy: Literal["source", "speaker", "single"] = "speaker"
     validation_share: Share = 0.1
     test_share: Share = 0.1
+    keep_splits: bool = True
     include_undecided: bool = False
 
     @field_validator("test_share")

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pipeline.aggregate.base import Ballot, consensus_question
-from pipeline.leftovers import sweep
+from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
-from pipeline.policy import decision_question
-from pipeline.release.files import MANIFEST, ReleaseReport, build_release, file_names
+from pipeline.release.files import (
+    MANIFEST,
+    Around,
+    ReleaseReport,
+    build_release,
+    building,
+    file_names,
+    place,
+)
+from pipeline.release.progress import SILENT
+from pipeline.release.stale import Today
+from pipeline.release.telling import RUN
+from pipeline.stages.base import Progress
 from schemas.errors import UserError
 from schemas.ids import file_digest
-from schemas.records import Release
-from schemas.settings import ModelSection, Settings
+from schemas.records import Release, Sample, Segment, Source
+from schemas.settings import Settings
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
@@ -32,6 +40,14 @@ NEW_VERSION = "a version is never changed: release with a new version number"
 class Released(NamedTuple):
     path: Path
     outcome: Literal["created", "unchanged"]
+    report: ReleaseReport
+
+
+class _Start(NamedTuple):
+    """What a version that is made again must take from the first time; a new one has no date yet."""
+
+    date: str | None
+    before: Release | None
 
 
 def release(
@@ -42,6 +58,7 @@ def release(
     version: str,
     out_dir: Path,
     date: str | None = None,
+    progress: Progress = SILENT,
 ) -> Released:
     """Make `out_dir/version`, or prove that the one that is there is what the records give today.
 
@@ -49,29 +66,47 @@ def release(
     version that was never released: afterwards its date is frozen in the Release record.
 
     Raises:
-        UserError: bad version, nothing to release, stale decisions, or code "release_differs" (names the first
-            differing file).
+        UserError: bad version, nothing to release, stale decisions, splits that contradict those of an earlier
+            version, or code "release_differs" (names the first differing file).
     """
     if re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version) is None:
         raise UserError("bad_version", f'"{version}" is not a version', "give three numbers: 1.0.0")
     final = out_dir / version
     record = release_record(store, version)
-    frozen = _frozen_date(final, record) or date or datetime.now(UTC).date().isoformat()
-    with _beside(out_dir, version) as built:
-        items = current_items(store, settings, taxonomy)
+    start = _start(store, final, record)
+    with building(out_dir, version) as built:
+        progress.start("collect", len(store.live_ids(Sample)))
         report = build_release(
-            items, settings=settings, taxonomy=taxonomy, version=version, date=frozen, out=built
+            _told(current_items(store, settings, taxonomy), progress),
+            settings=settings,
+            taxonomy=taxonomy,
+            version=version,
+            date=start.date or date or datetime.now(UTC).date().isoformat(),
+            out=built,
+            around=Around(len(store.live_ids(Segment)), _not_run(store), start.before),
+            progress=progress,
         )
         if final.exists():
             _refuse_difference(final, built)
             outcome: Literal["created", "unchanged"] = "unchanged"
         else:
             _refuse_other_contents(record, report)
-            _place(built, final)
+            place(built, final)
             outcome = "created"
     if record is None:
         store.add([_record_of(report)])
-    return Released(final, outcome)
+    return Released(final, outcome, replace(report, path=final))
+
+
+def _told(items: Iterable[LiveItem], progress: Progress) -> Iterator[LiveItem]:
+    for item in items:
+        yield item
+        progress.advance("collect")
+
+
+def _not_run(store: Store) -> int:
+    """Recordings that were ingested after the last run."""
+    return len({path.source_id for path in store.paths().values()} - store.live_ids(Source))
 
 
 def release_record(store: Store, version: str) -> Release | None:
@@ -83,66 +118,29 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
     """All live items, each with what is said of it now: a consent that was withdrawn later counts.
 
     Raises:
-        UserError: code "stale_decisions", a decision does not follow from the answers, reviews and settings as
-            they are now.
+        UserError: code "stale_decisions", a decision does not follow from the facts, answers, reviews and
+            settings as they are now.
     """
+    today = Today(settings, taxonomy)
     for item in live_items(store):
-        if _is_stale(item, settings, taxonomy):
-            raise UserError(
-                "stale_decisions",
-                f"the decision on {item.segment.id} is older than its reviews, annotations or settings",
-                "run: emotrace run",
-            )
+        # What is left out anyway need not be brought up to date first.
+        if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):
+            message = f"the decision on {item.segment.id} is older than {newer}"
+            raise UserError("stale_decisions", message, RUN)
         yield item
 
 
-def _is_stale(item: LiveItem, settings: Settings, taxonomy: Taxonomy) -> bool:
-    """Whether a run would ask others, count otherwise or decide anew."""
-    judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
-    asked = {(a.annotator, a.provider, a.model, a.replicate) for a in item.annotations}
-    judged = {(j.judge, j.provider, j.model, j.replicate) for j in judgements}
-    if (asked and asked != _wanted(settings.annotators)) or (judged and judged != _wanted(settings.judges)):
-        return True
-    if item.consensus is None or item.decision is None:
-        return False
-    sample, seed = item.sample, settings.project.seed
-    ballot = Ballot(
-        sample.segment_id, sample.target, sample.id, item.annotations, tuple(item.checks.values()), judgements
-    )
-    voted = consensus_question(ballot, taxonomy=taxonomy, params=settings.aggregate, seed=seed)
-    inputs = (item.consensus, item.reviews, sample.missing, settings.policy)
-    decided = decision_question(*inputs, taxonomy=taxonomy, seed=seed)
-    return (item.consensus.id, item.decision.id) != (voted, decided)
-
-
-def _wanted(sections: Iterable[ModelSection]) -> set[tuple[str, str, str, int]]:
-    """Who is to answer: name, provider, model and replicate."""
-    return {(s.name, s.provider, s.model, replicate) for s in sections for replicate in range(s.replicates)}
-
-
-@contextmanager
-def _beside(out_dir: Path, version: str) -> Iterator[Path]:
-    """Where to build, on the same file system as `out_dir / version`; removed afterwards."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        sweep(out_dir, ".[0-9]*-*")
-        folder = tempfile.TemporaryDirectory(prefix=f".{version}-", dir=out_dir)
-    except OSError as error:
-        raise UserError(
-            "cannot_write_release", error.strerror or str(error), "give another folder", str(out_dir)
-        ) from error
-    with folder as name:
-        yield Path(name) / version
-
-
-def _frozen_date(final: Path, record: Release | None) -> str | None:
-    """The date of a version that was released before; from its manifest when a kill left no record."""
+def _start(store: Store, final: Path, record: Release | None) -> _Start:
+    """From the record of the version; from its manifest when a kill left none."""
+    released = store.all(Release)
     if record is not None:
-        return record.date
+        earlier = released[: [other.version for other in released].index(record.version)]
+        return _Start(record.date, earlier[-1] if earlier else None)
     if not final.exists():
-        return None
+        return _Start(None, released[-1] if released else None)
     try:
-        return str(json.loads((final / MANIFEST).read_text(encoding="utf-8"))["date"])
+        said = json.loads((final / MANIFEST).read_text(encoding="utf-8"))
+        return _Start(str(said["date"]), release_record(store, said["previous_version"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             "not_a_release", f"{final} is there, but is not a release", "move it away or use another version"
@@ -185,15 +183,6 @@ def _refuse_other_contents(record: Release | None, report: ReleaseReport) -> Non
         )
 
 
-def _place(built: Path, final: Path) -> None:
-    try:
-        os.rename(built, final)  # noqa: PTH104 - fails when another program made the folder meanwhile
-    except OSError as error:
-        raise UserError(
-            "release_exists", f"{final} was made by another program meanwhile", "release again to compare"
-        ) from error
-
-
 def _record_of(report: ReleaseReport) -> Release:
     return Release(
         version=report.version,
@@ -203,4 +192,5 @@ def _record_of(report: ReleaseReport) -> Release:
         rows=report.rows,
         splits=report.splits,
         manifest_sha256=report.manifest_sha256,
+        placement=report.placement,
     )

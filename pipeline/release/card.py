@@ -11,10 +11,17 @@ from typing import Any
 
 from pipeline.release.columns import COLUMNS
 from pipeline.release.splits import SPLITS
+from pipeline.release.telling import counted, left_out_text
 
 RULES = "cues"  # the provider of annotators and judges that are rules
 UNDECIDED = "(undecided)"
 UNKNOWN = "(not said)"
+NO_WORDS = "(no words)"
+LOW_QUALITY = "(low quality)"  # in the `words_source` of a recogniser that hears badly
+SHOWN, NOT_SHOWN = (
+    "shown",
+    "not_shown",
+)  # whether an annotator was told the measurement that its claim repeats
 # identifiers that the hub knows; every other licence is "other" with its name beside it
 HUB_LICENSE = re.compile(r"apache-2\.0|mit|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|odbl|odc-by|pddl|openrail")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -34,16 +41,17 @@ class Tally:
 
     labels: dict[str, Counter[str]] = field(default_factory=dict)  # label -> split -> rows
     by: dict[str, Counter[str]] = field(default_factory=dict)  # column -> value -> rows
-    verdicts: Counter[str] = field(default_factory=Counter)
-    shown: int = 0
+    verdicts: dict[str, Counter[str]] = field(default_factory=dict)  # verdict -> shown or not -> claims
     reviewed_by_people: int = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         self.labels.setdefault(row["label"] or UNDECIDED, Counter())[row["split"]] += 1
         for column in ("split", "status", "conflict", "license", "consent", "language"):
             self.by.setdefault(column, Counter())[row[column] or UNKNOWN] += 1
-        self.verdicts.update(claim["verdict"] or UNKNOWN for claim in row["evidence"])
-        self.shown += sum(bool(claim["shown"]) for claim in row["evidence"])
+        self.by.setdefault("words_source", Counter())[row["words_source"] or NO_WORDS] += 1
+        for claim in row["evidence"]:
+            told = SHOWN if claim["shown"] else NOT_SHOWN
+            self.verdicts.setdefault(claim["verdict"] or UNKNOWN, Counter())[told] += 1
         self.reviewed_by_people += row["human"]["reviewers"] > 0
 
     def as_json(self) -> dict[str, Any]:
@@ -51,8 +59,7 @@ class Tally:
             "rows": self.rows,
             "labels": {label: dict(sorted(splits.items())) for label, splits in sorted(self.labels.items())},
             **{column: dict(sorted(counts.items())) for column, counts in sorted(self.by.items())},
-            "verdicts": dict(sorted(self.verdicts.items())),
-            "shown_claims": self.shown,
+            "verdicts": {name: dict(sorted(told.items())) for name, told in sorted(self.verdicts.items())},
             "reviewed_by_people": self.reviewed_by_people,
         }
 
@@ -72,6 +79,7 @@ def render_card(manifest: Mapping[str, Any], tally: Tally) -> str:
     sections = {
         "Labels": _label_table(tally),
         "Columns": _columns_text(),
+        "Words": _words_text(tally),
         "How the labels were decided": _decision_text(manifest, tally),
         "Splits": _split_text(manifest, tally),
         "Evidence": _evidence_text(tally),
@@ -134,12 +142,12 @@ def _front_matter(manifest: Mapping[str, Any], tally: Tally) -> str:
 def _what(manifest: Mapping[str, Any], tally: Tally) -> str:
     share = tally.reviewed_by_people / tally.rows
     return (
-        f"{tally.rows} clips of people, each with an emotion label ({manifest['taxonomy']['name']}), the "
-        "distribution of the annotators' labels, a rationale in steps, and the evidence that it cites. Every "
-        "claim was compared with the signal and carries its verdict.\n\n"
+        f"{counted(tally.rows, 'clip')} of people. Each has an emotion label ({manifest['taxonomy']['name']}), "
+        "the distribution of the annotators' labels, a rationale in steps, and the evidence that it cites. "
+        "Every claim was compared with the signal and carries its verdict.\n\n"
         f"Made with emotrace {manifest['tools']['emotrace']} on {manifest['date']}. Annotators labelled each "
         "clip independently, judges rated them, and what was not certain was left to people: "
-        f"{tally.reviewed_by_people} of {tally.rows} clips ({share:.0%}) were looked at by a person.\n\n"
+        f"a person looked at {tally.reviewed_by_people} of {counted(tally.rows, 'clip')} ({share:.0%}).\n\n"
         f"Annotators and judges:\n\n{_models(manifest)}{_rules_text(manifest)}"
     )
 
@@ -180,6 +188,20 @@ def _columns_text() -> str:
     )
 
 
+def _words_text(tally: Tally) -> str:
+    """Where the words come from, and what that means when a recogniser hears badly."""
+    sources = tally.by["words_source"]
+    table = _table(["words from", "clips"], sorted(sources.items()))
+    bad = sum(n for source, n in sources.items() if LOW_QUALITY in source)
+    if not bad:
+        return table
+    return (
+        f"{table}\n\nThe words of {counted(bad, 'clip')} come from a speech recogniser of low quality. Many of "
+        "them were never said: there `transcript`, `words`, every quote in the evidence and what annotators made "
+        "of the words are guesses. `words_source` tells these clips apart."
+    )
+
+
 def _label_table(tally: Tally) -> str:
     splits = list(tally.splits)
     rows = [
@@ -191,7 +213,6 @@ def _label_table(tally: Tally) -> str:
 
 def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
     policy = manifest["config"]["policy"]
-    left = manifest["left_out"]
     text = _table(["status", "clips"], sorted(tally.by["status"].items()))
     text += (
         f"\n\nA machine label stood without a person (`auto_accepted`) only with probability >= "
@@ -200,14 +221,18 @@ def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
         f"{policy['min_margin']:g}, at least {policy['min_labelled']} annotators, no tie and no conflict between "
         "modalities." + _random_text(manifest)
     )
-    if left:
-        text += (
-            "\n\nLeft out: "
-            + ", ".join(f"{n} clips ({name.replace('_', ' ')})" for name, n in left.items())
-            + "."
-        )
+    text += _left_out_text(manifest)
     conflicts = _table(["conflict between modalities", "clips"], sorted(tally.by["conflict"].items()))
     return f"{text}\n\n{conflicts}"
+
+
+def _left_out_text(manifest: Mapping[str, Any]) -> str:
+    """What of the project is not in this version; empty when all of it is."""
+    left, not_run = left_out_text(manifest["left_out"]), manifest["recordings_not_run"]
+    text = f"\n\nLeft out: {left}." if left else ""
+    if not_run:
+        text += f"\n\n{counted(not_run, 'more recording')} had not been looked at when this version was made."
+    return text
 
 
 def _random_text(manifest: Mapping[str, Any]) -> str:
@@ -216,9 +241,8 @@ def _random_text(manifest: Mapping[str, Any]) -> str:
     if not share:
         return ""
     return (
-        f" A random {share:.0%} of the clips is given to people whatever the annotators say: so far "
-        f"{drawn['drawn']} of {drawn['clips']} clips were drawn, and people have decided {drawn['decided']} of "
-        "these."
+        f" A random {share:.0%} of the clips is given to people whatever the annotators say. Drawn so far: "
+        f"{drawn['drawn']} of {counted(drawn['clips'], 'clip')}; people have decided {drawn['decided']} of these."
     )
 
 
@@ -240,16 +264,38 @@ def _split_text(manifest: Mapping[str, Any], tally: Tally) -> str:
     lacking = [f"`{name}`" for name in wanted if name not in tally.splits]
     if lacking:
         text += f" There are too few such groups for {' and '.join(lacking)} in this version."
+    return text + _kept_text(manifest, lacking=bool(lacking))
+
+
+def _kept_text(manifest: Mapping[str, Any], *, lacking: bool) -> str:
+    """What the splits have to do with those of the version before; empty when there is none."""
+    before = manifest["previous_version"]
+    if before is None:
+        return ""
+    if not manifest["config"]["release"]["keep_splits"]:
+        return (
+            f"\n\nThe splits were drawn anew: clips may stand in another split than in version {before} and "
+            "those before it. Do not test on this version what was trained on one of these."
+        )
+    text = (
+        f"\n\nEvery group keeps the split that version {before} gave it or had kept, and new groups were placed "
+        "around them: what was trained on an earlier version can be tested on this one."
+    )
+    if lacking:
+        text += " Only the maintainer can change that, by `release.keep_splits = false`."
     return text
 
 
 def _evidence_text(tally: Tally) -> str:
-    total = sum(tally.verdicts.values())
+    rows = [
+        [name, told[NOT_SHOWN], told[SHOWN], sum(told.values())]
+        for name, told in sorted(tally.verdicts.items())
+    ]
     return (
-        _table(["verdict of the signal", "claims"], sorted(tally.verdicts.items()))
-        + f"\n\n{tally.shown} of {total} claims repeat a measurement that the annotator was told: that the "
-        "signal supports them is no finding. Contradicted claims are kept in `evidence`, but no step of a "
-        "rationale that cites one is released."
+        _table(["verdict of the signal", "not shown", "shown", "all"], rows)
+        + "\n\nShown: the claim repeats a measurement that the annotator was told, so that the signal supports "
+        "it is no finding. Contradicted claims are kept in `evidence`, but no step of a rationale that cites one "
+        "is released."
     )
 
 

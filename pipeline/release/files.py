@@ -11,22 +11,37 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.facts import is_withdrawn
+from pipeline.leftovers import sweep
 from pipeline.live import LiveItem
 from pipeline.policy import in_random_share
 from pipeline.release.card import Tally, render_card
+from pipeline.release.progress import SILENT
 from pipeline.release.rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
-from pipeline.release.splits import SPLITS, Placed, SplitKey, assign_splits
+from pipeline.release.splits import (
+    NOTHING_KEPT,
+    SPLITS,
+    Placed,
+    Split,
+    SplitKey,
+    assign_splits,
+    placement,
+)
+from pipeline.release.spool import Spool
+from pipeline.release.telling import RUN, left_out_text, remedy_for
+from pipeline.stages.base import Progress
+from pipeline.stages.select import drop_reasons
 from schemas.errors import UserError
 from schemas.ids import canonical_json, content_digest, file_digest
+from schemas.records import Release
 from schemas.settings import Settings
 from schemas.taxonomy import Taxonomy
 
@@ -47,34 +62,24 @@ class ReleaseReport:
     splits: dict[str, int]
     labels: dict[str, int]
     left_out: dict[str, int]
+    recordings_not_run: int
+    license: str | None
+    previous_version: str | None
+    placement: dict[str, Split]
     rows_digest: str
     config_digest: str
     manifest_sha256: str
 
 
-@dataclass
-class Spool:
-    """Rows on disk in the order in which they came, so that memory does not grow with the dataset."""
+class Around(NamedTuple):
+    """What a release depends on beside its items."""
 
-    file: IO[bytes]
-    keys: list[SplitKey] = field(default_factory=list)
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)  # row id -> offset, bytes
-    left_out: Counter[str] = field(default_factory=Counter)
-    models: Counter[str] = field(default_factory=Counter)  # canonical JSON of a model -> records
-    languages: set[str] = field(default_factory=set)
-    random: Counter[str] = field(default_factory=Counter)  # of the share that goes to people by chance
+    segments: int | None = None  # that stand, also those without an item; None: only those with one
+    recordings_not_run: int = 0
+    before: Release | None = None  # the version that was released last before this one
 
-    def add(self, row: dict[str, Any], key: SplitKey) -> None:
-        line = canonical_json(row).encode()
-        self.places[row["id"]] = (self.file.tell(), len(line))
-        self.keys.append(key)
-        self.file.write(line)
 
-    def read(self, row_id: str) -> dict[str, Any]:
-        offset, size = self.places[row_id]
-        self.file.seek(offset)
-        row: dict[str, Any] = json.loads(self.file.read(size))
-        return row
+ALONE = Around()
 
 
 def build_release(
@@ -85,24 +90,32 @@ def build_release(
     version: str,
     date: str,
     out: Path,
+    around: Around = ALONE,
+    progress: Progress = SILENT,
 ) -> ReleaseReport:
-    """Write the release to `out`, which must not be there yet: all of it or nothing.
+    """Write the release into `out`, an empty folder, and down to the disk.
 
     Items without a decision that stands are left out, unless `release.include_undecided`; items whose consent was
     withdrawn always are. `date` is YYYY-MM-DD.
 
     Raises:
-        UserError: nothing to release, a split that cannot be made, `out` exists, no space left.
+        UserError: nothing to release, or a split that cannot be made.
+        OSError: no space left.
     """
-    with _building(out) as folder:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            spool = _spool(items, settings, taxonomy, Spool(file))
-            placed = assign_splits(spool.keys, settings.release, seed=settings.project.seed)
-            written = _write_shards(folder, spool, placed)
-        tally = written.tally
-        manifest = _manifest(settings, taxonomy, version, date, spool, written)
-        _write_texts(folder, manifest, tally)
-        manifest_sha256 = file_digest(folder / MANIFEST)
+    with tempfile.TemporaryFile(dir=out) as file:
+        spool = _spool(items, settings, taxonomy, around, Spool(file))
+        kept = around.before.placement if around.before and settings.release.keep_splits else NOTHING_KEPT
+        placed = assign_splits(spool.keys, settings.release, seed=settings.project.seed, kept=kept)
+        if waiting := len(spool.keys) - len(placed):
+            spool.left_out["split_needs_people"] += waiting
+        if not placed:
+            raise _nothing(spool.left_out, around)
+        progress.start("write", len(placed))
+        written = _write_shards(out, spool, placed, progress)
+    tally = written.tally
+    manifest = _manifest(settings, taxonomy, version, date, spool, written, around)
+    _write_texts(out, manifest, tally)
+    _sync(out)
     return ReleaseReport(
         path=out,
         version=version,
@@ -111,32 +124,50 @@ def build_release(
         splits=tally.splits,
         labels={label: sum(splits.values()) for label, splits in sorted(tally.labels.items())},
         left_out=manifest["left_out"],
+        recordings_not_run=manifest["recordings_not_run"],
+        license=manifest["license"],
+        previous_version=manifest["previous_version"],
+        placement={**kept, **placement(spool.keys, placed, settings.release)},
         rows_digest=written.rows_digest,
         config_digest=manifest["config_digest"],
-        manifest_sha256=manifest_sha256,
+        manifest_sha256=file_digest(out / MANIFEST),
     )
 
 
 @contextmanager
-def _building(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its name when all went well, and is removed otherwise."""
+def building(out_dir: Path, name: str) -> Iterator[Path]:
+    """A new folder in which `out_dir / name` is built, on its file system; removed, unless it was renamed.
+
+    Raises:
+        UserError: code "cannot_write_release", the folder cannot be written or is full.
+    """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
+        out_dir.mkdir(parents=True, exist_ok=True)
+        sweep(out_dir, ".[0-9]*-*")
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out_dir))
         try:
-            yield folder
             folder.chmod(0o755)
-            _sync(folder)
-            if out.exists():
-                raise UserError("release_exists", f"{out} is already there", "use a new version number")
-            folder.rename(out)
-            _sync_folder(out.parent)
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise UserError(
-            "cannot_write_release", f"{error.strerror or error}", "mend this, then release again", str(out)
+            "cannot_write_release",
+            error.strerror or str(error),
+            "mend this, then release again",
+            str(out_dir / name),
         ) from error
+
+
+def place(folder: Path, final: Path) -> None:
+    """Give a folder that was built its name."""
+    try:
+        os.rename(folder, final)  # noqa: PTH104 - fails when another program made the folder meanwhile
+    except OSError as error:
+        raise UserError(
+            "release_exists", f"{final} was made by another program meanwhile", "release again to compare"
+        ) from error
+    _sync_folder(final.parent)
 
 
 def _sync(folder: Path) -> None:
@@ -160,27 +191,43 @@ def _sync_folder(folder: Path) -> None:
 # --- rows ------------------------------------------------------------------------------------------
 
 
-def _spool(items: Iterable[LiveItem], settings: Settings, taxonomy: Taxonomy, spool: Spool) -> Spool:
+def _spool(
+    items: Iterable[LiveItem], settings: Settings, taxonomy: Taxonomy, around: Around, spool: Spool
+) -> Spool:
+    segments = set()
     for item in items:
-        if is_withdrawn(item.facts):
-            spool.left_out["consent_withdrawn"] += 1
-            continue
-        if item.consensus is None or item.decision is None:
-            spool.left_out["not_annotated"] += 1
-            continue
-        _count_random(spool, item, settings)
-        if item.decision.status not in DECIDED and not settings.release.include_undecided:
-            spool.left_out["needs_review"] += 1
-            continue
-        row = make_row(item, item.consensus, item.decision, taxonomy)
-        spool.add(row, _split_key(row, item))
-        spool.models.update(_models(item))
-        code = (row["language"] or settings.release.language or settings.project.language or "").lower()
-        if found := re.match(r"[a-z]{2,3}(?![a-z])", code):
-            spool.languages.add(found[0])
+        segments.add(item.segment.id)
+        reason = _why_not(item, settings)
+        if item.consensus is not None and item.decision is not None and reason != "consent_withdrawn":
+            _count_random(spool, item, settings)
+            if reason is None:
+                row = make_row(item, item.consensus, item.decision, taxonomy)
+                spool.add(row, _split_key(row, item), list(_models(item)), _language(row, settings))
+        spool.left_out.update([] if reason is None else [reason])
+    if around.segments is not None and around.segments > len(segments):
+        spool.left_out["not_measured"] = around.segments - len(segments)
     if not spool.keys:
-        raise _nothing(spool.left_out)
+        raise _nothing(spool.left_out, around)
     return spool
+
+
+def _why_not(item: LiveItem, settings: Settings) -> str | None:
+    """Why an item is left out, a key of `LEFT_OUT`; None when it is not."""
+    if is_withdrawn(item.facts):
+        return "consent_withdrawn"
+    if item.consensus is None or item.decision is None:
+        unlimited = settings.select.model_copy(update={"limit": None})
+        dropped = drop_reasons([item.sample], unlimited, seed=settings.project.seed)
+        return dropped.get(item.sample.id, "not_annotated")
+    if item.decision.status not in DECIDED and not settings.release.include_undecided:
+        return "needs_review"
+    return None
+
+
+def _language(row: Mapping[str, Any], settings: Settings) -> str | None:
+    code = (row["language"] or settings.release.language or settings.project.language or "").lower()
+    found = re.match(r"[a-z]{2,3}(?![a-z])", code)
+    return found[0] if found else None
 
 
 def _count_random(spool: Spool, item: LiveItem, settings: Settings) -> None:
@@ -189,12 +236,13 @@ def _count_random(spool: Spool, item: LiveItem, settings: Settings) -> None:
     spool.random.update(clips=1, drawn=int(drawn), decided=int(drawn and decided))
 
 
-def _nothing(left_out: Mapping[str, int]) -> UserError:
-    if not left_out:
-        return UserError("nothing_to_release", "there are no clips yet", "run first: emotrace run")
-    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(left_out.items()))
-    remedy = "review first: emotrace review" if left_out.get("needs_review") else "run: emotrace run"
-    return UserError("nothing_to_release", f"no clip has a label that stands ({counts})", remedy)
+def _nothing(left_out: Mapping[str, int], around: Around) -> UserError:
+    if left_out:
+        why = f"no clip has a label that stands ({left_out_text(left_out)})"
+        return UserError("nothing_to_release", why, remedy_for(left_out))
+    why = "the recordings were not run yet" if around.recordings_not_run else "there are no clips yet"
+    remedy = RUN if around.recordings_not_run else "ingest recordings, then " + RUN
+    return UserError("nothing_to_release", why, remedy)
 
 
 def _split_key(row: Mapping[str, Any], item: LiveItem) -> SplitKey:
@@ -227,7 +275,7 @@ class Written(NamedTuple):
     bytes: dict[str, int]
 
 
-def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed]) -> Written:
+def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed], progress: Progress) -> Written:
     """Write the Parquet files; the digest goes over the canonical rows, in file order."""
     (folder / "data").mkdir()
     tally, content, size = Tally(), hashlib.sha256(), Counter[str]()
@@ -243,6 +291,7 @@ def _write_shards(folder: Path, spool: Spool, placed: Mapping[str, Placed]) -> W
                     for row in batch.to_pylist():
                         content.update(row_line(row).encode() + b"\n")
                         tally.add(row)
+                    progress.advance("write", batch.num_rows)
     return Written(tally, content.hexdigest(), dict(size))
 
 
@@ -250,7 +299,7 @@ def _batches(ids: Sequence[str], spool: Spool, placed: Mapping[str, Placed]) -> 
     """Row groups of a fixed size."""
     for start in range(0, len(ids), ROWS_PER_GROUP):
         rows = [
-            {**spool.read(row_id), "split": placed[row_id].split, "group": placed[row_id].group}
+            {**spool.take(row_id), "split": placed[row_id].split, "group": placed[row_id].group}
             for row_id in ids[start : start + ROWS_PER_GROUP]
         ]
         yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
@@ -275,6 +324,7 @@ def _manifest(
     date: str,
     spool: Spool,
     written: Written,
+    around: Around,
 ) -> dict[str, Any]:
     """Everything of the manifest but the list of files."""
     config = release_config(settings, taxonomy)
@@ -284,6 +334,7 @@ def _manifest(
         "title": settings.release.title or settings.project.name,
         "version": version,
         "date": date,
+        "previous_version": around.before.version if around.before else None,
         "license": settings.release.license,
         "languages": sorted(spool.languages),
         "taxonomy": {"name": taxonomy.name, "digest": taxonomy.digest, "labels": list(taxonomy.names)},
@@ -294,6 +345,7 @@ def _manifest(
         "schema": schema_fields(SCHEMA),
         "counts": tally.as_json(),
         "left_out": dict(sorted(spool.left_out.items())),
+        "recordings_not_run": around.recordings_not_run,
         "random_review": dict(sorted(spool.random.items())),
         "models": [{**json.loads(text), "records": n} for text, n in sorted(spool.models.items())],
         "config": config,

@@ -17,16 +17,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.release.card import UNKNOWN, Tally, card_counts, front_matter_counts
 from pipeline.release.files import CARD, MANIFEST, ROWS_PER_GROUP, SUMS, file_names
+from pipeline.release.progress import SILENT
 from pipeline.release.rows import row_line, schema_digest, schema_fields
 from pipeline.release.splits import SPLITS
+from pipeline.release.telling import TAKE_DOWN, counted
 from pipeline.release.verify_rows import RowFaults
+from pipeline.stages.base import Progress
 from schemas.errors import UserError
 from schemas.ids import file_digest
 
@@ -76,6 +79,15 @@ class Folder:
     tally: Tally = field(default_factory=Tally)
     content_sha256: str = ""
     faults: RowFaults = field(default_factory=RowFaults)
+    segment_ids: set[str] = field(default_factory=set)
+    claims: int = 0
+
+
+class Found(NamedTuple):
+    """The faults that a check found, and what it tells when there are none."""
+
+    faults: list[str]
+    told: str
 
 
 def verify(
@@ -83,8 +95,12 @@ def verify(
     *,
     load_with_datasets: bool | None = None,
     expected_manifest_sha256: str | None = None,
+    count_withdrawn: Callable[[set[str]], int] | None = None,
+    progress: Progress = SILENT,
 ) -> VerifyReport:
     """Check a release folder. `load_with_datasets`: None = when the package is installed, True = required.
+
+    What only the project knows: the released manifest, and of how many of some segments consent was withdrawn.
 
     Raises:
         UserError: there is no such folder, or it holds no manifest that can be read.
@@ -94,17 +110,20 @@ def verify(
         _check("files", lambda: _files(folder)),
         _check("checksums", lambda: _checksums(folder)),
         _check("manifest hashes", lambda: _manifest_hashes(folder)),
-        _check("readable rows", lambda: _read_rows(folder)),
+        _check("readable rows", lambda: _read_rows(folder, progress)),
         _check("schema", lambda: _schema(folder)),
         _check("content hash", lambda: _content(folder)),
         _check("counts", lambda: _counts(folder)),
-        *(_finding(name, faults) for name, faults in folder.faults.by_check().items()),
+        *(_row_check(folder, name) for name in folder.faults.by_check()),
         _licence(folder),
-        _loads(folder, load_with_datasets),
+        _loads(folder, load_with_datasets, progress),
     ]
     if expected_manifest_sha256 is not None:
         same = file_digest(path / MANIFEST) == expected_manifest_sha256
-        findings.append(_finding("release record", [] if same else [f"{MANIFEST} is not the released one"]))
+        faults = [] if same else [f"{MANIFEST} is not the released one"]
+        findings.append(_finding("release record", Found(faults, f"{MANIFEST} is the one that was released")))
+    if count_withdrawn is not None:
+        findings.append(_consent(count_withdrawn(folder.segment_ids)))
     return VerifyReport(path, tuple(findings))
 
 
@@ -120,33 +139,34 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check(name: str, check: Callable[[], list[str]]) -> Finding:
+def _check(name: str, check: Callable[[], Found]) -> Finding:
     try:
         return _finding(name, check())
     except Exception as error:  # noqa: BLE001 - a broken file must fail its check, not end the others
         return Finding(name, "failed", f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
 
 
-def _finding(name: str, faults: list[str]) -> Finding:
-    if not faults:
-        return Finding(name, "ok")
-    more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-    return Finding(name, "failed", "; ".join(faults[:SHOWN_FAULTS]) + more)
+def _finding(name: str, found: Found) -> Finding:
+    if not found.faults:
+        return Finding(name, "ok", found.told)
+    more = f" and {len(found.faults) - SHOWN_FAULTS} more" if len(found.faults) > SHOWN_FAULTS else ""
+    return Finding(name, "failed", "; ".join(found.faults[:SHOWN_FAULTS]) + more)
 
 
 # --- files -----------------------------------------------------------------------------------------
 
 
-def _files(folder: Folder) -> list[str]:
+def _files(folder: Folder) -> Found:
     declared = {*folder.manifest["files"], MANIFEST, SUMS}
     there = set(file_names(folder.path))
-    return [
+    faults = [
         *(f"{name} is missing" for name in sorted(declared - there)),
         *(f"{name} does not belong to the release" for name in sorted(there - declared)),
     ]
+    return Found(faults, f"{counted(len(declared), 'file')}, as in the manifest")
 
 
-def _checksums(folder: Folder) -> list[str]:
+def _checksums(folder: Folder) -> Found:
     sums: dict[str, str] = {}
     for line in (folder.path / SUMS).read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")
@@ -155,10 +175,11 @@ def _checksums(folder: Folder) -> list[str]:
     faults = [f"{name} is not in {SUMS}" for name in sorted(declared - set(sums))]
     faults += [f"{SUMS} names {name}, the manifest does not" for name in sorted(set(sums) - declared)]
     there = [name for name in sorted(declared & set(sums)) if (folder.path / name).is_file()]
-    return faults + [f"{n} was altered" for n in there if file_digest(folder.path / n) != sums[n]]
+    faults += [f"{n} was altered" for n in there if file_digest(folder.path / n) != sums[n]]
+    return Found(faults, f"{counted(len(there), 'file')} as in {SUMS}")
 
 
-def _manifest_hashes(folder: Folder) -> list[str]:
+def _manifest_hashes(folder: Folder) -> Found:
     faults = []
     for name, said in sorted(folder.manifest["files"].items()):
         path = folder.path / name
@@ -168,15 +189,16 @@ def _manifest_hashes(folder: Folder) -> list[str]:
             faults.append(f"{name} has {path.stat().st_size} bytes, not {said['bytes']}")
         elif file_digest(path) != said["sha256"]:
             faults.append(f"{name} was altered")
-    return faults
+    return Found(faults, f"{counted(len(folder.manifest['files']), 'file')} as in {MANIFEST}")
 
 
 # --- rows ------------------------------------------------------------------------------------------
 
 
-def _read_rows(folder: Folder) -> list[str]:
+def _read_rows(folder: Folder, progress: Progress) -> Found:
     """One pass over all rows, in the order in which they were hashed."""
     content = hashlib.sha256()
+    progress.start("verify", int(folder.manifest["rows"]))
     folder.faults.expect(folder.manifest["taxonomy"]["labels"], folder.manifest["config"]["release"])
     for name in _data_files(folder):
         with pq.ParquetFile(folder.path / name) as file:
@@ -185,9 +207,13 @@ def _read_rows(folder: Folder) -> list[str]:
                 for row in batch.to_pylist():
                     content.update(row_line(row).encode() + b"\n")
                     folder.tally.add(row)
+                    folder.segment_ids.add(row["segment_id"])
+                    folder.claims += len(row["evidence"])
                     folder.faults.add(row, file_split=Path(name).name.split("-")[0])
+                progress.advance("verify", batch.num_rows)
     folder.content_sha256 = content.hexdigest()
-    return [] if folder.tally.rows else ["there are no rows"]
+    told = ", ".join(f"{n} in {split}" for split, n in folder.tally.splits.items())
+    return Found([] if folder.tally.rows else ["there are no rows"], told)
 
 
 def _data_files(folder: Folder) -> list[str]:
@@ -199,7 +225,7 @@ def _data_files(folder: Folder) -> list[str]:
     return sorted(names, key=lambda name: (order.get(Path(name).name.split("-")[0], len(order)), name))
 
 
-def _schema(folder: Folder) -> list[str]:
+def _schema(folder: Folder) -> Found:
     said = folder.manifest["schema"]
     faults = [
         f"{name} has another schema"
@@ -209,15 +235,18 @@ def _schema(folder: Folder) -> list[str]:
     digests = {schema_digest(schema) for schema in folder.schemas.values()}
     if digests != {folder.manifest["schema_sha256"]}:
         faults.append("the schema hash is not that of the manifest")
-    return faults
+    return Found(faults, f"{len(said)} columns, as in the manifest")
 
 
-def _content(folder: Folder) -> list[str]:
+def _content(folder: Folder) -> Found:
     same = folder.content_sha256 == folder.manifest["content_sha256"]
-    return [] if same else ["the rows are not those of the manifest"]
+    return Found(
+        [] if same else ["the rows are not those of the manifest"],
+        f"the rows give {folder.content_sha256[:12]}..., as in the manifest",
+    )
 
 
-def _counts(folder: Folder) -> list[str]:
+def _counts(folder: Folder) -> Found:
     card = (folder.path / CARD).read_text(encoding="utf-8")
     counts = folder.tally.as_json()
     said = {
@@ -226,29 +255,55 @@ def _counts(folder: Folder) -> list[str]:
         "the card's label table": card_counts(card) == counts["labels"],
         "the card's header": front_matter_counts(card) == folder.tally.splits,
     }
-    return [f"{name} is not that of the data" for name, holds in said.items() if not holds]
+    faults = [f"{name} is not that of the data" for name, holds in said.items() if not holds]
+    return Found(faults, f"manifest and card count {counted(folder.tally.rows, 'row')}, as there are")
+
+
+def _row_check(folder: Folder, name: str) -> Finding:
+    """What the pass over the rows found about each of them."""
+    if not folder.tally.rows:
+        return Finding(name, "skipped", "the rows could not be read")
+    policy = folder.manifest["config"]["release"]["split_policy"]
+    claims = counted(folder.claims, "claim")
+    told = {
+        "splits": f'nothing stands in two splits (policy "{policy}"), no machine label outside train',
+        "evidence": f"{claims}, each with a verdict; no rationale cites a contradicted one",
+        "labels": f"all of {folder.manifest['taxonomy']['name']}, and each follows from its decision",
+    }
+    return _finding(name, Found(folder.faults.by_check()[name], told[name]))
 
 
 # --- rights and readers ----------------------------------------------------------------------------
 
 
 def _licence(folder: Folder) -> Finding:
-    if not folder.manifest.get("license"):
+    licence = folder.manifest.get("license")
+    if not licence:
         return Finding("licence", "warning", "no licence for the dataset: set release.license")
     unsaid = folder.tally.by.get("license", Counter())[UNKNOWN]
     if unsaid:
-        return Finding("licence", "warning", f"{unsaid} rows do not say the licence of their recording")
-    return Finding("licence", "ok")
+        told = f"{counted(unsaid, 'row')} without the licence of the recording: give it at ingest"
+        return Finding("licence", "warning", told)
+    return Finding("licence", "ok", f"{licence}; every row says that of its recording")
 
 
-def _loads(folder: Folder, wanted: bool | None) -> Finding:
+def _consent(withdrawn: int) -> Finding:
+    if not withdrawn:
+        return Finding("consent", "ok", "not withdrawn for any clip in it")
+    return Finding(
+        "consent", "warning", f"withdrawn since for {counted(withdrawn, 'clip')} in it: {TAKE_DOWN}"
+    )
+
+
+def _loads(folder: Folder, wanted: bool | None, progress: Progress) -> Finding:
     """Load the folder as a user would, in a process of its own without network and with an empty cache."""
     name = "loads with datasets"
     if wanted is False:
         return Finding(name, "skipped", "not asked for")
     if importlib.util.find_spec("datasets") is None:
-        remedy = 'install it: uv pip install "emotrace[release-check]"'
-        return Finding(name, "failed" if wanted else "skipped", f"datasets is not installed ({remedy})")
+        told = "datasets is not installed; to have this check: install emotrace[release-check]"
+        return Finding(name, "failed" if wanted else "skipped", told)
+    progress.start("load", folder.tally.rows)
     with tempfile.TemporaryDirectory(prefix="emotrace-verify-") as cache:
         offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": cache, "HF_DATASETS_CACHE": cache}
         try:
@@ -264,6 +319,8 @@ def _loads(folder: Folder, wanted: bool | None) -> Finding:
             return Finding(name, "failed", f"not loaded after {LOAD_TIMEOUT_S} s")
     if done.returncode != 0:
         return Finding(name, "failed", (done.stderr.strip().splitlines() or ["it stopped"])[-1][:300])
+    progress.finish("load")
     loaded = json.loads(done.stdout.strip().splitlines()[-1])
     faults = [] if loaded["rows"] == folder.tally.splits else [f"it reads {loaded['rows']}"]
-    return _finding(name, faults + loaded["about_the_card"])
+    told = f"{counted(folder.tally.rows, 'row')} in {counted(len(loaded['rows']), 'split')}"
+    return _finding(name, Found(faults + loaded["about_the_card"], told))

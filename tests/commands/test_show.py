@@ -152,9 +152,9 @@ def test_what_nobody_was_asked_about_says_why(tmp_path: Path) -> None:
 
 
 def test_a_release_tells_why_rules_abstained(project: Project, tmp_path: Path) -> None:
-    path, _ = release(
+    path = release(
         project.store, project.settings, project.taxonomy, version="1.0.0", out_dir=tmp_path / "releases"
-    )
+    ).path
     (data,) = (path / "data").glob("train-*.parquet")
     for row in pq.read_table(data).to_pylist():
         said = {one["annotator"]: (one["outcome"], one["reason"]) for one in row["annotations"]}

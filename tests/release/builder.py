@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.annotator import Annotator
+from agents.judge import Case, Judge
+from agents.parsing import PARSER_VERSION
 from pipeline.aggregate.base import Ballot, combine
 from pipeline.aggregate.judge_weighted import weigh
 from pipeline.live import live_items
@@ -46,13 +49,15 @@ from schemas.taxonomy import Taxonomy, load_taxonomy
 NAMES = ("facial", "lexicon", "prosody")
 TAXONOMY: Taxonomy = load_taxonomy("ekman7")
 TARGET = Target()
+SCRIPT = {"answers": [{"answer": "nothing is asked"}]}
 
 
 def settings(**release: Any) -> Settings:
     """Settings under which three agreeing annotators are accepted, and nothing is drawn at random."""
     return Settings(
         annotators=tuple(
-            AnnotatorSection(name=name, provider="scripted", model=f"model-of-{name}") for name in NAMES
+            AnnotatorSection(name=name, provider="scripted", model=f"model-of-{name}", options=SCRIPT)
+            for name in NAMES
         ),
         policy=PolicySection(random_review_share=0.0),
         release=ReleaseSection(**{"license": "cc-by-4.0", "language": "en", **release}),
@@ -74,13 +79,15 @@ def annotation(
     readings: Readings | None = None,
     replicate: int = 0,
     valence: float | None = None,
+    request_digest: str | None = None,
 ) -> Annotation:
     """A labelled annotation, or with `label` None one that failed."""
     question = {"sample": sample_id, "annotator": annotator}
     common: dict[str, Any] = {
         "sample_id": sample_id,
         "annotator": annotator,
-        "request_digest": content_digest(question),
+        "request_digest": request_digest or content_digest(question),
+        "parser_version": PARSER_VERSION,
         "provider": "scripted",
         "model": f"model-of-{annotator}",
         "replicate": replicate,
@@ -114,10 +121,17 @@ def check(said: Annotation, verdicts: dict[str, VerdictName], *, shown: bool = F
     )
 
 
-def judgement(said: Annotation, s_rec: float | None, s_reason: float = 0.8, s_cot: float = 0.6) -> Judgement:
+def judgement(
+    said: Annotation,
+    s_rec: float | None,
+    s_reason: float = 0.8,
+    s_cot: float = 0.6,
+    request_digest: str | None = None,
+) -> Judgement:
     return Judgement(
         annotation_id=said.id,
-        request_digest=f"r{said.id}",
+        request_digest=request_digest or f"r{said.id}",
+        parser_version=PARSER_VERSION,
         judge="rules",
         provider="cues",
         model="rules",
@@ -135,8 +149,9 @@ def consensus_of(
     *,
     segment_id: str = "seg_x",
     sample_id: str = "smp_x",
+    target: Target = TARGET,
 ) -> Consensus:
-    ballot = Ballot(segment_id, TARGET, sample_id, tuple(annotations), tuple(checks), tuple(judgements))
+    ballot = Ballot(segment_id, target, sample_id, tuple(annotations), tuple(checks), tuple(judgements))
     params = Settings().aggregate
     return combine([ballot], "judge_weighted", weigh, taxonomy=TAXONOMY, params=params, seed=0)[0]
 
@@ -166,9 +181,11 @@ def mark(name: str, said: str) -> ClaimMark:
 class Project:
     """A store with clips. `clip` adds one; `finish` says what stands."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = Store.open(f"sqlite:///{folder / 'emotrace.db'}")
+    def __init__(self, folder: Path, *, url: str | None = None) -> None:
+        self.folder = folder
+        self.store = Store.open(url or f"sqlite:///{folder / 'emotrace.db'}")
         self.settings = settings()
+        self.segments: list[str] = []  # their ids, in the order in which they came
         self._records: list[Record] = []
         self._live: dict[type[Record], list[str]] = {}
 
@@ -180,6 +197,7 @@ class Project:
         speaker: str | None = None,
         source: int | None = None,
         facts: dict[str, Any] | None = None,
+        words_source: str = "sidecar",
     ) -> Segment:
         """Clip number `n`, `n` seconds into its source (one source per clip unless `source` says otherwise)."""
         audio = AudioFacts(codec="pcm", sample_rate_hz=16000, channels=1)
@@ -191,20 +209,23 @@ class Project:
             "consent": "given",
         }
         said |= {} if speaker is None else {"speaker": speaker}
+        said |= facts or {}
         self.store.set_paths([StoredPath(said["name"], 9, 1, n, origin.id)])
-        self.store.add_facts((origin.id, key, value) for key, value in {**said, **(facts or {})}.items())
+        self.store.add_facts((origin.id, key, value) for key, value in said.items())
         segment = Segment(
             source_id=origin.id, rule="given", version="1", source_start_s=float(n), source_end_s=n + 2.0,
             index=0,
         )  # fmt: skip
         features = Features(subject_id=segment.id, extractor="sidecar", version="1", stage="asr")
         sample = Sample(
-            segment_id=segment.id, target=TARGET, feature_digests=(features.digest,), baseline_ids=(),
-            view_version="1", duration_s=2.0, words_source="sidecar", missing={"visual": "no_video_stream"},
+            segment_id=segment.id, target=Target(speaker=said.get("speaker")), baseline_ids=(),
+            feature_digests=(features.digest,), view_version="1", duration_s=2.0, words_source=words_source,
+            missing={"visual": "no_video_stream"},
             words=(Word(text="so", start_s=0.1, end_s=0.3), Word(text="good", start_s=0.4, end_s=0.9)),
         )  # fmt: skip
         self._add(origin, segment, features, sample)
         self._machine(segment, sample, votes)
+        self.segments.append(segment.id)
         return segment
 
     def _machine(self, segment: Segment, sample: Sample, votes: Sequence[str | None]) -> None:
@@ -216,14 +237,22 @@ class Project:
             Step(n=1, text="Says so.", evidence_ids=("e1",)),
             Step(n=2, text="High.", evidence_ids=("e2",)),
         )
+        asked = [Annotator(section, TAXONOMY) for section in settings().annotators]
         said = [
-            annotation(sample.id, name, vote, items=items, steps=steps, valence=0.5)
-            for name, vote in zip(NAMES, votes, strict=True)
-        ]
+            annotation(
+                sample.id, annotator.section.name, vote, items=items, steps=steps, valence=0.5,
+                request_digest=annotator.request(sample).digest,
+            )
+            for annotator, vote in zip(asked, votes, strict=True)
+        ]  # fmt: skip
         voted = [a for a in said if a.answer is not None]
         checks = [check(a, {"e1": "supported", "e2": "contradicted"}) for a in voted]
-        judged = [judgement(a, None) for a in voted]
-        consensus = consensus_of(said, checks, judged, segment_id=segment.id, sample_id=sample.id)
+        (judge,) = (Judge(section, TAXONOMY) for section in settings().judges)
+        cases = [Case(sample, *pair) for pair in zip(voted, checks, strict=True)]
+        judged = [judgement(c.annotation, None, request_digest=judge.request(c).digest) for c in cases]
+        consensus = consensus_of(
+            said, checks, judged, segment_id=segment.id, sample_id=sample.id, target=sample.target
+        )
         decision = decide(consensus, [], sample.missing, self.settings.policy, taxonomy=TAXONOMY, seed=0)
         self._add(*said, *checks, *judged, consensus, decision)
 
@@ -254,6 +283,11 @@ class Project:
         ]
         self.store.add(decisions)
         self.store.set_live(Decision, [decision.id for decision in decisions])
+
+    def source_of(self, n: int) -> str:
+        """The id of the source of clip number `n`."""
+        (segment,) = self.store.by_id(Segment, [self.segments[n]])
+        return segment.source_id
 
     def decisions(self) -> list[Decision]:
         return self.store.live(Decision)

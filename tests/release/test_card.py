@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import yaml
 
 from pipeline.policy import in_random_share
 from pipeline.release.build import release
-from pipeline.release.card import Tally, render_card
+from pipeline.release.card import Tally, _evidence_text, render_card
 from pipeline.release.columns import COLUMNS
 from pipeline.release.rows import SCHEMA
+from pipeline.release.verify import verify
 from schemas.settings import PolicySection
 from tests.docs.pages import text
 from tests.release.builder import TAXONOMY, Project, blind, small_project
@@ -24,8 +26,7 @@ RULE = {"role": "annotator", "name": "lexicon", "provider": "cues", "model": "le
 
 
 def released(project: Project, out: Path) -> Path:
-    path, _ = release(project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=out)
-    return path
+    return release(project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=out).path
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,51 @@ def test_random_clips_are_counted_as_they_are(tmp_path: Path) -> None:
     project.finish().decide()
     card = (released(project, tmp_path / "releases") / "README.md").read_text()
     assert 1 < len(drawn) < 12
-    assert f"so far {len(drawn)} of 12 clips were drawn, and people have decided 1 of these." in card
+    assert f"Drawn so far: {len(drawn)} of 12 clips; people have decided 1 of these." in card
 
 
 def test_nothing_is_said_of_chance_when_nothing_is_drawn(small: Path) -> None:
     assert "random" not in (small / "README.md").read_text()
+
+
+def test_it_says_where_the_words_come_from(tmp_path: Path, small: Path) -> None:
+    project = Project(tmp_path)
+    for n in range(3):
+        project.clip(n, speaker=f"S{n}", words_source="pocketsphinx (low quality)" if n else "sidecar")
+    card = (released(project.finish(), tmp_path / "releases") / "README.md").read_text()
+    assert "| pocketsphinx (low quality) | 2 |" in card
+    assert "| sidecar | 1 |" in card
+    assert "The words of 2 clips come from a speech recogniser of low quality." in card
+    assert "low quality" not in (small / "README.md").read_text()
+
+
+def test_claims_that_were_shown_stand_apart() -> None:
+    claims = [("supported", True), ("supported", True), ("supported", False), ("contradicted", False)]
+    tally = Tally()
+    tally.add(
+        {
+            **dict.fromkeys(SCHEMA.names),
+            "split": "train",
+            "human": {"reviewers": 0},
+            "evidence": [{"verdict": verdict, "shown": shown} for verdict, shown in claims],
+        }
+    )
+    assert tally.as_json()["verdicts"] == {
+        "contradicted": {"not_shown": 1},
+        "supported": {"not_shown": 1, "shown": 2},
+    }
+    assert "| supported | 1 | 2 | 3 |" in _evidence_text(tally)
+
+
+def test_one_is_one(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.clip(1)
+    card = (released(project.finish(), tmp_path / "releases") / "README.md").read_text()
+    assert not re.search(r"\b1 (clips|rows|claims|files|recordings|splits)\b", card)
+    assert not re.search(
+        r"\b1 (clips|rows|claims|files|columns|splits)\b", said(tmp_path / "releases" / "1.0.0")
+    )
+
+
+def said(folder: Path) -> str:
+    return "\n".join(finding.detail for finding in verify(folder, load_with_datasets=False).findings)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,33 @@ import pytest
 from pipeline.live import live_items
 from pipeline.release.build import build_release, current_items, release, release_record
 from pipeline.release.files import file_names
+from pipeline.release.progress import Silent
+from pipeline.release.verify import verify
 from schemas.errors import UserError
 from schemas.parts import Target
-from schemas.records import Decision, Release
+from schemas.records import (
+    Annotation,
+    Check,
+    Consensus,
+    Decision,
+    Judgement,
+    Release,
+    Sample,
+    Source,
+)
 from schemas.settings import Settings
+from schemas.store import StoredPath
 from tests.release.builder import TAXONOMY, Project, blind, mark, review, settings, small_project
 
 
 def make(project: Project, out: Path, version: str = "1.0.0") -> tuple[Path, str]:
-    path, outcome = release(project.store, project.settings, TAXONOMY, version=version, out_dir=out)
-    return path, outcome
+    made = release(project.store, project.settings, TAXONOMY, version=version, out_dir=out)
+    return made.path, made.outcome
+
+
+def empty(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def rows(path: Path) -> list[dict]:
@@ -63,7 +81,7 @@ def test_another_place_gives_the_same_bytes(tmp_path: Path) -> None:
                 taxonomy=TAXONOMY,
                 version="1.0.0",
                 date="2026-02-03",
-                out=folder / "out",
+                out=empty(folder / "out"),
             ).path
         )
     assert contents(paths[0]) == contents(paths[1])
@@ -105,7 +123,7 @@ def test_killed_between_folder_and_record(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     items = current_items(project.store, project.settings, TAXONOMY)
     common = {"settings": project.settings, "taxonomy": TAXONOMY, "version": "1.0.0"}
-    report = build_release(items, date="2020-01-01", out=tmp_path / "r" / "1.0.0", **common)
+    report = build_release(items, date="2020-01-01", out=empty(tmp_path / "r" / "1.0.0"), **common)
     assert make(project, tmp_path / "r")[1] == "unchanged"
     record = release_record(project.store, "1.0.0")
     assert record is not None
@@ -115,7 +133,7 @@ def test_killed_between_folder_and_record(tmp_path: Path) -> None:
 def test_deleted_folder_comes_back_the_same(tmp_path: Path) -> None:
     project = small_project(tmp_path)
     common = {"version": "1.0.0", "date": "2020-01-01"}
-    path, _ = release(project.store, project.settings, TAXONOMY, out_dir=tmp_path / "a", **common)
+    path = release(project.store, project.settings, TAXONOMY, out_dir=tmp_path / "a", **common).path
     again, outcome = make(project, tmp_path / "b")
     assert outcome == "created"
     assert contents(again) == contents(path)
@@ -143,9 +161,102 @@ def test_nothing_to_release_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="emotrace run"):
         make(project.finish(), tmp_path / "r")
     project.clip(1, ("joy", "anger", None))
-    with pytest.raises(UserError, match=r"1 needs review.*emotrace review"):
+    with pytest.raises(UserError, match=r"1 clip \(waiting for a person\).*emotrace review"):
         make(project.finish(), tmp_path / "r")
     assert list((tmp_path / "r").iterdir()) == []
+
+
+def unheard(project: Project, live: bool = True) -> None:
+    """A clip without words, speech or face, about which nobody was asked."""
+    segment = project.clip(90)
+    project.finish()
+    for kind in (Annotation, Check, Judgement, Consensus, Decision):
+        project.store.set_live(kind, [])
+    (sample,) = project.store.by_parent(Sample, [segment.id])[segment.id]
+    silent = sample.model_copy(update={"words": (), "feature_digests": ("silence",)})
+    project.store.add([silent])
+    project.store.set_live(Sample, [silent.id] if live else [])
+
+
+@pytest.mark.parametrize(
+    ("live", "left_out", "remedy"),
+    [
+        (True, "1 clip (dropped by select.require: neither speech nor face", "look at select.require"),
+        (False, "1 clip (not measured: ", "see emotrace status, then run: emotrace run"),
+    ],
+)
+def test_the_remedy_fits_the_reason(tmp_path: Path, live: bool, left_out: str, remedy: str) -> None:
+    project = Project(tmp_path)
+    unheard(project, live)
+    with pytest.raises(UserError) as raised:
+        make(project, tmp_path / "r")
+    assert left_out in raised.value.message
+    assert remedy in raised.value.remedy
+
+
+def test_recordings_that_were_never_run_are_counted(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    late = project.store.all(Source)[0].model_copy(update={"sha256": "f" * 64})
+    project.store.add([late])
+    project.store.set_paths([StoredPath("/late.wav", 9, 1, 99, late.id)])
+    made = release(project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=tmp_path / "r")
+    assert (made.report.recordings_not_run, made.report.left_out) == (1, {"needs_review": 1})
+    card = (made.path / "README.md").read_text()
+    assert "1 more recording had not been looked at" in card
+    assert "Left out: 1 clip (waiting for a person)." in card
+
+
+def test_only_a_recording_that_was_never_run(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.store.set_paths([StoredPath("/late.wav", 9, 1, 99, "src_late")])
+    with pytest.raises(UserError, match=r"not run yet -> run: emotrace run"):
+        make(project.finish(), tmp_path / "r")
+
+
+def test_one_folder_is_built_in(tmp_path: Path) -> None:
+    """Every folder that is opened for writing stands directly in the folder of releases, and goes away."""
+    seen: list[list[str]] = []
+
+    class Look(Silent):
+        def advance(self, stage: str, n: int = 1) -> None:
+            if stage == "write":
+                seen.append(sorted(p.relative_to(tmp_path / "r").as_posix() for p in folders(tmp_path / "r")))
+
+    release(
+        (project := small_project(tmp_path)).store, project.settings, TAXONOMY,
+        version="1.0.0", out_dir=tmp_path / "r", progress=Look(),
+    )  # fmt: skip
+    assert [[name.count("/") for name in names] for names in seen] == [[0, 1]], "itself, and data/ in it"
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["1.0.0"]
+
+
+def folders(where: Path) -> list[Path]:
+    return [path for path in where.rglob("*") if path.is_dir()]
+
+
+def test_progress_is_told_to_the_end(tmp_path: Path) -> None:
+    told = Counted()
+    project = small_project(tmp_path)
+    path = release(
+        project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=tmp_path, progress=told
+    ).path
+    assert (told.totals, told.done) == ({"collect": 7, "write": 6}, {"collect": 7, "write": 6})
+    verify(path, load_with_datasets=False, progress=told)
+    assert told.done["verify"] == told.totals["verify"] == 6
+
+
+class Counted(Silent):
+    """Adds up what is told."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.done: Counter[str] = Counter()
+
+    def start(self, stage: str, total: int) -> None:
+        self.totals[stage] = total
+
+    def advance(self, stage: str, n: int = 1) -> None:
+        self.done[stage] += n
 
 
 def test_undecided_only_when_asked_for_and_without_a_label(tmp_path: Path) -> None:
@@ -225,6 +336,11 @@ def annotators(*names: str, **fields: Any) -> Callable[[Settings], Settings]:
         annotators("facial", "lexicon", "prosody", "newcomer"),
         annotators("facial", "lexicon", "prosody", model="another"),
         annotators("facial", "lexicon", "prosody", replicates=2),
+        annotators("facial", "lexicon", "prosody", temperature=0.5),
+        annotators("facial", "lexicon", "prosody", options={"answers": [{"answer": "another"}]}),
+        lambda now: now.model_copy(
+            update={"judges": (now.judges[0].model_copy(update={"temperature": 1.0}),)}
+        ),
         lambda now: now.model_copy(update={"judges": (now.judges[0].model_copy(update={"name": "strict"}),)}),
     ],
 )
@@ -237,6 +353,17 @@ def test_settings_that_changed_since_the_run_ask_for_a_run(
         make(project, tmp_path / "r")
     assert raised.value.code == "stale_decisions"
     assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_a_speaker_renamed_since_the_run_asks_for_a_run(tmp_path: Path) -> None:
+    """Its group and split would follow the new name, its target and words the old one."""
+    project = small_project(tmp_path)
+    project.store.add_facts([(project.source_of(1), "speaker", "Eve")])
+    with pytest.raises(UserError, match=r"older than what was said of its speaker.*emotrace run") as raised:
+        make(project, tmp_path / "r")
+    assert raised.value.code == "stale_decisions"
+    project.store.add_facts([(project.source_of(1), "consent", "withdrawn")])
+    assert make(project, tmp_path / "r")[1] == "created", "what is left out anyway needs no run"
 
 
 def test_another_taxonomy_since_the_run_asks_for_a_run(tmp_path: Path) -> None:

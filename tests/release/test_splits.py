@@ -6,10 +6,10 @@ import contextlib
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from pipeline.release.splits import SplitKey, assign_splits
+from pipeline.release.splits import TRUST, SplitKey, assign_splits, placement
 from schemas.errors import UserError
 from schemas.settings import ReleaseSection
 
@@ -49,6 +49,46 @@ def test_nothing_leaks(fields: list, policy: str, seed: int, data: st.DataObject
             splits_of["speaker", key.speaker].add(split)
         assert key.trust >= {"train": 0, "validation": 1, "test": 2}[split]
         assert policy != "single" or split == "train"
+    assert all(len(splits) == 1 for (_, value), splits in splits_of.items() if value is not None)
+
+
+wide = st.tuples(
+    st.integers(0, 60), st.none() | st.sampled_from("ABCDEFGHIJ"), st.none() | st.just("g"), st.integers(0, 2)
+)
+
+
+@given(
+    old=st.lists(wide, min_size=1, max_size=40),
+    new=st.lists(wide, max_size=40),
+    policies=st.tuples(*[st.sampled_from(["source", "speaker"])] * 2),
+    seed=st.integers(0, 9),
+)
+def test_more_rows_move_no_row(old: list, new: list, policies: tuple[str, str], seed: int) -> None:
+    first, then = (
+        ReleaseSection(split_policy=policy, validation_share=0.2, test_share=0.2) for policy in policies
+    )
+    keys = keys_of([*old, *new])
+    before = keys[: len(old)]
+    try:
+        placed = assign_splits(before, first, seed=seed)
+        kept = placement(before, placed, first)
+        again = assign_splits(keys, then, seed=seed, kept=kept)
+    except UserError as error:  # then there is no second version in which a row could have moved
+        event(error.code)
+        return
+    event(f"{len({place.split for place in placed.values()})} splits, then more rows: {bool(new)}")
+    assert {row: again[row].split for row in placed} == {row: place.split for row, place in placed.items()}
+    splits_of = defaultdict(set)
+    for key in keys:
+        if key.row_id not in again:
+            continue
+        split = again[key.row_id].split
+        assert key.trust >= TRUST[split]
+        splits_of["source", key.source_id].add(split)
+        splits_of["group", key.group].add(split)
+        if then.split_policy == "speaker":
+            splits_of["speaker", key.speaker].add(split)
+            assert kept.get(f"speaker:{key.speaker}", split) == split
     assert all(len(splits) == 1 for (_, value), splits in splits_of.items() if value is not None)
 
 

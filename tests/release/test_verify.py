@@ -34,8 +34,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if n < 12:
             project.store.add(blind(segment.id, "joy", "anna", "ben"))
     project.finish().decide()
-    path, _ = release(project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=folder)
-    return path
+    return release(project.store, project.settings, TAXONOMY, version="1.0.0", out_dir=folder).path
 
 
 @pytest.fixture
@@ -78,6 +77,7 @@ def test_a_good_release_passes_everything(good: Path) -> None:
     report = verify(good)
     assert report.ok
     assert {finding.status for finding in report.findings} == {"ok"}
+    assert all(finding.detail for finding in report.findings), "every line says something"
     assert {"files", "checksums", "content hash", "splits", "loads with datasets"} <= {
         finding.check for finding in report.findings
     }
@@ -208,7 +208,7 @@ def test_no_licence_is_a_warning(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.clip(1)
     project.settings = settings(license=None)
-    path, _ = release(project.finish().store, project.settings, TAXONOMY, version="1.0.0", out_dir=tmp_path)
+    path = release(project.finish().store, project.settings, TAXONOMY, version="1.0.0", out_dir=tmp_path).path
     report = quick(path)
     assert report.ok
     assert [f.status for f in report.findings if f.check == "licence"] == ["warning"]

@@ -1,0 +1,59 @@
+"""Whether what stands about an item is what a run would make of it now."""
+
+from __future__ import annotations
+
+from agents.annotator import Annotator
+from agents.judge import Case, Judge
+from pipeline.aggregate.base import Ballot, consensus_question
+from pipeline.live import LiveItem
+from pipeline.policy import decision_question
+from schemas.settings import Settings
+from schemas.taxonomy import Taxonomy
+
+
+class Today:
+    """The questions that the settings of now ask; nothing is asked."""
+
+    def __init__(self, settings: Settings, taxonomy: Taxonomy) -> None:
+        self.settings, self.taxonomy = settings, taxonomy
+        self._annotators = [Annotator(section, taxonomy) for section in settings.annotators]
+        self._judges = [Judge(section, taxonomy) for section in settings.judges]
+
+    def newer_than(self, item: LiveItem) -> str | None:
+        """What changed since the item was decided; None when nothing did."""
+        if item.sample.target.speaker != item.facts.get("speaker"):
+            return "what was said of its speaker"
+        if item.annotations and not (self._asked(item) and self._judged(item)):
+            return "the annotators, the judges or their settings"
+        if item.consensus is None or item.decision is None or self._decided(item):
+            return None
+        return "its reviews, its annotations or the settings"
+
+    def _asked(self, item: LiveItem) -> bool:
+        return {annotation.id for annotation in item.annotations} == {
+            annotator.question_id(item.sample, replicate)
+            for annotator in self._annotators
+            for replicate in range(annotator.section.replicates)
+        }
+
+    def _judged(self, item: LiveItem) -> bool:
+        cases = [Case(item.sample, a, item.checks[a.id]) for a in item.annotations if a.id in item.checks]
+        return {rating.id for ratings in item.judgements.values() for rating in ratings} == {
+            judge.question_id(case, replicate)
+            for case in cases
+            for judge in self._judges
+            for replicate in range(judge.section.replicates)
+        }
+
+    def _decided(self, item: LiveItem) -> bool:
+        """Whether votes would be counted and decided as they were."""
+        assert item.consensus is not None
+        assert item.decision is not None
+        sample, seed = item.sample, self.settings.project.seed
+        judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
+        checks = tuple(item.checks.values())
+        ballot = Ballot(sample.segment_id, sample.target, sample.id, item.annotations, checks, judgements)
+        voted = consensus_question(ballot, taxonomy=self.taxonomy, params=self.settings.aggregate, seed=seed)
+        inputs = (item.consensus, item.reviews, sample.missing, self.settings.policy)
+        decided = decision_question(*inputs, taxonomy=self.taxonomy, seed=seed)
+        return (item.consensus.id, item.decision.id) == (voted, decided)
