@@ -197,8 +197,8 @@ def _words_text(tally: Tally) -> str:
         return table
     return (
         f"{table}\n\nThe words of {counted(bad, 'clip')} come from a speech recogniser of low quality. Many of "
-        "them were never said: there `transcript`, `words`, every quote in the evidence and what annotators made "
-        "of the words are guesses. `words_source` tells these clips apart."
+        "them may never have been said: there `transcript`, `words`, every quote in the evidence and what "
+        "annotators made of the words are guesses. `words_source` tells these clips apart."
     )
 
 
@@ -279,7 +279,7 @@ def _kept_text(manifest: Mapping[str, Any], *, lacking: bool) -> str:
         )
     text = (
         f"\n\nEvery group keeps the split that version {before} gave it or had kept, and new groups were placed "
-        "around them: what was trained on an earlier version can be tested on this one."
+        "around them: what was trained on that version can be tested on this one."
     )
     if lacking:
         text += " Only the maintainer can change that, by `release.keep_splits = false`."

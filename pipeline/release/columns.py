@@ -28,7 +28,7 @@ COLUMNS = {
     "conflict": "whether these agree",
     "rationale": "why, in steps that cite evidence",
     "evidence": "claims with their times, and what the signal and people say of them",
-    "transcript": "what is said, as `words_source` has it: a text by people, or what a recogniser heard",
+    "transcript": "what is said, as `words_source` has it: a text that was given, or what a recogniser heard",
     "words": "its words with times",
     "words_source": "where the words come from: `sidecar` and `manifest` are texts that were given",
     "missing": "modalities without anything to measure, and why",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from agents.annotator import Annotator
 from agents.judge import Case, Judge
 from pipeline.aggregate.base import Ballot, consensus_question
@@ -16,8 +18,14 @@ class Today:
 
     def __init__(self, settings: Settings, taxonomy: Taxonomy) -> None:
         self.settings, self.taxonomy = settings, taxonomy
-        self._annotators = [Annotator(section, taxonomy) for section in settings.annotators]
-        self._judges = [Judge(section, taxonomy) for section in settings.judges]
+
+    @cached_property  # made when there is an item to look at: without one their names need not be right
+    def _annotators(self) -> list[Annotator]:
+        return [Annotator(section, self.taxonomy) for section in self.settings.annotators]
+
+    @cached_property
+    def _judges(self) -> list[Judge]:
+        return [Judge(section, self.taxonomy) for section in self.settings.judges]
 
     def newer_than(self, item: LiveItem) -> str | None:
         """What changed since the item was decided; None when nothing did."""

@@ -15,7 +15,7 @@ class Reason(NamedTuple):
 
 RUN = "run: emotrace run"
 REVIEW = "review first: emotrace review"
-TAKE_DOWN = "take that version down and publish a newer one"
+TAKE_DOWN = "take it down and publish a version without them"
 LOOK = "emotrace status tells what is dropped; look at select.require"
 LEFT_OUT = {
     "consent_withdrawn": Reason("consent withdrawn", "ingest recordings that may be used"),

@@ -50,7 +50,7 @@ def test_verify_warns_in_the_project_alone(project: Project, tmp_path: Path) -> 
             report = verify(place, load_with_datasets=False, count_withdrawn=known.count_withdrawn)
         assert report.ok
         found[place] = {f.check: (f.status, f.detail) for f in report.findings}.get("consent")
-    told = "withdrawn since for 2 clips in it: take that version down and publish a newer one"
+    told = "withdrawn since for 2 clips in it: take it down and publish a version without them"
     assert list(found.values()) == [("warning", told), ("ok", "not withdrawn for any clip in it"), None]
 
 
@@ -74,7 +74,7 @@ def test_release_tells_what_is_in_it_and_what_is_not(
         "left out: 2 clips (consent withdrawn), 1 clip (waiting for a person)",
         "warning: no licence for the dataset: set release.license and release a new version",
         "warning: version 0.1.0 holds 2 clips whose consent was withdrawn since: "
-        "take that version down and publish a newer one",
+        "take it down and publish a version without them",
     ]
     assert last.startswith("Next: emotrace verify ")
 
