@@ -117,10 +117,9 @@ def _wrap_rename(barriers: Barriers) -> None:
     original = os.rename
 
     def rename(src: Any, dst: Any, **options: Any) -> None:
-        """A release is renamed twice: when it is complete, and to its place."""
+        """A release is renamed once, when it is complete."""
         if Path(dst).name == "0.1.0":
-            place = "place" if Path(dst).parent.name == "releases" else "build"
-            with barriers.around(f"release.{place}"):
+            with barriers.around("release.place"):
                 original(src, dst, **options)
             return
         barriers.reach_within()

@@ -46,9 +46,9 @@ RUN_KILLS = (
     ("media", "within cache.clip.mp4 2"),
 )
 RELEASE_KILLS = (
-    "after release.build 1",
     "before release.place 1",
     "after release.place 1",
+    "within store.release 1",
 )
 RANDOM_KILLS = 8
 FIRST_WINDOW_S, WINDOW_GROWTH, LONGEST_WINDOW_S = 0.8, 1.4, 20.0
