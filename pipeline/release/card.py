@@ -228,11 +228,8 @@ def _decision_text(manifest: Mapping[str, Any], tally: Tally) -> str:
 
 def _left_out_text(manifest: Mapping[str, Any]) -> str:
     """What of the project is not in this version; empty when all of it is."""
-    left, not_run = left_out_text(manifest["left_out"]), manifest["recordings_not_run"]
-    text = f"\n\nLeft out: {left}." if left else ""
-    if not_run:
-        text += f"\n\n{counted(not_run, 'more recording')} had not been looked at when this version was made."
-    return text
+    left = left_out_text(manifest["left_out"])
+    return f"\n\nLeft out: {left}." if left else ""
 
 
 def _random_text(manifest: Mapping[str, Any]) -> str:
