@@ -3,116 +3,160 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
-from pipeline.features.transcripts import Cue, cue_words, decode_text, read_cues, spread_words
+from pipeline.features.transcripts import Cue, GivenText, decode_text, read_cues
+from pipeline.features.word_times import cue_words, share_out, spread_words, within
 from schemas.errors import ItemError, UserError
+from schemas.ids import content_id
 from schemas.parts import Span, Word
 from schemas.records import Features
 
-WHOLE_SOURCE_TOLERANCE_S = 0.1
+Borders = tuple[float, float]
 
 
 class SidecarParams(Params):
-    """What the transcript is; an edited file is another question."""
+    """What the transcript is, and among which segments its words are shared out (digest of their borders)."""
 
     sha256: str
     format: str  # ".srt", ".vtt" or ".txt"
+    segments: str
 
 
-class SidecarTranscript:
-    """Words of one transcript, for the segments of its recording; `origin` names it in messages.
+class ManifestParams(Params):
+    """The text, the stretch that it tells of (source time), and the segments as in SidecarParams."""
 
-    Cue times are kept and shared out among the words of a cue. A `.txt` has no times: its words are laid
-    over the speech of the whole source: `clip.source_speech` (spans in source time) when it is given,
-    else `clip.speech` when the segment is the whole source, else the whole duration.
+    sha256: str
+    start_s: float
+    end_s: float | None
+    segments: str
+
+
+class _Shares(NamedTuple):
+    source_id: str
+    words: dict[Borders, list[Word]]  # of each segment, all in source time
+    note: str
+
+
+class _Transcript:
+    """The words of one text for the segments of its recording.
+
+    Cue times are kept and shared out among the words of a cue. A text without times is laid over the speech
+    inside its stretch (`clip.source_speech`), or over all of the stretch when nobody speaks in it.
     """
 
     stage: ClassVar[str] = "asr"
-    name: ClassVar[str] = "sidecar"
-    version: ClassVar[str] = "1"
+    name: ClassVar[str]
+    version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
-    def __init__(self, data: bytes, kind: str, origin: str) -> None:
-        self._data, self._origin = data, origin
-        self._params = SidecarParams(sha256=hashlib.sha256(data).hexdigest(), format=kind)
-
-    @classmethod
-    def beside(cls, path: Path) -> SidecarTranscript:
-        """The transcript in a file.
-
-        Raises:
-            ItemError: the file cannot be read.
-        """
-        try:
-            return cls(path.read_bytes(), path.suffix.lower(), str(path))
-        except OSError as error:
-            raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
+    def __init__(
+        self, read: Callable[[], GivenText | list[Cue]], question: Params, segments: Sequence[Span]
+    ) -> None:
+        """`read` is called when words are wanted: a plan holds the transcripts of many recordings."""
+        self._read, self._question, self._segments = read, question, segments
+        self._shares: _Shares | None = None
 
     @property
     def params(self) -> dict[str, Any]:
-        return self._params.model_dump(mode="json")
+        return self._question.model_dump(mode="json")
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
-        """The words of each segment whose middle lies in it."""
+        """The words of each segment; every clip's segment must be one of those given."""
         return one_by_one(self, clips, self._features)
 
-    @cached_property
-    def _text(self) -> str:
-        return decode_text(self._data, self._origin)
-
-    @cached_property
-    def _cues(self) -> list[Cue]:
-        return read_cues(self._text, self._params.format, self._origin)
-
     def _features(self, clip: Clip) -> Features:
+        if self._shares is None or self._shares.source_id != clip.source.id:
+            self._shares = self._share_out(clip)  # copies of one text may belong to several recordings
+        said = self._shares.words[clip.segment.source_start_s, clip.segment.source_end_s]
+        words = tuple(_in_segment(word, clip) for word in said)
+        missing, notes = None if words else "no_words", (self._shares.note,)
+        return features_of(self, clip, missing=missing, words=words, notes=notes)
+
+    def _share_out(self, clip: Clip) -> _Shares:
+        said = self._read()
+        if isinstance(said, GivenText):
+            speech = within(clip.source_speech, _stretch(said, clip))
+            words, note = spread_words(said.text.split(), speech), "word_times_spread_over_speech"
+        else:
+            speech = list(clip.source_speech)
+            words, note = [word for cue in said for word in cue_words(cue)], "word_times_shared_out_in_cue"
+        shares = share_out(words, self._segments, speech)
+        borders = [(span.start_s, span.end_s) for span in self._segments]
+        return _Shares(clip.source.id, dict(zip(borders, shares, strict=True)), note)
+
+
+class SidecarTranscript(_Transcript):
+    """A file beside the recording: `.srt`, `.vtt`, or `.txt`, which tells of the whole recording."""
+
+    name: ClassVar[str] = "sidecar"
+
+    @classmethod
+    def beside(cls, path: Path, segments: Sequence[Span]) -> SidecarTranscript:
+        """The transcript in a file, for the recording with these segments (source time).
+
+        Raises:
+            ItemError: "unreadable_transcript"; "bad_transcript", with file and line.
+        """
+        kind = path.suffix.lower()
         try:
-            words, notes = self._words(clip)
-        except UserError as error:  # of this recording's transcript alone
-            raise ItemError(error.code, str(error)) from error
-        inside = _inside_segment(words, clip)
-        return features_of(self, clip, missing=None if inside else "no_words", words=inside, notes=notes)
-
-    def _words(self, clip: Clip) -> tuple[list[Word], tuple[str, ...]]:
-        """Words in source time, and how their times were found."""
-        if self._params.format == ".txt":
-            return self._untimed(clip), ("word_times_spread_over_speech",)
-        return [w for cue in self._cues for w in cue_words(cue)], ("word_times_shared_out_in_cue",)
-
-    def _untimed(self, clip: Clip) -> list[Word]:
-        """Words in source time."""
-        segment, duration_s = clip.segment, clip.source.media.duration_s
-        regions = list(clip.source_speech)
-        is_whole = segment.duration_s >= duration_s - WHOLE_SOURCE_TOLERANCE_S
-        if not regions and is_whole:
-            shift_s = segment.source_start_s
-            regions = [Span(start_s=r.start_s + shift_s, end_s=r.end_s + shift_s) for r in clip.speech]
-        return spread_words(self._text.split(), regions or [Span(start_s=0, end_s=duration_s)])
+            data = path.read_bytes()
+            _read(data, kind, path)  # a mistake is told here, once for the recording
+        except OSError as error:
+            raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
+        except UserError as error:
+            message, remedy = f"{path}:{error.line}: {error.message}", f"{error.remedy}, then: emotrace run"
+            raise ItemError(error.code, message, remedy) from error
+        question = SidecarParams(sha256=_sha256(data), format=kind, segments=_digest(segments))
+        return cls(partial(_read, data, kind, path), question, segments)
 
 
-class ManifestTranscript(SidecarTranscript):
-    """Words of a manifest's `transcript` column: text without times."""
+class ManifestTranscript(_Transcript):
+    """A manifest's `transcript` column: text without times of a recording, or of a stretch of it."""
 
     name: ClassVar[str] = "manifest"
 
     @classmethod
-    def of(cls, text: str) -> ManifestTranscript:
-        return cls(text.encode(), ".txt", "the manifest's transcript")
+    def of(cls, said: GivenText, segments: Sequence[Span]) -> ManifestTranscript:
+        """The transcript in a row, for the recording with these segments (source time)."""
+        question = ManifestParams(
+            sha256=_sha256(said.text.encode()),
+            start_s=said.start_s,
+            end_s=said.end_s,
+            segments=_digest(segments),
+        )
+        return cls(lambda: said, question, segments)
 
 
-def _inside_segment(words: Iterable[Word], clip: Clip) -> tuple[Word, ...]:
-    """Words whose middle lies in the segment, in segment time and cut to its borders."""
+def _read(data: bytes, kind: str, path: Path) -> GivenText | list[Cue]:
+    text = decode_text(data, str(path))
+    return GivenText(text) if kind == ".txt" else read_cues(text, kind, str(path))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest(segments: Sequence[Span]) -> str:
+    return content_id("borders", [[span.start_s, span.end_s] for span in segments])
+
+
+def _stretch(said: GivenText, clip: Clip) -> Span:
+    """In source time, inside the recording."""
+    duration_s = clip.source.media.duration_s
+    end_s = duration_s if said.end_s is None else min(said.end_s, duration_s)
+    return Span(start_s=min(said.start_s, end_s), end_s=end_s)
+
+
+def _in_segment(word: Word, clip: Clip) -> Word:
+    """A word in segment time, cut to the segment's borders; outside of them it becomes a moment at the border."""
     start_s, length_s = clip.segment.source_start_s, clip.segment.duration_s
-    inside = []
-    for word in words:
-        if 0 <= (word.start_s + word.end_s) / 2 - start_s < length_s:
-            moved = {
-                "start_s": round(max(word.start_s - start_s, 0.0), 3),
-                "end_s": round(min(word.end_s - start_s, length_s), 3),
-            }
-            inside.append(word.model_copy(update=moved))
-    return tuple(sorted(inside, key=lambda word: (word.start_s, word.end_s)))
+    times = {
+        name: round(min(max(time_s - start_s, 0.0), length_s), 3)
+        for name, time_s in (("start_s", word.start_s), ("end_s", word.end_s))
+    }
+    return word.model_copy(update=times)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ import pydantic
 from pipeline.features import EXTRACTORS
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
 from pipeline.features.base import Extractor, Params
-from pipeline.features.transcripts import find_sidecar
+from pipeline.features.transcripts import GivenText, find_sidecar
 from schemas.errors import ItemError, UserError
+from schemas.parts import Span
 from schemas.registry import resolve
 
 AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe"}  # words have a rule of their own
@@ -61,8 +62,9 @@ def pick_extractor(
     options: dict[str, Any],
     path: Path,
     *,
-    transcript: str | None = None,
+    transcript: GivenText | None = None,
     language: str | None = None,
+    segments: Sequence[Span] = (),
 ) -> Extractor:
     """The extractor of `stage` for the recording at `path`.
 
@@ -70,7 +72,8 @@ def pick_extractor(
     `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
     `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
     `language` is that of the recording; it, or the option of that name, chooses among several transcripts
-    and is the option of a backend that listens, so that another language is another question.
+    and is the option of a backend that listens, so that another language is another question. `segments` are
+    those of the recording in source time: the words of a transcript are shared out among them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -78,7 +81,7 @@ def pick_extractor(
     """
     names = backend_names(stage)
     if requested == "auto":
-        return _automatic(stage, options, path, transcript, language)
+        return _automatic(stage, options, path, transcript, language, segments)
     if requested not in names:
         raise UserError(
             "unknown_backend",
@@ -86,9 +89,9 @@ def pick_extractor(
             f"known: auto, {', '.join(names)}",
         )
     if f"{stage}.{requested}" == "asr.sidecar":
-        return _sidecar(options, path, language)
+        return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
-        return _from_manifest(transcript, path)
+        return _from_manifest(transcript, path, segments)
     return _build(f"{stage}.{requested}", options, language)
 
 
@@ -106,7 +109,12 @@ def backend_names(stage: str) -> list[str]:
 
 
 def _automatic(
-    stage: str, options: dict[str, Any], path: Path, transcript: str | None, language: str | None
+    stage: str,
+    options: dict[str, Any],
+    path: Path,
+    transcript: GivenText | None,
+    language: str | None,
+    segments: Sequence[Span],
 ) -> Extractor:
     candidates = [f"{stage}.{name}" for name in backend_names(stage)]
     known = {name for key in candidates for name in _option_names(key)}
@@ -114,9 +122,9 @@ def _automatic(
     if stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
-        return _sidecar({"language": options.get("language")}, path, language)
+        return _sidecar({"language": options.get("language")}, path, language, segments)
     elif transcript is not None:
-        return _from_manifest(transcript, path)
+        return _from_manifest(transcript, path, segments)
     else:
         chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
@@ -131,7 +139,9 @@ def _whisper_reachable(options: dict[str, Any]) -> bool:
     return cached_whisper(options.get("model")) is not None
 
 
-def _sidecar(options: dict[str, Any], path: Path, language: str | None) -> Extractor:
+def _sidecar(
+    options: dict[str, Any], path: Path, language: str | None, segments: Sequence[Span]
+) -> Extractor:
     _refuse_unknown('asr backend "sidecar"', options, {"language"})
     sidecar = find_sidecar(path, options.get("language") or language)
     if sidecar is None:
@@ -140,15 +150,15 @@ def _sidecar(options: dict[str, Any], path: Path, language: str | None) -> Extra
             f"no transcript stands beside {path.name}",
             f"put {path.stem}.srt, .vtt or .txt in the same folder, or use another asr backend",
         )
-    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar, segments)
     return extractor
 
 
-def _from_manifest(transcript: str | None, path: Path) -> Extractor:
+def _from_manifest(transcript: GivenText | None, path: Path, segments: Sequence[Span]) -> Extractor:
     if transcript is None:
         remedy = "fill the manifest's transcript column, or use another asr backend"
         raise ItemError("transcript_missing", f"no manifest gives a transcript of {path.name}", remedy)
-    extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript, segments)
     return extractor
 
 

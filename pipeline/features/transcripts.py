@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from schemas.errors import ItemError, UserError
-from schemas.parts import Span, Word
 
 FORMATS = (".srt", ".vtt", ".txt")  # in order of preference
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -33,6 +32,15 @@ class Cue:
     start_s: float
     end_s: float
     lines: tuple[tuple[str | None, str], ...]
+
+
+@dataclass(frozen=True)
+class GivenText:
+    """What is said from `start_s` to `end_s` (source time; None: the recording's end), without times of words."""
+
+    text: str
+    start_s: float = 0.0
+    end_s: float | None = None
 
 
 def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
@@ -201,44 +209,3 @@ def _voices(line: str) -> Iterator[tuple[str | None, str]]:
         yield None, pieces[0]
     for name, text in zip(pieces[1::2], pieces[2::2], strict=True):
         yield html.unescape(name).strip(), text
-
-
-def cue_words(cue: Cue) -> list[Word]:
-    """The words of a cue with the cue's time shared out by the number of characters of each word."""
-    tokens = [(speaker, token) for speaker, text in cue.lines for token in text.split()]
-    spread = spread_words([token for _, token in tokens], [Span(start_s=cue.start_s, end_s=cue.end_s)])
-    return [
-        word.model_copy(update={"speaker": speaker})
-        for word, (speaker, _) in zip(spread, tokens, strict=True)
-    ]
-
-
-def spread_words(tokens: Sequence[str], regions: Sequence[Span]) -> list[Word]:
-    """Words laid over the regions one after the other, each as long as its share of the characters.
-
-    A word that would reach over the end of a region is kept whole in the region of its middle.
-    """
-    total_s = sum(region.length_s for region in regions)
-    total_chars = sum(len(token) + 1 for token in tokens)
-    words, chars = [], 0
-    for token in tokens:
-        begin = total_s * chars / total_chars
-        chars += len(token) + 1
-        end = total_s * chars / total_chars
-        words.append(_place(token, begin, end, regions))
-    return words
-
-
-def _place(token: str, begin_s: float, end_s: float, regions: Sequence[Span]) -> Word:
-    """A word at `begin_s`..`end_s` of the time line that holds only the regions."""
-    passed_s = 0.0
-    middle_s = (begin_s + end_s) / 2
-    for region in regions:
-        if middle_s <= passed_s + region.length_s or region is regions[-1]:
-            shift_s = region.start_s - passed_s
-            start_s = round(max(begin_s + shift_s, region.start_s), 3)
-            return Word(
-                text=token, start_s=start_s, end_s=max(start_s, round(min(end_s + shift_s, region.end_s), 3))
-            )
-        passed_s += region.length_s
-    raise ValueError("no region to lay words over")

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor
 from pipeline.features.select import pick_extractor
-from pipeline.features.transcripts import find_sidecar
+from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
 from schemas.errors import ItemError, UserError
@@ -31,7 +31,7 @@ class _Choice:
     identity: str
 
 
-_Choices = dict[tuple[str, str | None, str | None], tuple[_Choice, Extractor] | None]
+_Choices = dict[tuple[str, GivenText | None, str | None], tuple[_Choice, Extractor] | None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class ExtractStage:
             return []
         there = run.project.store.digests(Features)
         kept = self._of_absent_recordings(run)
+        borders = _borders(run.segments)
         choices: _Choices = {}
         items: list[_Item] = []
         for segment in run.segments:
@@ -62,7 +63,7 @@ class ExtractStage:
             if segment.id in kept:
                 ids[self.name] = kept[segment.id]
                 continue
-            chosen = self._chosen(run, section, segment, choices)
+            chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
             if chosen is None:
                 ids[self.name] = NO_EXTRACTOR
                 continue
@@ -92,11 +93,16 @@ class ExtractStage:
         }
 
     def _chosen(
-        self, run: Run, section: FeatureSection, segment: Segment, choices: _Choices
+        self,
+        run: Run,
+        section: FeatureSection,
+        segment: Segment,
+        segments: tuple[Span, ...],
+        choices: _Choices,
     ) -> tuple[_Choice, Extractor] | None:
         """How the segment is measured; None when this one recording cannot be."""
         source, facts = run.source_of(segment), run.facts_of(segment)
-        transcript = facts.get("transcript")
+        transcript = _given_text(run, segment)
         language = facts.get("language") or run.project.settings.project.language
         key = (source.id, transcript, language)
         if key not in choices:
@@ -108,6 +114,7 @@ class ExtractStage:
                 self._path(run, source, language),
                 transcript=transcript,
                 language=language,
+                segments=segments,
             )
             try:
                 extractor = make()
@@ -236,21 +243,24 @@ def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
         audio=audio,
         frames=decoded.frames,
         speech=shift(speech, segment),
-        source_speech=_transcribed(run, segment, speech),
+        source_speech=tuple(speech),
         shots=decoded.shots,
     )
 
 
-def _transcribed(run: Run, segment: Segment, speech: Sequence[Span]) -> tuple[Span, ...]:
-    """The speech that a text without times is laid over, in source time.
+def _borders(segments: Sequence[Segment]) -> dict[str, tuple[Span, ...]]:
+    """Source -> where its segments lie, in source time."""
+    found: dict[str, list[Span]] = {}
+    for segment in segments:
+        span = Span(start_s=segment.source_start_s, end_s=segment.source_end_s)
+        found.setdefault(segment.source_id, []).append(span)
+    return {source_id: tuple(spans) for source_id, spans in found.items()}
 
-    That of the whole source, or of the stretch that a manifest gives the text of.
-    """
-    stretch = stretch_of(run.facts.get(segment.source_id, {}), segment)
-    if stretch is None:
-        return tuple(speech)
-    duration_s = run.source_of(segment).media.duration_s
-    start_s, end_s = stretch.start_s, duration_s if stretch.end_s is None else stretch.end_s
-    inside = [(max(r.start_s, start_s), min(r.end_s, end_s)) for r in speech]
-    kept = tuple(Span(start_s=a, end_s=b) for a, b in inside if b > a)
-    return kept or (Span(start_s=start_s, end_s=end_s),)
+
+def _given_text(run: Run, segment: Segment) -> GivenText | None:
+    """The manifest's transcript that holds for a segment, with the stretch that it tells of."""
+    own = run.facts.get(segment.source_id, {})
+    stretch = stretch_of(own, segment)
+    if stretch is not None and "transcript" in stretch.said:
+        return GivenText(stretch.said["transcript"], stretch.start_s, stretch.end_s)
+    return GivenText(own["transcript"]) if "transcript" in own else None

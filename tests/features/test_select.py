@@ -10,6 +10,7 @@ import pytest
 from pipeline.features import EXTRACTORS
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES
 from pipeline.features.select import AUTO, FACTS, backend_names, list_backends, pick_extractor
+from pipeline.features.transcripts import GivenText
 from schemas.errors import ItemError, UserError
 from tests.features.tiny_whisper import make_tiny_whisper
 
@@ -88,10 +89,12 @@ def test_weights_that_come_to_the_cache_later_are_found(recording: Path, tmp_pat
 
 
 def test_a_transcript_of_the_manifest_comes_after_one_beside_the_recording(recording: Path) -> None:
-    assert pick_extractor("asr", "auto", {}, recording, transcript="hi there").name == "manifest"
+    assert pick_extractor("asr", "auto", {}, recording, transcript=GivenText("hi there")).name == "manifest"
     recording.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhi\n")
-    assert pick_extractor("asr", "auto", {}, recording, transcript="hi there").name == "sidecar"
-    assert pick_extractor("asr", "manifest", {}, recording, transcript="hi there").name == "manifest"
+    assert pick_extractor("asr", "auto", {}, recording, transcript=GivenText("hi there")).name == "sidecar"
+    assert (
+        pick_extractor("asr", "manifest", {}, recording, transcript=GivenText("hi there")).name == "manifest"
+    )
 
 
 @pytest.mark.parametrize(("requested", "part"), [("sidecar", "talk.srt"), ("manifest", "transcript column")])

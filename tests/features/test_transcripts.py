@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.transcripts import Cue, cue_words, decode_text, find_sidecar, read_cues, spread_words
+from pipeline.features.transcripts import Cue, decode_text, find_sidecar, read_cues
 from schemas.errors import ItemError, UserError
-from schemas.parts import Span
 
 SRT = """1
 00:00:01,000 --> 00:00:03,000
@@ -125,31 +124,6 @@ def test_other_encodings_are_refused_with_the_line() -> None:
 
 def test_line_ends_of_windows() -> None:
     assert read_cues(SRT.replace("\n", "\r\n"), ".srt", "a.srt") == read_cues(SRT, ".srt", "a.srt")
-
-
-def test_words_share_the_cue_by_length() -> None:
-    words = cue_words(Cue(10.0, 12.0, (("A", "I"), (None, "understand it"))))
-    assert [(w.text, w.speaker) for w in words] == [("I", "A"), ("understand", None), ("it", None)]
-    assert (words[0].start_s, words[-1].end_s) == (10.0, 12.0)
-    assert words[0].end_s == words[1].start_s == pytest.approx(10 + 2 * 2 / 16, abs=0.001)
-
-
-regions = st.lists(st.tuples(st.floats(0.05, 3), st.floats(0.05, 3)), min_size=1, max_size=5)
-tokens = st.lists(st.text(alphabet="abcdefgh", min_size=1, max_size=12), max_size=30)
-
-
-@given(regions, tokens)
-def test_spread_words_lie_in_the_regions_in_order(gaps: list[tuple[float, float]], texts: list[str]) -> None:
-    spans, at = [], 0.0
-    for gap_s, length_s in gaps:
-        spans.append(Span(start_s=at + gap_s, end_s=at + gap_s + length_s))
-        at = spans[-1].end_s
-    words = spread_words(texts, spans)
-    assert [word.text for word in words] == texts
-    for word in words:
-        assert any(s.start_s - 0.001 <= word.start_s <= word.end_s <= s.end_s + 0.001 for s in spans)
-    starts = [word.start_s for word in words]
-    assert starts == sorted(starts)
 
 
 @given(st.text())
