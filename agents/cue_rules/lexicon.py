@@ -44,13 +44,13 @@ class Token(NamedTuple):
 
 
 def annotate(sample: Sample, taxonomy: Taxonomy) -> Answer:
-    """The triplet that the words alone give, or an abstention (no_text, not_english, no_emotion_word)."""
+    """The triplet that the words alone give, or an abstention (no_text, no_english_word, no_emotion_word)."""
     if "text" in sample.missing or not any(tokens(word.text) for word in sample.words):
         return abstain("no_text")
     said = _tokens(sample)
     hits = find_hits(said)
     if not hits and len(said) >= 4 and not any(token.text in _group("english") for token in said):
-        return abstain("not_english")
+        return abstain("no_english_word")
     valence = _analyzer().polarity_scores(" ".join(word.text for word in sample.words))["compound"]
     trust = _trust(sample)
     if not hits:

@@ -68,11 +68,11 @@ class Reading(NamedTuple):
 
 
 def annotate(sample: Sample, taxonomy: Taxonomy) -> Answer:
-    """The triplet that the voice alone gives, or an abstention (no_speech, too_little_voice)."""
+    """The triplet that the voice alone gives, or an abstention: too_little_voice, or why no voice is heard."""
     measures = {measure.name: measure for measure in sample.prosody}
     voiced = measures.get("voiced_s")
     if "audio" in sample.missing or voiced is None or not voiced.value:
-        return abstain("no_speech")
+        return abstain(sample.missing.get("audio", "no_speech"))
     readings = read_axes(measures)
     if voiced.value < MIN_VOICED_S or len(readings) < 2:
         return abstain("too_little_voice")

@@ -11,6 +11,7 @@ import faster_whisper
 
 from pipeline.features.asr_weights import folder_digest, whisper_folder
 from pipeline.features.base import Audio, Clip, Params, features_of, one_by_one
+from pipeline.features.silence import why_no_speech
 from schemas.errors import ItemError, UserError
 from schemas.parts import Word
 from schemas.records import Features
@@ -40,7 +41,7 @@ class FasterWhisper:
 
     stage: ClassVar[str] = "asr"
     name: ClassVar[str] = "faster_whisper"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, params: FasterWhisperParams | None = None) -> None:
         """Find the weights.
@@ -89,10 +90,8 @@ class FasterWhisper:
     def _features(self, clip: Clip) -> Features:
         words: tuple[Word, ...] = ()
         notes: tuple[str, ...] = ()
-        if clip.audio is None:
-            missing: str | None = "no_audio_stream"
-        elif not clip.speech:
-            missing = "no_speech"
+        if clip.audio is None or not clip.speech:
+            missing: str | None = why_no_speech(clip.audio)
         elif not self._understands():
             missing = "unsupported_language"
         else:

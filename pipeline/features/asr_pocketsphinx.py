@@ -12,6 +12,7 @@ import pocketsphinx
 
 from pipeline.features.asr_weights import folder_digest
 from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, Params, features_of, one_by_one
+from pipeline.features.silence import why_no_speech
 from schemas.errors import ItemError
 from schemas.parts import Span, Word
 from schemas.records import Features
@@ -38,7 +39,7 @@ class PocketSphinxAsr:
 
     stage: ClassVar[str] = "asr"
     name: ClassVar[str] = "pocketsphinx"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, params: PocketSphinxParams | None = None) -> None:
         self._params = params or PocketSphinxParams()
@@ -62,11 +63,8 @@ class PocketSphinxAsr:
 
     def _features(self, clip: Clip) -> Features:
         words: tuple[Word, ...] = ()
-        missing = None
-        if clip.audio is None:
-            missing = "no_audio_stream"
-        elif not clip.speech:
-            missing = "no_speech"
+        if clip.audio is None or not clip.speech:
+            missing: str | None = why_no_speech(clip.audio)
         elif (self._params.language or "en").split("-")[0].lower() != "en":
             missing = "unsupported_language"
         else:

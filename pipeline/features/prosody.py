@@ -22,6 +22,7 @@ from pipeline.features.prosody_signal import (
     semitones,
 )
 from pipeline.features.prosody_summary import SUMMARY_UNITS
+from pipeline.features.silence import is_silent, why_no_speech
 from schemas.errors import ItemError, MediaError
 from schemas.ids import file_digest
 from schemas.parts import Event, Series
@@ -35,7 +36,6 @@ class ProsodyParams(Params):
     pitch_ceiling_hz: float = 600.0
     voicing: float = 0.45  # least confidence of a voiced frame
     gate_db: float = 25.0  # how far under the loud speech (95th percentile) a frame may lie
-    silence_db: float = -60.0  # a clip whose loudest frame is softer than this is silence
     min_pause_s: float = 0.25
     min_movement_st: float = 3.0
     min_burst_db: float = 10.0
@@ -55,7 +55,7 @@ class CoreProsody:
 
     stage: ClassVar[str] = "prosody"
     name: ClassVar[str] = "core"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, params: ProsodyParams | None = None) -> None:
         self._params = params or ProsodyParams()
@@ -84,15 +84,10 @@ class CoreProsody:
             return self._features(clip, missing="no_audio_stream")
         if not np.isfinite(clip.audio).all():
             raise MediaError("bad_samples", "the audio holds samples that are not numbers")
-        if len(clip.audio) == 0:
-            return self._features(clip, missing="silence")
-        level_db = intensity_db(clip.audio)
-        if level_db.max() < self._params.silence_db:
-            return self._features(clip, missing="silence")
         speech = inside(frame_times(clip.audio), clip.speech)
-        if not speech.any():
-            return self._features(clip, missing="no_speech")
-        return self._describe(clip, clip.audio, level_db, speech)
+        if not speech.any() or is_silent(clip.audio):
+            return self._features(clip, missing=why_no_speech(clip.audio))
+        return self._describe(clip, clip.audio, intensity_db(clip.audio), speech)
 
     def _describe(self, clip: Clip, audio: Audio, level_db: Curve, speech: Mask) -> Features:
         p = self._params

@@ -10,7 +10,7 @@ from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Params
 from schemas.parts import Span
 
 VAD_NAME = "silero"
-VAD_VERSION = "silero_v6-1"  # the model in the faster-whisper wheel, and the version of this file's rules
+VAD_VERSION = "silero_v6-2"  # the model in the faster-whisper wheel, and the version of this file's rules
 
 
 class VadParams(Params):

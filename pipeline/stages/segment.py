@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.facts import ROW, is_withdrawn, stretches
+from pipeline.features.silence import why_no_speech
 from pipeline.media.decode import DECODE_VERSION, read_audio
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS, given
@@ -17,7 +18,6 @@ from schemas.records import Features, Record, Segment, Source
 from schemas.registry import resolve
 from schemas.store import ItemOutcome
 
-SILENCE_DBFS = -60.0  # below this root-mean-square level an audio stream counts as silent
 WRONG_TIMES = (
     'ingest a row with the right times, and one with these times and consent "withdrawn", which drops them; '
     "then: emotrace run"
@@ -180,13 +180,6 @@ def speech_features(source: Source, audio: Any = None) -> Features:
         version=VAD_VERSION,
         params=params.model_dump(mode="json"),
         stage="speech",
-        missing=None if regions else _why_no_speech(audio),
+        missing=None if regions else why_no_speech(audio),
         regions=regions,
     )
-
-
-def _why_no_speech(audio: Any) -> str:
-    if audio is None:
-        return "no_audio_stream"
-    level = float((audio**2).mean()) if len(audio) else 0.0
-    return "silence" if level < 10 ** (SILENCE_DBFS / 10) else "no_speech"

@@ -33,7 +33,7 @@ def label(text: str) -> str:
         ("No. I am happy", "joy"),  # the negation belongs to another sentence
         ("", "no_text"),
         ("...", "no_text"),
-        ("Das will sie am Mittwoch abgeben", "not_english"),
+        ("Das will sie am Mittwoch abgeben", "no_english_word"),
     ],
 )
 def test_labels(text: str, expected: str) -> None:

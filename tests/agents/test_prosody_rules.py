@@ -74,7 +74,8 @@ def test_an_impossible_deviation_is_not_believed() -> None:
 
 def test_abstains_without_speech() -> None:
     assert label(make.sample()) == "no_speech"
-    assert label(make.sample(missing={"audio": "no_audio_stream"})) == "no_speech"
+    assert label(make.sample(missing={"audio": "no_audio_stream"})) == "no_audio_stream"
+    assert label(make.sample(missing={"audio": "silence"})) == "silence"
     assert label(make.voice_sample(voiced_s=0.0)) == "no_speech"
     assert label(make.voice_sample(voiced_s=0.1)) == "too_little_voice"
 

@@ -81,7 +81,8 @@ def test_order_and_repetition_change_nothing(asr: PocketSphinxAsr, media: Media)
     ("clip", "reason"),
     [
         (make_clip(None), "no_audio_stream"),
-        (make_clip(silence(1), speech=()), "no_speech"),
+        (make_clip(silence(1), speech=()), "silence"),
+        (make_clip(tone(200, 1), speech=()), "no_speech"),
         (make_clip(silence(1), speech=(Span(start_s=0, end_s=0.005),)), "no_words"),
     ],
 )
