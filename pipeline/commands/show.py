@@ -172,6 +172,7 @@ def print_show(console: Console, found: ShowOutput) -> None:
     lines = [
         f"{found.facts.get('name', found.source['id'])}  {found.source['id']}",
         f"{media['kind']}, {media['container']}, {media['duration_s']:.2f} s",
+        *(f"note: {note}" for note in media["notes"]),
         f"facts: {_facts_text(found.facts) or 'none'}",
         f"shots: {len(found.shots)}",
         f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",

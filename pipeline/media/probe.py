@@ -22,6 +22,7 @@ from schemas.parts import AudioFacts, MediaFacts, VideoFacts
 
 Times = npt.NDArray[np.float64]
 ONE_FRAME_S = 0.04  # length of a still, and of a lone frame that states none: one frame at 25 per second
+TRUNCATED = "truncated"  # begins the note of a recording that has less than its container states
 TIME_DIGITS = 6  # source times are kept to the microsecond
 # VP8 hides whole packets (alternate reference frames) from the viewer, so packets do not count frames.
 _HIDDEN_PACKET_CODECS = {"vp8"}
@@ -258,7 +259,9 @@ def _notes(scan: _Scan, start_s: float) -> list[str]:
     notes = sorted(set(scan.problems))
     ends = ([scan.video.end_s] if scan.video else []) + [a.end_s for a in scan.audio]
     if scan.promised_s is not None and ends and scan.promised_s - (max(ends) - min(start_s, 0.0)) > 0.5:
-        notes.append(f"cut off: the container states {scan.promised_s:.2f} s, {max(ends):.2f} s can be read")
+        notes.append(
+            f"{TRUNCATED}: the container states {scan.promised_s:.2f} s, {max(ends):.2f} s can be read"
+        )
     if scan.video and scan.audio and start_s - scan.audio[0].start_s > 0.5:
         early_s = start_s - scan.audio[0].start_s
         notes.append(f"sound begins {early_s:.2f} s before the first picture; that part is not used")

@@ -70,6 +70,17 @@ def make_sound(
     return path
 
 
+def remux_faststart(recording: Path, to: Path) -> Path:
+    """The same packets with the index in front, as most files of the web have it."""
+    with av.open(str(recording)) as given, av.open(str(to), "w", options={"movflags": "faststart"}) as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    return to
+
+
 def tone(duration_s: float, *, from_s: float = 0.0, to_s: float | None = None) -> npt.NDArray[np.float32]:
     """Silence with a tone between `from_s` and `to_s`, at AUDIO_RATE_HZ."""
     clock = np.arange(round(duration_s * AUDIO_RATE_HZ)) / AUDIO_RATE_HZ

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.media.probe import ONE_FRAME_S, probe, pts_table
+from pipeline.media.probe import ONE_FRAME_S, TRUNCATED, probe, pts_table
 from schemas.errors import MediaError
-from tests.media_io.make import make_sound, make_video, tone
+from tests.media_io.make import make_sound, make_video, remux_faststart, tone
 
 Media = Callable[[str], Path]
 VIDEOS = [
@@ -242,4 +242,15 @@ def test_a_recording_cut_off_behind_its_index_says_so(tmp_path: Path) -> None:
     facts = probe(cut)
     assert facts.video is not None
     assert 0 < facts.video.frames < 100
-    assert any("cut off" in note for note in facts.notes)
+    assert any(note.startswith(TRUNCATED) for note in facts.notes)
+
+
+@pytest.mark.media
+def test_a_real_recording_cut_off_behind_its_index_says_so(media: Media, tmp_path: Path) -> None:
+    whole = remux_faststart(media("video/wh_address_d.mp4"), tmp_path / "whole.mp4")
+    assert probe(whole).notes == ()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[:300_000])
+    facts = probe(cut)
+    assert facts.duration_s == pytest.approx(2.17, abs=0.01)
+    assert facts.notes == (f"{TRUNCATED}: the container states 4.52 s, 2.17 s can be read",)
