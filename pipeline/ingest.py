@@ -17,6 +17,7 @@ from pipeline.project import Project
 from pipeline.sayings import Listener, note_unnamed, said_of_recording, say_of_speakers
 from schemas.errors import MediaError, UserError
 from schemas.ids import file_digest
+from schemas.parts import TRUNCATED
 from schemas.records import Source
 from schemas.registry import resolve
 from schemas.store import ItemOutcome, StoredPath
@@ -36,7 +37,8 @@ class IngestReport:
     """Counts of one ingest.
 
     `ignored` are files of a folder that are not media (subtitles, notes), `speakers` those that rows without a
-    path speak of, `notes` what a person should know of consent and of names.
+    path speak of, `notes` what a person should know of consent,
+    of names and of recordings that are cut off.
     """
 
     new: int = 0
@@ -89,6 +91,7 @@ def ingest(
             report.failed.append(_failure(path, rows[0], said, error))
         else:
             _count(report, found, known, placed)
+            report.notes += _notes_of_new(path, found)
             sources.add(found.source_id)
             placed.add(found.source_id)
             known[found.stored.path] = found.stored
@@ -223,6 +226,13 @@ def _take(
 
     source = Source(sha256=sha256, size_bytes=stat.st_size, media=probe(path))
     return _Found(rows, source.id, StoredPath(str(path), *here, source.id), source)
+
+
+def _notes_of_new(path: Path, found: _Found) -> list[str]:
+    """What a person should know of a recording that was taken in though part of it is not there."""
+    media = found.source.media if found.source is not None else None
+    lacking = [note for note in media.notes if note.startswith(TRUNCATED)] if media is not None else []
+    return [f"{path}: {note}; that is used. To have all of it, copy the file again" for note in lacking]
 
 
 def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], placed: set[str]) -> None:

@@ -67,6 +67,9 @@ class AudioFacts(Part):
     duration_s: float | None = None
 
 
+TRUNCATED = "truncated"  # begins the note of a recording that holds less than its container states
+
+
 class MediaFacts(Part):
     """What a probe found. `start_s` is the container time of source time 0 (the first presented instant)."""
 

@@ -18,11 +18,10 @@ from pipeline.media.container import (
     video_stream,
 )
 from schemas.errors import MediaError
-from schemas.parts import AudioFacts, MediaFacts, VideoFacts
+from schemas.parts import TRUNCATED, AudioFacts, MediaFacts, VideoFacts
 
 Times = npt.NDArray[np.float64]
 ONE_FRAME_S = 0.04  # length of a still, and of a lone frame that states none: one frame at 25 per second
-TRUNCATED = "truncated"  # begins the note of a recording that has less than its container states
 TIME_DIGITS = 6  # source times are kept to the microsecond
 # VP8 hides whole packets (alternate reference frames) from the viewer, so packets do not count frames.
 _HIDDEN_PACKET_CODECS = {"vp8"}

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.media.probe import ONE_FRAME_S, TRUNCATED, probe, pts_table
+from pipeline.media.probe import ONE_FRAME_S, probe, pts_table
 from schemas.errors import MediaError
+from schemas.parts import TRUNCATED
 from tests.media_io.make import make_sound, make_video, remux_faststart, tone
 
 Media = Callable[[str], Path]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from schemas.records import Features
-from tests.media_io.make import make_sound, make_video, tone
+from tests.media_io.make import make_sound, make_video, remux_faststart, tone
 from tests.pipeline.project import EMOTRACE, Done, done_well, emotrace, standing, stored, write_settings
 from tests.wire.server import FakeModels
 
@@ -162,6 +162,21 @@ def test_odd_files_that_are_recordings(project: Path, folder: Path) -> None:
         measured = store.by_parent(Features, [shown["source"]["id"]])[shown["source"]["id"]]
     notes = [note for features in measured for note in features.notes]
     assert any("Invalid data" in note for note in notes), notes
+
+
+@pytest.mark.media
+def test_a_recording_that_is_cut_off_is_used_and_said_so(
+    project: Path, tmp_path: Path, media: Callable[[str], Path]
+) -> None:
+    whole = remux_faststart(media("video/wh_address_d.mp4"), tmp_path / "whole.mp4")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[:300_000])
+    note = "truncated: the container states 4.52 s, 2.17 s can be read"
+    done = done_well(emotrace("ingest", whole, cut, "--project", project, "--json"))
+    assert done["notes"] == [f"{cut}: {note}; that is used. To have all of it, copy the file again"]
+    shown = done_well(emotrace("show", cut, "--project", project, "--json"))
+    assert shown["source"]["media"]["notes"] == [note]
+    assert f"note: {note}\n" in emotrace("show", cut, "--project", project).stdout
 
 
 def test_what_may_not_be_read_is_told_and_the_others_go_on(project: Path, folder: Path) -> None:
