@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline.commands.hints import complete
 from pipeline.commands.show_text import item_lines
 from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
@@ -179,7 +180,9 @@ def print_show(console: Console, found: ShowOutput) -> None:
     ]
     lines += [f"copy: {path}" for path in found.paths[1:]]
     lines += [line for item in found.items for line in item_lines(item)]
-    lines += [f"failed: {item.stage}: {item.message} -> {item.retry}" for item in found.failed_items]
+    lines += [
+        f"failed: {item.stage}: {item.message} -> {complete(item.retry)}" for item in found.failed_items
+    ]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
