@@ -172,7 +172,9 @@ def test_second_run_gives_the_same_bytes_and_moves_nothing(demo: Demo) -> None:
 
 def test_a_clip_does_not_depend_on_those_before_it(demo: Demo, tmp_path: Path) -> None:
     [row] = [row for row in manifest(tmp_path) if row["id"] == "cleo_sad"]
-    assert [message["type"] for message in run_worker(WORKER, [row])] == ["done"]
+    [message] = run_worker(WORKER, [row])
+    assert message["type"] == "done"
+    assert 0 < message["frame_ms"] <= message["dearest_frame_ms"]  # what `make bench NAME=demo_frames` reads
     assert Path(row["out"]).read_bytes() == demo.path("cleo_sad").read_bytes()
 
 
