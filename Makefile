@@ -1,7 +1,6 @@
-# make demo: from nothing to a verified release. make test: all checks. make bench NAME=decode: one measurement.
+# make demo: from nothing to a verified release. make test: all checks. make bench: the measurements there are.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 DEMO_DIR ?= demo-project
-NAME ?= decode
 BIN := .venv/bin
 PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
@@ -33,7 +32,7 @@ docs: .venv/dev.stamp  # writes the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate
 
 bench: .venv/dev.stamp
-	$(BIN)/python -m benchmarks.$(NAME)
+	$(BIN)/python -m benchmarks $(NAME)
 
 clean:
 	rm -rf .venv demo-project .mypy_cache .ruff_cache .pytest_cache

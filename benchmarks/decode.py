@@ -1,6 +1,6 @@
 """CPU of the one decode pass against plain decoding, and against one tool per job.
 
-Run: python benchmarks/decode.py [recording ...]
+Run: python -m benchmarks.decode [recording ...]
 A generated 720p recording is always measured; recordings given as arguments are measured against plain decoding.
 """
 
@@ -9,14 +9,12 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.paired import emit, paired
 from pipeline.media.decode import decode
@@ -26,7 +24,7 @@ RUNS = 5
 SCENE_S, SCENES, FPS = 5, 8, 30
 
 
-def main(recordings: list[str]) -> None:
+def main(recordings: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         generated = make_recording(work / "generated.mp4")

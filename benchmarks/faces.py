@@ -10,12 +10,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from benchmarks.paired import emit, measured, paired
+from benchmarks.paired import emit, emit_limited, measured, paired
 from pipeline.commands.demo import CLIPS, WORKER, manifest
 from pipeline.features.au_mediapipe import SCRIPT, MediapipeAus, MediapipeParams
 from pipeline.features.base import Clip
@@ -90,7 +91,7 @@ def turns(clip: Clip) -> list[Clip]:
     ]
 
 
-def main(paths: list[Path]) -> None:
+def main(paths: Sequence[Path] = ()) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not paths:
@@ -110,7 +111,7 @@ def main(paths: list[Path]) -> None:
     start_s = statistics.median(found.start_wall_s for found in costs)
     emit("faces_start", start_s, "s", None, None, True, RUNS)
     frame_ms = statistics.median(found.frame_cpu_ms for found in costs)
-    emit("faces_cpu_per_frame", frame_ms, "CPU ms", None, TARGET_CPU_MS, frame_ms <= TARGET_CPU_MS, RUNS)
+    emit_limited("faces_cpu_per_frame", frame_ms, "CPU ms", TARGET_CPU_MS, RUNS)
 
 
 if __name__ == "__main__":

@@ -48,10 +48,19 @@ def paired(a: Callable[[], object], b: Callable[[], object], runs: int = 5) -> P
     )
 
 
+def emit_limited(name: str, value: float, unit: str, limit: float, runs: int) -> None:
+    """Prints a result that must not be above a limit; `ratio` is to that limit."""
+    emit(name, value, unit, value / limit, limit, value <= limit, runs)
+
+
 def emit(
     name: str, value: float, unit: str, ratio: float | None, target: float | None, ok: bool, runs: int
 ) -> None:
-    """Prints one result as a line of JSON; a benchmark's last line is its main result."""
+    """Prints one result as a line of JSON; a benchmark's last line is its main result.
+
+    `ratio` is to the limit or to the peer, null where there is neither; `target` is the highest that is right: of
+    `ratio` to a peer, of `value` to a limit.
+    """
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     line = {
         "name": name,
