@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,11 @@ class Driven:
             else:
                 point = line
         return stage, point
+
+    def tell_hits(self, record_property: Callable[[str, object], None]) -> None:
+        """Write every kill into the report of the tests, which `.ci/kills.py` counts and prints."""
+        for stage, point in self.hits:
+            record_property("kill", f"{stage}: {point}")
 
     def note_received(self) -> None:
         """Remember every question whose answer is in the store, with how often it was asked until now."""

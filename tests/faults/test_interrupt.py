@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,19 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 LINE = "emotrace: interrupted; what is done is kept, run it again to go on"
 SLOW_ANSWER = Reply(times=0, delay_s=120)
 
-
 STOPS = (
     ("before cache.decode.json", signal.SIGINT),
     ("stage au", signal.SIGTERM),
     ("after call.receipt", signal.SIGINT),
     ("after store.annotation", signal.SIGTERM),
+)
+
+
+PREFECT_KILLS = (
+    "within store.asr 1",
+    "after call.receipt 2",
+    "before store.judgement 1",
+    "within store.decision 1",
 )
 
 
@@ -50,14 +58,21 @@ def test_calls_in_flight_are_not_waited_for(driven: Driven, recordings: Path, wh
 
 @pytest.mark.flow
 def test_killed_and_interrupted_under_prefect(
-    driven: Driven, recordings: Path, whole: Driven, tmp_path: Path
+    driven: Driven,
+    recordings: Path,
+    whole: Driven,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     home = {"PREFECT_HOME": str(tmp_path / "prefect")}
     _ingest(driven, recordings)
     _interrupted(driven, driven.start("run", **home), "after store.segment", signal.SIGINT)
-    process = driven.start("run", kill="after call.receipt 2", **home)
-    text = driven.finish(process)
-    assert process.returncode == -signal.SIGKILL, text
+    for kill in PREFECT_KILLS:
+        process = driven.start("run", kill=kill, **home)
+        text = driven.finish(process)
+        assert process.returncode == -signal.SIGKILL, text
+    driven.tell_hits(record_property)
+    assert len(driven.hits) == len(PREFECT_KILLS)
     _finished(driven, whole, "run", **home)
 
 
