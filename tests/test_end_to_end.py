@@ -24,61 +24,22 @@ from schemas.records import Annotation, Baseline, Decision, Review, Sample, Segm
 from tests.conftest import data_dir
 from tests.media_io.make import make_video
 from tests.pipeline.project import (
+    EVERY_STAGE,
     REPO,
     clean_environment,
     copy_project,
     done_well,
     emotrace,
     file_sums,
+    ingested,
     standing,
     stored,
     subtitle,
     talk,
-    write_settings,
 )
 
 pytestmark = [pytest.mark.worker, pytest.mark.slow]
 
-SETTINGS = """
-[project]
-name = "key-test"
-language = "en"
-[segment]
-rule = "whole"
-[[annotators]]
-name = "lexicon"
-provider = "cues"
-model = "lexicon"
-[[annotators]]
-name = "prosody"
-provider = "cues"
-model = "prosody"
-[[annotators]]
-name = "facial"
-provider = "cues"
-model = "facial"
-[[annotators]]
-name = "model"
-provider = "openai_compatible"
-model = "small"
-base_url = "{url}"
-takes = ["text", "images", "audio"]
-[[judges]]
-name = "rules"
-provider = "cues"
-model = "rules"
-[[judges]]
-name = "judge"
-provider = "openai_compatible"
-model = "large"
-base_url = "{url}"
-takes = ["text"]
-[policy]
-accept_probability = 0.6
-[release]
-license = "cc-by-4.0"
-split_policy = "single"
-"""
 SAID = {
     "glad": "I am so happy, what a wonderful picnic!",
     "angry": "I hate this invoice, it makes me furious.",
@@ -145,9 +106,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     server = Server(root)
     try:
         recordings = make_recordings(root / "recordings")
-        project = write_settings(root / "project", SETTINGS.format(url=server.url))
-        taken = done_well(emotrace("ingest", recordings / "all.csv", "--project", project, "--json"))
-        assert taken["new"] == len(list(recordings.glob("*.m*")))
+        settings = EVERY_STAGE.format(name="key-test", url=server.url)
+        project = ingested(root / "project", settings, recordings / "all.csv")
         yield World(project, recordings, server, up_to_date(project))
     finally:
         server.stop()

@@ -32,6 +32,48 @@ OWN_VARIABLES = ("EMOTRACE__", "OPENAI_", "GEMINI_", "GOOGLE_", "PREFECT_")
 
 Wave = npt.NDArray[np.float32]
 
+# Keyless annotators and judge, and a model and a judge behind the address `url`.
+EVERY_STAGE = """
+[project]
+name = "{name}"
+language = "en"
+[segment]
+rule = "whole"
+[[annotators]]
+name = "lexicon"
+provider = "cues"
+model = "lexicon"
+[[annotators]]
+name = "prosody"
+provider = "cues"
+model = "prosody"
+[[annotators]]
+name = "facial"
+provider = "cues"
+model = "facial"
+[[annotators]]
+name = "model"
+provider = "openai_compatible"
+model = "small"
+base_url = "{url}"
+takes = ["text", "images", "audio"]
+[[judges]]
+name = "rules"
+provider = "cues"
+model = "rules"
+[[judges]]
+name = "judge"
+provider = "openai_compatible"
+model = "large"
+base_url = "{url}"
+takes = ["text"]
+[policy]
+accept_probability = 0.6
+[release]
+license = "cc-by-4.0"
+split_policy = "single"
+"""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -124,6 +166,13 @@ def write_settings(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "emotrace.toml").write_text(text, encoding="utf-8")
     return folder
+
+
+def ingested(folder: Path, text: str, *arguments: str | Path) -> Path:
+    """A project with these settings that has taken recordings in, by the real command."""
+    project = write_settings(folder, text)
+    done_well(emotrace("ingest", *arguments, "--project", project, "--json"))
+    return project
 
 
 @contextlib.contextmanager
