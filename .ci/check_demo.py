@@ -1,34 +1,34 @@
-"""What the demo's project and release must hold; run after `make demo DEMO_DIR=...`."""
+"""What the demo's project, its release and what it printed must hold: check_demo.py DEMO_DIR PRINTED."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-BIN = Path(sys.executable).parent / "emotrace"
+import jsonschema
+from calls import emotrace
+
+REPO = Path(__file__).parents[1]
 SMILES = {"ada_joy.mp4", "ada_smile_sad_words.mp4", "bea_joy.mp4", "bea_silent_smile.mp4"}
 FROWN = {"cleo_anger.mp4"}
+COLUMNS = ["recording", "label", "decision", "why", "votes"]
 EXPRESSED = 0.3  # intensity above which an action unit counts as seen
 
 
-def emotrace(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run([BIN, *arguments, "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"emotrace {' '.join(arguments)}: {done.returncode}\n{done.stderr}"
-    return json.loads(done.stdout)
-
-
-def main(folder: Path) -> None:
+def main(folder: Path, printed: Path) -> None:
     media = sorted(p.name for p in (folder / "media").iterdir() if p.suffix in (".mp4", ".wav"))
     found = {name: emotrace("show", name, "--project", str(folder)) for name in media}
     check_recordings(found)
     check_faces(found)
     check_decisions(found, folder)
+    check_printed(printed.read_text("utf-8"), folder, set(found))
     check_release(folder)
     check_again(folder)
+    check_json(folder, found)
     print(f"the demo holds: {len(media)} recordings, release verified, second run did nothing")
 
 
@@ -65,6 +65,27 @@ def check_decisions(found: dict[str, dict[str, Any]], folder: Path) -> None:
     assert "[aggregate]" not in settings
 
 
+def check_printed(text: str, folder: Path, names: set[str]) -> None:
+    """A table of what was decided and why, where the release is, and the command that opens the page."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    (top,) = (n for n, line in enumerate(lines) if line.split() == COLUMNS)
+    rows = [line.split() for line in lines[top + 1 : top + 1 + len(names)]]
+    assert {row[0] for row in rows} == names, "one row per recording"
+    assert all({"auto", "needs"} & set(row) for row in rows), "every row says what was decided"
+    assert f"release: {folder / 'releases' / '0.1.0'} (verified)" in lines
+    (page,) = (line for line in lines if line.startswith("review page: "))
+    assert shlex.split(page)[-3:] == ["review", "--project", str(folder)]
+
+
+def check_json(folder: Path, found: dict[str, dict[str, Any]]) -> None:
+    """The demo called again is cheap, and what it tells fits the published schema."""
+    again = emotrace("demo", "--project", str(folder))
+    jsonschema.validate(again, json.loads((REPO / "docs" / "json" / "demo.schema.json").read_text("utf-8")))
+    assert again["verified"]
+    assert {item["name"] for item in again["items"]} == set(found)
+    assert again["run"]["this_run"]["samples"] == again["run"]["this_run"]["decodes"] == 0
+
+
 def check_release(folder: Path) -> None:
     release = folder / "releases" / "0.1.0"
     assert emotrace("verify", str(release))["ok"]
@@ -92,4 +113,4 @@ def check_again(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
