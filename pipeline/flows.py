@@ -32,7 +32,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipeline.run import LOCAL_WORKERS, Engine, Execute, Work
+from pipeline.run import LOCAL_WORKERS, SIGNAL_POLL_S, Engine, Execute, Work
 from pipeline.stages.base import Stopped
 from schemas.errors import UserError
 
@@ -79,7 +79,8 @@ def _execute(stage: str, shards: list[list[Any]], work: Work) -> None:
 
     task: Task[[int], None] = Task(run_shard, name=stage, cache_policy=NO_CACHE, persist_result=False)
     futures: list[PrefectFuture[None]] = [task.submit(number) for number in range(len(shards))]
-    wait(futures)
+    while wait(futures, SIGNAL_POLL_S).not_done:
+        pass
     for future in futures:
         future.result()
     if stopped.is_set():

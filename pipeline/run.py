@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -36,6 +36,9 @@ from schemas.store import utc_now
 
 LOCAL_WORKERS = 2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Python hears a signal in the main thread only. One that comes just before this thread begins to wait does not
+# wake it: an engine waits in steps.
+SIGNAL_POLL_S = 0.5
 
 Work = Callable[[list[Any]], None]
 Execute = Callable[[str, list[list[Any]], Work], None]  # stage name, shards, what to do with a shard
@@ -174,7 +177,8 @@ def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(work, piece) for piece in pieces]
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
+                while not _over(*wait(futures, SIGNAL_POLL_S, FIRST_EXCEPTION)):
+                    pass
             finally:  # after a failure or an interrupt no further shard is begun
                 for future in futures:
                     future.cancel()
@@ -183,6 +187,10 @@ def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
                     future.result()
 
     return lambda body: body(execute)
+
+
+def _over(done: set[Future[None]], waiting: set[Future[None]]) -> bool:
+    return not waiting or any(future.exception() for future in done)
 
 
 def _this_run(state: Run, wall_s: float) -> ThisRun:

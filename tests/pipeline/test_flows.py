@@ -83,6 +83,19 @@ try:
 finally:
     print([name for name in ("prefect", "pipeline.flows") if name in sys.modules], file=sys.stderr)
 """
+SIGNAL_TO_A_SHARD = """
+import signal, sys, threading, time
+from pipeline.flows import prefect_engine
+from pipeline.run import local_engine
+heard = threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: heard.set())
+def work(_shard):
+    time.sleep(1)  # the main thread waits by now
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    print("heard" if heard.wait(20) else "not heard")
+engine = local_engine() if sys.argv[1] == "local" else prefect_engine("flow-test")
+engine(lambda execute: execute("asr", [[1]], work))
+"""
 
 
 def python(code: str, *arguments: str | Path, home: Path) -> Done:
@@ -176,6 +189,15 @@ def test_what_the_user_must_change_is_one_line_and_ctrl_c_keeps_what_is_done(
         assert json.loads(out)["error"]["code"] == "interrupted"
         again = done_well(emotrace("run", "--project", project, "--local", "--json"))
     assert (again["annotations"]["labelled"], again["this_run"]["decodes"]) == (2, again["needs_review"])
+
+
+@pytest.mark.parametrize("engine", ["local", "prefect"])
+def test_a_signal_that_wakes_no_thread_is_heard_while_shards_are_worked_on(
+    engine: str, tmp_path: Path
+) -> None:
+    """So comes a Ctrl-C in the moment before the main thread begins to wait."""
+    done = python(SIGNAL_TO_A_SHARD, engine, home=tmp_path / "prefect")
+    assert done.stdout == "heard\n", done.stderr
 
 
 def test_a_killed_run_leaves_no_server_behind(recordings: Path, tmp_path: Path) -> None:
