@@ -7,7 +7,7 @@ PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 .PHONY: demo test lint format types imports tests docs bench clean
 
 demo: .venv/core.stamp
-	$(BIN)/emotrace demo --project $(DEMO_DIR)
+	$(BIN)/emotrace demo --project "$(DEMO_DIR)"
 
 test: lint types imports tests
 

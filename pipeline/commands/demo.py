@@ -19,6 +19,7 @@ from pipeline.features.worker import run_worker
 from schemas.errors import UserError
 
 WORKER = Path(__file__).parents[1] / "workers" / "demo_media.py"
+MARK = ".emotrace-demo"  # stands in a folder that a demo made
 LICENSE, CONSENT, LANGUAGE = "CC0-1.0", "synthetic", "en"
 
 
@@ -187,10 +188,13 @@ def make_demo_project(folder: Path, *, on_progress: Callable[[int, int, str], No
     the same bytes is left alone; so is an `emotrace.toml`, which people edit.
 
     Raises:
-        UserError: code "demo_failed", when a clip could not be made.
+        UserError: code "not_a_demo", when the folder holds anything that no demo made; "demo_failed", when a clip
+            could not be made.
     """
+    _refuse_other_folder(folder)
     media = folder / "media"
     media.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".demo-") as scratch:
         made = Path(scratch)
         for done, name in enumerate(_make_clips(made), start=1):
@@ -201,6 +205,16 @@ def make_demo_project(folder: Path, *, on_progress: Callable[[int, int, str], No
     _write_if_changed(folder / "manifest.csv", manifest_csv())
     if not (folder / "emotrace.toml").exists():
         _write_if_changed(folder / "emotrace.toml", project_file())
+
+
+def _refuse_other_folder(folder: Path) -> None:
+    """Synthetic clips must never be mixed into recordings, and nobody's files be replaced."""
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MARK).exists())):
+        raise UserError(
+            "not_a_demo",
+            f"{folder} holds something that no demo made",
+            "give the demo a new folder: emotrace demo --project NEW",
+        )
 
 
 def _make_clips(folder: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from pipeline.commands.demo import make_demo_project
+from pipeline.commands.hints import command
 from pipeline.commands.printing import TerminalProgress
 from pipeline.commands.show import decision_rows
 from pipeline.ingest import ingest
@@ -43,7 +44,7 @@ def run_demo(folder: Path, engine: Callable[[str], Engine], progress: TerminalPr
         verified=verified,
         run=report,
         items=rows,
-        review_command=f"emotrace review --project {folder}",
+        review_command=command("review", "--project", folder),
         release_command=None if is_current else next_release(folder, path.parent),
     )
 
@@ -64,4 +65,4 @@ def release_or_keep(project: Project) -> bool:
 def next_release(folder: Path, releases: Path) -> str:
     """The command that releases the records as they are now, under the first version that is free."""
     minor = next(n for n in count(2) if not (releases / f"0.{n}.0").exists())
-    return f"emotrace release --project {folder} --version 0.{minor}.0"
+    return command("release", "--project", folder, "--version", f"0.{minor}.0")

@@ -10,7 +10,7 @@ import typer.main
 
 from pipeline.artifacts import Artifacts
 from pipeline.cli import app
-from pipeline.commands.demo import project_file
+from pipeline.commands.demo import make_demo_project, project_file
 from pipeline.commands.demo_run import VERSION, next_release, release_or_keep
 from pipeline.project import Project
 from pipeline.release.build import release_record
@@ -55,3 +55,16 @@ def test_the_project_file_names_commands_that_exist() -> None:
     named = re.findall(r"`emotrace (\w+)", project_file())
     assert named
     assert set(named) <= set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_a_folder_that_no_demo_made_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / "manifest.csv").write_text("path\nmine.mp4\n")
+    with pytest.raises(UserError) as refused:
+        make_demo_project(folder)
+    assert refused.value.code == "not_a_demo"
+    assert [path.name for path in folder.iterdir()] == ["manifest.csv"]
+    assert (folder / "manifest.csv").read_text() == "path\nmine.mp4\n"
+    with pytest.raises(UserError, match="no demo made"):
+        make_demo_project(folder / "manifest.csv")
