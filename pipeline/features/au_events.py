@@ -64,6 +64,7 @@ def au_events(
     times, levels, held_s, place = _samples(times_s, values, rule, end_s)
     smooth = smoothed(times, levels, rule)
     rest = min(float(np.percentile(smooth, 20)), rule.max_rest)
+    smooth = _without_slips(smooth, place, rest + rule.edge_level)
     runs = _stretches(times, smooth > rest + rule.edge_level, rule.max_gap_s)
     events = []
     for begin, stop in _bridged(runs, times, held_s, rule.bridge_s):
@@ -116,6 +117,19 @@ def smoothed(times: Array, levels: Array, rule: EventRule) -> Array:
         near = (np.abs(times - time) <= half_s) & (group == group[i])
         result[i] = levels[near].mean()
     return result
+
+
+def _without_slips(levels: Array, place: npt.NDArray[np.int64], edge: float) -> Array:
+    """Samples that stand out alone lowered to the edge: such a one is a slip of the mesh or a blink.
+
+    A sample counts in full when one right beside it reaches the edge. A still has only one and is believed.
+    """
+    if len(levels) < 2:
+        return levels
+    joined = np.diff(place) == 1
+    before = np.concatenate([[-np.inf], np.where(joined, levels[:-1], -np.inf)])
+    after = np.concatenate([np.where(joined, levels[1:], -np.inf), [-np.inf]])
+    return np.where(np.maximum(before, after) < edge, np.minimum(levels, edge), levels)
 
 
 def _stretches(times: Array, above: npt.NDArray[np.bool_], max_gap_s: float) -> Iterator[tuple[int, int]]:

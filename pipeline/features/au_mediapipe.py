@@ -57,7 +57,7 @@ class MediapipeAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "mediapipe"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     def __init__(self, params: MediapipeParams | None = None) -> None:
         self._params = params or MediapipeParams()

@@ -5,6 +5,7 @@ The features come from the extractors, because features made by hand repeat what
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.features.base import Audio, Clip, Extractor
 from pipeline.features.baseline import make_baseline
 from pipeline.features.prosody import CoreProsody
 from schemas.cues import cue_table
+from schemas.parts import Span
 from schemas.records import Baseline, Features
 from tests.agents import cue_samples as make
 from tests.features.test_au_geometry import EXPRESSIONS, moved
@@ -94,8 +96,11 @@ def face(folder: Path, *shapes: dict[tuple[int, ...], tuple[float, float]]) -> F
 
 
 def words(text: str) -> Features:
-    subtitle = f"1\n00:00:00,000 --> 00:00:02,000\n{text}\n"
-    return extracted(SidecarTranscript(subtitle.encode(), ".srt", "talk.srt"), make_clip(None, end_s=2.0))
+    clip = make_clip(None, end_s=2.0)
+    with tempfile.TemporaryDirectory() as folder:
+        subtitle = Path(folder) / "talk.srt"
+        subtitle.write_text(f"1\n00:00:00,000 --> 00:00:02,000\n{text}\n")
+        return extracted(SidecarTranscript.beside(subtitle, [Span(start_s=0, end_s=2)]), clip)
 
 
 # --- every cue --------------------------------------------------------------------------------------

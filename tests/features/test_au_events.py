@@ -78,6 +78,13 @@ def test_one_sample_alone_is_no_event() -> None:
     assert au_events(tenths(values), values, "AU43", rule=EventRule(smooth_s=0.0)) == ()
 
 
+def test_a_sample_that_stands_out_alone_makes_no_event_of_the_wobble_beside_it() -> None:
+    times = [0.2 * n for n in range(8)]
+    assert au_events(times, [0.0, 0.0, 0.03, 0.46, 0.01, 0.13, 0.11, 0.0], "AU15") == ()
+    (event,) = au_events(times, [0.0, 0.0, 0.13, 0.46, 0.01, 0.13, 0.11, 0.0], "AU15")
+    assert event.size == 0.46
+
+
 def test_a_wobble_above_a_middling_rest_is_no_event() -> None:
     values: list[Value] = [0.28, 0.28, 0.28, 0.36, 0.38, 0.36, 0.28, 0.28, 0.28, 0.28]
     assert au_events(tenths(values), values, "AU25") == ()
