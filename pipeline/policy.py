@@ -18,7 +18,7 @@ from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from schemas.taxonomy import Taxonomy
 
-POLICY_VERSION = "2"
+POLICY_VERSION = "3"
 NO_CONFLICT = frozenset({"consistent", "undetermined"})
 MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
@@ -44,7 +44,8 @@ def decide(
     """The decision on one segment and target from its consensus and all of its reviews.
 
     Reviews of another taxonomy, rubric ratings, and labels outside the taxonomy do not count. A reviewer's
-    word is their latest revealed review, or the latest blind one when they never came to the reveal.
+    word is their latest revealed review, or the latest blind one when they never came to the reveal. A flag
+    of either phase holds until the same reviewer takes it back.
     """
     counted = counted_reviews(reviews, taxonomy)
     ruling = _ruling(counted)
@@ -198,12 +199,26 @@ def counted_reviews(reviews: Iterable[Review], taxonomy: Taxonomy) -> list[Revie
     return sorted(counted, key=lambda review: (review.at, review.id))
 
 
+def reviewer_key(name: str) -> str:
+    """What tells two reviewers apart: "Anna" and "anna" are one person."""
+    return name.casefold()
+
+
 def reviewer_words(counted: Sequence[Review]) -> list[Review]:
     """The standing review of each reviewer, in time order: the latest revealed, else the latest blind one."""
     words: dict[str, Review] = {}
     for phase in ("blind", "revealed"):
-        words |= {review.reviewer: review for review in counted if review.phase == phase}
+        words |= {reviewer_key(review.reviewer): review for review in counted if review.phase == phase}
     return sorted(words.values(), key=lambda review: (review.at, review.id))
+
+
+def _is_flagged(counted: Sequence[Review]) -> bool:
+    """Whether a reviewer's flag stands. A later review that merely says nothing of it does not take it back."""
+    flags: dict[str, bool] = {}
+    for review in counted:
+        if review.flagged or review.flag_withdrawn:
+            flags[reviewer_key(review.reviewer)] = review.flagged
+    return any(flags.values())
 
 
 def _ruling(counted: Sequence[Review]) -> Ruling:
@@ -214,7 +229,7 @@ def _ruling(counted: Sequence[Review]) -> Ruling:
         return Ruling("adjudicated", word=last) if _tells(last) else Ruling("needs_review", "cannot_tell")
     words = reviewer_words(counted)
     telling = [word for word in words if _tells(word)]
-    if any(word.flagged for word in words):
+    if _is_flagged(counted):
         return Ruling("needs_review", "flagged")
     if len({word.labels[0].label for word in telling}) > 1:
         return Ruling("needs_review", "reviewers_disagree")

@@ -296,6 +296,7 @@ class Review(Record):
     rationale: tuple[Step, ...] = ()  # edited steps; empty: unchanged
     comment: str = ""
     flagged: bool = False
+    flag_withdrawn: bool = False  # takes back the flag that this reviewer gave before
     seconds: float | None = None
     blind_review_id: str | None = None
     consensus_id: str | None = None  # what was revealed

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.aggregate.readings import majority_readings
 from pipeline.aggregate.scores import labelled
 from pipeline.live import LiveItem
-from pipeline.policy import counted_reviews, person_marks
+from pipeline.policy import counted_reviews, person_marks, reviewer_key
 from pipeline.reasons import outcome_code
 from schemas.ids import canonical_json, content_digest, content_id
 from schemas.parts import MergedEvidence
@@ -157,8 +157,8 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "outcomes": [{"outcome": name, "n": n} for name, n in sorted(consensus.outcomes.items())],
         "annotations": [_annotation(annotation, consensus) for annotation in _by_name(item.annotations)],
         "human": {
-            "reviewers": len({review.reviewer for review in human}),
-            "blind": len({review.reviewer for review in human if review.phase == "blind"}),
+            "reviewers": len({reviewer_key(review.reviewer) for review in human}),
+            "blind": len({reviewer_key(review.reviewer) for review in human if review.phase == "blind"}),
             "revealed": phases.count("revealed"),
             "adjudications": phases.count("adjudication"),
         },

@@ -198,6 +198,25 @@ def test_flagged_stays_open() -> None:
     assert decided(consensus(), said("joy", flagged=True)).reasons == ("flagged",)
 
 
+def test_a_flag_on_the_blind_page_outlives_a_reveal_that_says_nothing_of_it() -> None:
+    """Private or broken is private or broken, whatever the claims made somebody think of the label."""
+    flagged = said("joy", flagged=True)
+    revealed = said("joy", phase="revealed", at="2026-01-02", blind_review_id=flagged.id)
+    assert decided(consensus(), flagged, revealed).reasons == ("flagged",)
+    taken_back = revealed.model_copy(update={"flag_withdrawn": True})
+    assert decided(consensus(), flagged, taken_back).status == "reviewed"
+    by_another = said("joy", reviewer="ben", at="2026-01-02", flag_withdrawn=True)
+    assert decided(consensus(), flagged, by_another).reasons == ("flagged",)
+    again = said("joy", at="2026-01-03", flagged=True)
+    assert decided(consensus(), flagged, taken_back, again).reasons == ("flagged",)
+
+
+def test_names_in_other_letters_are_one_reviewer() -> None:
+    """The later word of one person replaces the earlier: nobody disagrees with themselves."""
+    words = said("anger", reviewer="Anna"), said("joy", reviewer="anna", at="2026-01-02")
+    assert (decided(consensus(), *words).status, decided(consensus(), *words).label) == ("reviewed", "joy")
+
+
 def test_reviews_that_do_not_count() -> None:
     others = (said("anger", taxonomy="other"), said("anger", phase="rubric"), said("bliss"))
     decision = decided(consensus(), *others)

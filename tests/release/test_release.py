@@ -442,6 +442,16 @@ def test_people_labels_fill_all_splits(tmp_path: Path) -> None:
     assert {row["human"]["blind"] for row in rows(path)} == {2}
 
 
+def test_one_person_under_two_spellings_is_one_blind_reviewer(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    for n in range(4):
+        project.store.add(blind(project.clip(n).id, "joy", "anna", "Anna"))
+    project.finish().decide()
+    path, _ = make(project, tmp_path / "r")
+    assert {(row["split"] == "test", row["human"]["blind"]) for row in rows(path)} == {(False, 1)}
+    assert {row["human"]["reviewers"] for row in rows(path)} == {1}
+
+
 @pytest.mark.slow
 def test_datasets_loads_the_folder_offline(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
