@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlmodel import create_engine
 
+from schemas.fields import fields_query
 from schemas.migrations import migrate
 from schemas.records import Record
 from schemas.rows import CallRow, FactRow, LiveRow, OutcomeRow, PathRow, RecordRow, RunRow
@@ -85,7 +86,7 @@ class Store:
             migrate(connection, now=utc_now())
 
     @classmethod
-    def open(cls, url: str) -> Store:
+    def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Store:
         """Open or create a store by SQLAlchemy URL (`sqlite:///PATH`, `postgresql+psycopg://...`).
 
         Raises:
@@ -97,9 +98,8 @@ class Store:
                 if engine.url.database:
                     Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
                 engine.dispose()
-                engine = create_engine(
-                    url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-                )
+                arguments = {"timeout": busy_timeout_s, "check_same_thread": False}
+                engine = create_engine(url, connect_args=arguments)
                 sa.event.listen(engine, "connect", _sqlite_pragmas)
             return cls(engine)
         except (OSError, *DAMAGE, sa.exc.ArgumentError, ModuleNotFoundError) as error:
@@ -179,6 +179,15 @@ class Store:
         query = sa.select(_records.c.id, _records.c.digest).where(_records.c.kind == _kind(cls))
         with self._reading() as connection:
             return {row.id: row.digest for row in connection.execute(query.order_by(_records.c.seq))}
+
+    def columns(
+        self, cls: type[Record], names: Sequence[str] = (), *, after: int = 0
+    ) -> list[tuple[Any, ...]]:
+        """(seq, id, parent, top-level fields as texts) of the versions of a kind after `after`, oldest first."""
+        query = fields_query(_records, self._engine.dialect.name, names)
+        query = query.where(_records.c.kind == _kind(cls), _records.c.seq > after)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(_records.c.seq))]
 
     def find_ids(self, prefix: str) -> list[tuple[str, str]]:
         """(kind, id) of the records whose id starts with `prefix`, at most 20."""
@@ -290,20 +299,16 @@ class Store:
 
     def receipt(self, key: str) -> CallEvent | None:
         """The receipt of a call key, None when no answer was ever received."""
-        query = (
-            sa.select(_calls)
-            .where(_calls.c.key == key, _calls.c.event == "receipt")
-            .order_by(_calls.c.seq.desc())
-        )
+        query = sa.select(_calls).where(_calls.c.key == key, _calls.c.event == "receipt")
+        query = query.order_by(_calls.c.seq.desc())
         with self._reading() as connection:
             row = connection.execute(query.limit(1)).mappings().first()
         return None if row is None else CallEvent(**{name: row[name] for name in CallEvent._fields})
 
     def call_totals(self) -> dict[str, float]:
         """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""
-        query = sa.select(_calls.c.event, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by(
-            _calls.c.event
-        )
+        counted = sa.select(_calls.c.event, sa.func.count(), sa.func.sum(_calls.c.cost_usd))
+        query = counted.group_by(_calls.c.event)
         totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0}
         with self._reading() as connection:
             for event, count, cost in connection.execute(query):
@@ -316,11 +321,8 @@ class Store:
     ) -> None:
         """Append what a run did; `finished` False: it was interrupted or stopped before its last stage."""
         row = {
-            "started_at": started_at,
-            "wall_s": wall_s,
-            "counts": json.dumps(counts),
-            "finished": finished,
-        }
+            "started_at": started_at, "wall_s": wall_s, "counts": json.dumps(counts), "finished": finished
+        }  # fmt: skip
         with self._writing() as connection:
             connection.execute(_runs.insert(), [row])
 
@@ -374,7 +376,6 @@ def _sqlite_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by us
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
 
 
 def _without_known(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

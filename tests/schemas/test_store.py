@@ -371,3 +371,13 @@ def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_file: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
     store.close()
+
+
+def test_columns_are_read_without_bodies(store: Store) -> None:
+    segments = [segment(n, 7) for n in range(3)]
+    store.add(segments)
+    rows = store.columns(Segment, ("rule", "index"))
+    assert [row[1:4] for row in rows] == [(s.id, s.source_id, "fixed") for s in segments]
+    assert {int(row[4]) for row in rows} == {7}
+    assert [row[1] for row in store.columns(Segment, after=rows[0][0])] == [s.id for s in segments[1:]]
+    assert store.columns(Source) == []
