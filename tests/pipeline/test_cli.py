@@ -419,13 +419,17 @@ def terminal_text(*arguments: str | Path) -> bytes:
 def test_review_tells_its_address_when_it_is_ready_and_stops_by_ctrl_c(finished: Path) -> None:
     process = started("review", "--project", finished, "--port", "0", "--json")
     assert process.stdout is not None
-    told = OUTPUTS["review"].model_validate_json(process.stdout.readline())
-    url = told.model_dump()["url"]
-    assert url.startswith("http://127.0.0.1:")
-    assert "token=" in url
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with browser.open(url, timeout=CLI_TIMEOUT_S) as page:  # at once: it waits, it is not refused
-        assert page.status == 200
-    process.send_signal(signal.SIGINT)
-    out, stderr = process.communicate(timeout=CLI_TIMEOUT_S)
+    try:
+        told = OUTPUTS["review"].model_validate_json(process.stdout.readline())
+        url = told.model_dump()["url"]
+        assert url.startswith("http://127.0.0.1:")
+        assert "token=" in url
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(url, timeout=CLI_TIMEOUT_S) as page:  # at once: it waits, it is not refused
+            assert page.status == 200
+        process.send_signal(signal.SIGINT)
+        out, stderr = process.communicate(timeout=CLI_TIMEOUT_S)
+    finally:  # a server that an assertion left behind would serve for ever
+        process.kill()
+        process.wait()
     assert (process.returncode, out, stderr) == (130, "", "")
