@@ -251,7 +251,7 @@ def review(
         waiting = sum(d.status == "needs_review" for d in opened.store.live(Decision))
         settings = opened.settings.review
     with bind(settings.host, settings.port if port is None else port) as socket:
-        token, url = review_url(socket)
+        token, url = review_url(socket, settings.served_as[0])
         try:
             if as_json:
                 emit(ReviewOutput(url=url, waiting=waiting))

@@ -13,7 +13,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.artifacts import Artifacts
 from review_ui.auth import Guard, Keyring
-from review_ui.deps import Desk, NoNameError, RefusedError
+from review_ui.deps import Desk, NoNameError, RefusedError, tell_operator
+from review_ui.names import names_cookie
 from review_ui.pages import HERE, error_page
 from review_ui.queue import Queue
 from review_ui.routes import items, media, start
@@ -22,6 +23,8 @@ from schemas.settings import artifacts_url, store_url
 from schemas.settings_file import load_settings
 from schemas.store import Store
 from schemas.taxonomy import load_taxonomy
+
+BUSY_TIMEOUT_S = 3.0  # a person waits for the answer
 
 
 def create_app(project_dir: Path, *, token: str, reviewer: str | None = None) -> FastAPI:
@@ -35,7 +38,7 @@ def create_app(project_dir: Path, *, token: str, reviewer: str | None = None) ->
     """
     settings = load_settings(project_dir)
     taxonomy = load_taxonomy(settings.project.taxonomy, project_dir)
-    store = Store.open(store_url(project_dir, settings))
+    store = Store.open(store_url(project_dir, settings), busy_timeout_s=BUSY_TIMEOUT_S)
     # No generated API pages: they load scripts from elsewhere.
     app = FastAPI(title="emotrace review", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.desk = Desk(
@@ -44,22 +47,23 @@ def create_app(project_dir: Path, *, token: str, reviewer: str | None = None) ->
         taxonomy=taxonomy,
         store=store,
         artifacts=Artifacts(artifacts_url(project_dir, settings)),
-        queue=Queue(store, taxonomy.name),
+        queue=Queue(store, taxonomy.name, seed=settings.project.seed),
         keyring=Keyring(token),
         default_reviewer=reviewer or settings.review.reviewer,
+        names_cookie=names_cookie(project_dir),
     )
     for module in (start, items, media):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_error_pages(app)
-    app.add_middleware(Guard, keyring=app.state.desk.keyring)
+    app.add_middleware(Guard, keyring=app.state.desk.keyring, served_as=settings.review.served_as)
     return app
 
 
 def _add_error_pages(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     def refused(_request: Request, error: RefusedError) -> Response:
-        return error_page(error.status, error.message)
+        return error_page(error.status, error.message, link=True)
 
     @app.exception_handler(NoNameError)
     def no_name(_request: Request, _error: NoNameError) -> Response:
@@ -67,12 +71,17 @@ def _add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     def user_error(_request: Request, error: UserError) -> Response:
-        return error_page(503, f"{error} Nothing was stored.")
+        tell_operator(error)
+        return error_page(
+            503,
+            "This cannot be read just now, and nothing was stored. Go back and try again in a moment; "
+            "if it stays so, tell the person who runs this review.",
+        )
 
     @app.exception_handler(HTTPException)
     def http_error(_request: Request, error: HTTPException) -> Response:
-        return error_page(error.status_code, f"{error.detail}.")
+        return error_page(error.status_code, f"{error.detail}.", link=True)
 
     @app.exception_handler(RequestValidationError)
     def bad_request(_request: Request, _error: RequestValidationError) -> Response:
-        return error_page(400, "This address or form is not understood.")
+        return error_page(400, "This address or form is not understood.", link=True)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
@@ -82,7 +83,9 @@ class Keyring:
             self.cookie_name,
             self.sign("session", f"{session.sid}:{session.reviewer or ''}"),
             httponly=True,
-            samesite="strict",
+            # Not "strict": a link in a mail or a wiki page would arrive without it. What changes anything is a
+            # form, which needs the CSRF token and our own Origin.
+            samesite="lax",
             secure=secure,
         )
 
@@ -98,9 +101,11 @@ class Guard:
     form is read (`review_ui.deps.posted_form`).
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, served_as: Collection[str]) -> None:
+        """`served_as` are the host names that it answers to beside those of this machine alone."""
         self._app = app
         self._keyring = keyring
+        self._served_as = {name.lower() for name in served_as}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -128,7 +133,7 @@ class Guard:
 
     def _answer_at_once(self, request: Request) -> Response | None:
         """A refusal, or the log-in redirect; None when the request may go on."""
-        if not _host_is_fine(request):
+        if not self._is_served(request.headers.get("host", "")):
             return error_page(
                 403, "This address is not served here: open the one that emotrace review printed."
             )
@@ -143,6 +148,14 @@ class Guard:
                 return refusal
         request.state.session = session
         return None
+
+    def _is_served(self, host: str) -> bool:
+        """Another site whose name leads here (DNS rebinding) would read what its visitors may read."""
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return name is not None and (name in self._served_as or _is_loopback(name))
 
     def _log_in(self, request: Request, session: Session | None) -> Response:
         if not self._keyring.is_token(request.query_params["token"]):
@@ -165,18 +178,6 @@ def named(session: Session, reviewer: str) -> Session:
 
 def is_https(request: Request) -> bool:
     return request.url.scheme == "https"
-
-
-def _host_is_fine(request: Request) -> bool:
-    """A server that listens on loopback answers to loopback names only (any port)."""
-    listening = request.scope.get("server")
-    if listening is None or not _is_loopback(str(listening[0])):
-        return True
-    try:
-        name = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    except ValueError:
-        return False
-    return name is not None and _is_loopback(name)
 
 
 def _is_loopback(name: str) -> bool:

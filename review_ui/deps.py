@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -9,7 +10,9 @@ from fastapi import Depends, Request
 
 from pipeline.artifacts import Artifacts
 from review_ui.auth import Keyring, Session
-from review_ui.queue import Queue
+from review_ui.names import other_names, read_names
+from review_ui.queue import Person, Queue
+from schemas.errors import UserError
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
@@ -25,7 +28,8 @@ class Desk:
     artifacts: Artifacts
     queue: Queue
     keyring: Keyring
-    default_reviewer: str
+    default_reviewer: str | None
+    names_cookie: str
 
 
 class RefusedError(Exception):
@@ -41,6 +45,11 @@ class NoNameError(Exception):
     """The person has not given a name yet: the start page asks for it."""
 
 
+def tell_operator(error: UserError) -> None:
+    """Paths and remedies are for the terminal of whoever runs the server, not for a rater's page."""
+    sys.stderr.write(f"{error}\n")
+
+
 def desk_of(request: Request) -> Desk:
     return cast(Desk, request.app.state.desk)
 
@@ -54,10 +63,11 @@ TheDesk = Annotated[Desk, Depends(desk_of)]
 TheSession = Annotated[Session, Depends(session_of)]
 
 
-def reviewer_of(session: TheSession) -> str:
+def reviewer_of(request: Request, desk: TheDesk, session: TheSession) -> Person:
     if session.reviewer is None:
         raise NoNameError
-    return session.reviewer
+    names = read_names(request.cookies, desk.names_cookie)
+    return Person(session.reviewer, other_names(names, session.reviewer))
 
 
 async def posted_form(request: Request, desk: TheDesk, session: TheSession) -> dict[str, str]:
@@ -69,5 +79,5 @@ async def posted_form(request: Request, desk: TheDesk, session: TheSession) -> d
     return form
 
 
-TheReviewer = Annotated[str, Depends(reviewer_of)]
+TheReviewer = Annotated[Person, Depends(reviewer_of)]
 TheForm = Annotated[dict[str, str], Depends(posted_form)]

@@ -108,8 +108,13 @@ def read_name(form: Mapping[str, str]) -> str:
         ) from error
 
 
-def form_id(keyring: Keyring, sample_id: str, phase: Phase) -> str:
-    """A signed note of what was served and when; it comes back with the form."""
+def form_id(keyring: Keyring, sample_id: str, phase: Phase, form: Mapping[str, str] | None = None) -> str:
+    """A signed note of what was served and when; it comes back with the form.
+
+    A `form` that is shown once more, with what was wrong, keeps its own: the time goes on.
+    """
+    if form is not None and _served(keyring, form, sample_id, phase):
+        return form["form"]
     return keyring.sign("form", f"{phase}:{sample_id}:{time.time():.3f}:{secrets.token_urlsafe(6)}")
 
 
@@ -119,11 +124,17 @@ def seconds_since_served(keyring: Keyring, form: Mapping[str, str], sample_id: s
     Raises:
         FormError: the form was not served by us for this item and phase.
     """
-    text = keyring.verify("form", form.get("form", ""))
-    parts = text.split(":") if text is not None else []
-    if parts[:2] != [phase, sample_id]:
+    parts = _served(keyring, form, sample_id, phase)
+    if not parts:
         raise FormError("This form does not belong to this item: open the item again.")
     return round(max(0.0, time.time() - float(parts[2])), 1)
+
+
+def _served(keyring: Keyring, form: Mapping[str, str], sample_id: str, phase: Phase) -> list[str]:
+    """The parts of the form's signed note; empty when we did not serve it for this item and phase."""
+    text = keyring.verify("form", form.get("form", ""))
+    parts = text.split(":") if text is not None else []
+    return parts if parts[:2] == [phase, sample_id] else []
 
 
 def _certainty(text: str) -> float | None:

@@ -31,6 +31,6 @@ def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(_environment.get_template(template).render(**values), status_code=status)
 
 
-def error_page(status: int, message: str) -> HTMLResponse:
-    """A page with one clear line."""
-    return page("error.html", status=status, code=status, message=message)
+def error_page(status: int, message: str, *, link: bool = False) -> HTMLResponse:
+    """A page with one clear line, and a link to the next item for those who would get there."""
+    return page("error.html", status=status, code=status, message=message, link=link)

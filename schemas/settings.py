@@ -202,8 +202,23 @@ class BudgetSection(Section):
 
 class ReviewSection(Section):
     host: str = "127.0.0.1"
+    names: Annotated[tuple[str, ...], Field(validate_default=True)] = ()
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
-    reviewer: Name = "reviewer"
+    reviewer: Name | None = None
+
+    @field_validator("names")
+    @classmethod
+    def _says_who_it_is(cls, value: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        if info.data.get("host") in ("", "0.0.0.0", "::") and not value:
+            raise ValueError(
+                'host is every address of this machine: say under which names people open it: ["NAME"]'
+            )
+        return value
+
+    @property
+    def served_as(self) -> tuple[str, ...]:
+        """Host names that the page answers to beside loopback; the first one is printed."""
+        return self.names or (self.host,)
 
 
 class ReleaseSection(Section):

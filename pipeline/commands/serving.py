@@ -35,11 +35,10 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def review_url(listener: socket.socket) -> tuple[str, str]:
-    """(access token, address to open) of a page about to be served."""
+def review_url(listener: socket.socket, name: str) -> tuple[str, str]:
+    """(access token, address to open) of a page about to be served under a host name."""
     token = secrets.token_urlsafe(24)
-    host, port = listener.getsockname()[:2]
-    return token, f"http://{host}:{port}/?token={token}"
+    return token, f"http://{name}:{listener.getsockname()[1]}/?token={token}"
 
 
 def serve(project_dir: Path, listener: socket.socket, token: str) -> None:

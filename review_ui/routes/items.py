@@ -2,58 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from fastapi import APIRouter, Depends
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from review_ui.auth import Session
 from review_ui.deps import Desk, RefusedError, TheDesk, TheForm, TheReviewer, TheSession, posted_form
-from review_ui.forms import (
-    CANNOT_TELL,
-    CERTAINTIES,
-    MARKS,
-    MAX_COMMENT_CHARS,
-    FormError,
-    form_id,
-    read_answer,
-    read_marks,
-    seconds_since_served,
-)
+from review_ui.forms import FormError, read_answer, read_marks, seconds_since_served
 from review_ui.pages import page
-from review_ui.queue import Entry, Phase, stored
-from review_ui.views import blind_view, reveal_view
+from review_ui.queue import Entry, Kept, Person, stored
+from review_ui.showing import Note, Shown, note_text, save_failed, show_blind, show_reveal
+from schemas.errors import UserError
 from schemas.records import Consensus, Review, Sample
 from schemas.store import utc_now
 
 router = APIRouter()
-CLIP_NAME = "clip.mp4"
 
 
 @router.get("/next")
-def next_item(desk: TheDesk, reviewer: TheReviewer, after: str | None = None, saved: str = "") -> Response:
+def next_item(desk: TheDesk, reviewer: TheReviewer, after: str | None = None, note: str = "") -> Response:
     """The next open item; without one, the page that says so."""
     entry = desk.queue.after(reviewer, after)
     if entry is not None:
-        return _see(f"/item/{entry.sample_id}" + ("?saved=1" if saved else ""))
+        return _see(f"/item/{entry.sample_id}", note)
     return page(
         "done.html",
         project=desk.project_name,
-        reviewer=reviewer,
+        reviewer=reviewer.name,
         progress=desk.queue.progress(reviewer),
         run_command=desk.run_command,
+        note=note_text(note),
     )
 
 
 @router.get("/item/{sample_id}")
 def blind_page(
-    sample_id: str, desk: TheDesk, session: TheSession, reviewer: TheReviewer, saved: str = ""
+    sample_id: str, desk: TheDesk, session: TheSession, reviewer: TheReviewer, note: str = ""
 ) -> Response:
     entry = entry_of(desk, sample_id, reviewer)
-    if desk.queue.said(entry, reviewer, "blind") is not None:
+    if desk.queue.said(entry, reviewer.name, "blind") is not None:
         return _see(f"/item/{entry.sample_id}/reveal")
-    return _show_blind(desk, session, reviewer, entry, saved=bool(saved))
+    check_unseen(desk, entry, reviewer)
+    return show_blind(Shown(desk, session, reviewer, entry, sample_of(desk, entry), note=note))
 
 
 @router.post("/item/{sample_id}")
@@ -62,17 +50,19 @@ def save_blind(
 ) -> Response:
     """Store the blind label; only then is there anything to reveal."""
     entry = entry_of(desk, sample_id, reviewer)
+    check_unseen(desk, entry, reviewer)
+    sample = sample_of(desk, entry)
+    shown = Shown(desk, session, reviewer, entry, sample, form=form)
     try:
         seconds = seconds_since_served(desk.keyring, form, sample_id, "blind")
         answer = read_answer(form, desk.taxonomy)
     except FormError as error:
-        return _show_blind(desk, session, reviewer, entry, form=form, error=str(error))
-    sample = sample_of(desk, entry)
+        return show_blind(shown.failed(str(error)))
     review = Review(
         segment_id=sample.segment_id,
         target=sample.target,
         taxonomy=desk.taxonomy.name,
-        reviewer=reviewer,
+        reviewer=reviewer.name,
         phase="blind",
         at=utc_now(),
         labels=answer.labels,
@@ -82,22 +72,25 @@ def save_blind(
         flagged=answer.flagged,
         seconds=seconds,
     )
-    desk.queue.store_once(entry, review)
-    return _see(f"/item/{entry.sample_id}/reveal?saved=1")
+    try:
+        kept = desk.queue.store_once(entry, review, form["form"])
+    except UserError as error:
+        return show_blind(save_failed(shown, error))
+    return _see(f"/item/{entry.sample_id}/reveal", _note(kept, "labelled"))
 
 
 @router.get("/item/{sample_id}/reveal")
 def reveal_page(
-    sample_id: str, desk: TheDesk, session: TheSession, reviewer: TheReviewer, saved: str = ""
+    sample_id: str, desk: TheDesk, session: TheSession, reviewer: TheReviewer, note: str = ""
 ) -> Response:
     entry = entry_of(desk, sample_id, reviewer)
-    blind = desk.queue.said(entry, reviewer, "blind")
+    blind = desk.queue.said(entry, reviewer.name, "blind")
     if blind is None:
         return _see(f"/item/{entry.sample_id}")
-    if desk.queue.said(entry, reviewer, "revealed") is not None:
-        return _see(f"/next?after={entry.sample_id}")
-    consensus = _consensus(desk, entry, entry.consensus_id)
-    return _show_reveal(desk, session, reviewer, entry, blind, consensus, saved=bool(saved))
+    if desk.queue.said(entry, reviewer.name, "revealed") is not None:
+        return _see(f"/next?after={entry.sample_id}", "checked" if note == "labelled" else "")
+    shown = Shown(desk, session, reviewer, entry, sample_of(desk, entry), note=note)
+    return show_reveal(shown, blind, _consensus(desk, entry, entry.consensus_id))
 
 
 @router.post("/item/{sample_id}/reveal")
@@ -106,22 +99,25 @@ def save_revealed(
 ) -> Response:
     """Store what the person says after seeing the claims; a changed label is anchoring drift."""
     entry = entry_of(desk, sample_id, reviewer)
-    blind = desk.queue.said(entry, reviewer, "blind")
+    blind = desk.queue.said(entry, reviewer.name, "blind")
     if blind is None:
         return _see(f"/item/{entry.sample_id}")
     # A new run may have made a newer consensus since; the marks belong to the one that was shown.
     consensus = _consensus(desk, entry, form.get("consensus", ""))
+    shown = Shown(desk, session, reviewer, entry, sample_of(desk, entry), form=form)
     try:
         seconds = seconds_since_served(desk.keyring, form, sample_id, "revealed")
         answer = read_answer(form, desk.taxonomy)
         marks = read_marks(form, consensus)
     except FormError as error:
-        return _show_reveal(desk, session, reviewer, entry, blind, consensus, form=form, error=str(error))
+        return show_reveal(shown.failed(str(error)), blind, consensus)
+    if consensus.evidence and not marks and form.get("unmarked") != "1":
+        return show_reveal(shown, blind, consensus, ask_for_marks=True)
     review = Review(
         segment_id=blind.segment_id,
         target=blind.target,
         taxonomy=desk.taxonomy.name,
-        reviewer=reviewer,
+        reviewer=reviewer.name,
         phase="revealed",
         at=utc_now(),
         labels=answer.labels,
@@ -130,12 +126,17 @@ def save_revealed(
         marks=marks,
         comment=answer.comment,
         flagged=answer.flagged,
+        # Only who saw the flag and took it away has withdrawn it.
+        flag_withdrawn=blind.flagged and not answer.flagged and form.get("flag_shown") == "1",
         seconds=seconds,
         blind_review_id=blind.id,
         consensus_id=consensus.id,
     )
-    desk.queue.store_once(entry, review)
-    return _see(f"/next?after={entry.sample_id}&saved=1")
+    try:
+        kept = desk.queue.store_once(entry, review, form["form"])
+    except UserError as error:
+        return show_reveal(save_failed(shown, error), blind, consensus)
+    return _see(f"/next?after={entry.sample_id}", _note(kept, "checked"))
 
 
 @router.post("/item/{sample_id}/skip", dependencies=[Depends(posted_form)])
@@ -144,16 +145,39 @@ def skip(sample_id: str, desk: TheDesk, reviewer: TheReviewer) -> Response:
     return _see(f"/next?after={entry_of(desk, sample_id, reviewer).sample_id}")
 
 
-def _see(path: str) -> RedirectResponse:
-    return RedirectResponse(path, 303)
+def _see(path: str, note: str = "") -> RedirectResponse:
+    joint = "&" if "?" in path else "?"
+    return RedirectResponse(path + (f"{joint}note={note}" if note_text(note) else ""), 303)
 
 
-def entry_of(desk: Desk, sample_id: str, reviewer: str) -> Entry:
+def _note(kept: Kept, otherwise: Note) -> Note:
+    """What the next page says of a save; `otherwise` when another answer stood already."""
+    return otherwise if kept.how == "stands" else "saved"
+
+
+def entry_of(desk: Desk, sample_id: str, reviewer: Person) -> Entry:
     """The item, if it waits for a person or this reviewer began it."""
-    entry = desk.queue.find(sample_id)
-    if entry is None or not (entry.needs_review or desk.queue.said(entry, reviewer, "blind")):
+    return check_entry(desk, desk.queue.find(sample_id), reviewer)
+
+
+def check_entry(desk: Desk, entry: Entry | None, reviewer: Person) -> Entry:
+    """Refuses what this reviewer may not see, or nobody any more."""
+    if entry is None or not (entry.needs_review or desk.queue.said(entry, reviewer.name, "blind")):
         raise RefusedError(404, "This item is not in the review queue (any more).")
+    if desk.queue.is_withdrawn(entry):
+        raise RefusedError(404, "This clip was withdrawn: it is not shown any more.")
     return entry
+
+
+def check_unseen(desk: Desk, entry: Entry, reviewer: Person) -> None:
+    """Refuses a blind page to whom this browser may have shown the claims, under another name."""
+    if desk.queue.was_seen(entry, reviewer):
+        raise RefusedError(
+            409,
+            "What the models say about this clip was open in this browser under another name, so a label given "
+            "here would not be blind. Go on with the next item, or open the printed address in a browser of "
+            "your own.",
+        )
 
 
 def sample_of(desk: Desk, entry: Entry) -> Sample:
@@ -168,69 +192,3 @@ def _consensus(desk: Desk, entry: Entry, consensus_id: str) -> Consensus:
     if found is None or found.segment_id != entry.segment_id:
         raise RefusedError(404, f"There is no consensus to show for this item: run: {desk.run_command}")
     return found
-
-
-def _show_blind(
-    desk: Desk,
-    session: Session,
-    reviewer: str,
-    entry: Entry,
-    *,
-    form: Mapping[str, str] | None = None,
-    error: str = "",
-    saved: bool = False,
-) -> HTMLResponse:
-    return page(
-        "item.html",
-        status=400 if error else 200,
-        **_common(desk, session, reviewer, entry, "blind", error=error, saved=saved),
-        values=form or {},
-    )
-
-
-def _show_reveal(
-    desk: Desk,
-    session: Session,
-    reviewer: str,
-    entry: Entry,
-    blind: Review,
-    consensus: Consensus,
-    *,
-    form: Mapping[str, str] | None = None,
-    error: str = "",
-    saved: bool = False,
-) -> HTMLResponse:
-    said = [score.label for score in blind.labels]
-    before = {"label": said[0] if said else CANNOT_TELL, "second": said[1] if len(said) > 1 else ""}
-    return page(
-        "reveal.html",
-        status=400 if error else 200,
-        **_common(desk, session, reviewer, entry, "revealed", error=error, saved=saved),
-        values=form or before,
-        blind_labels=said,
-        reveal=reveal_view(consensus),
-        marks=MARKS,
-    )
-
-
-def _common(
-    desk: Desk, session: Session, reviewer: str, entry: Entry, phase: Phase, *, error: str, saved: bool
-) -> dict[str, Any]:
-    """What both pages need. Nothing here may come from a model: the blind page gets all of it."""
-    sample = sample_of(desk, entry)
-    has_clip = sample.clip is not None and desk.artifacts.has(sample.clip.key, CLIP_NAME)
-    return {
-        "project": desk.project_name,
-        "reviewer": reviewer,
-        "progress": desk.queue.progress(reviewer),
-        "run_command": desk.run_command,
-        "item": blind_view(sample, has_clip=has_clip),
-        "labels": desk.taxonomy.names,
-        "certainties": CERTAINTIES,
-        "cannot_tell": CANNOT_TELL,
-        "max_comment_chars": MAX_COMMENT_CHARS,
-        "csrf": desk.keyring.csrf(session),
-        "form_id": form_id(desk.keyring, entry.sample_id, phase),
-        "error": error,
-        "saved": saved,
-    }

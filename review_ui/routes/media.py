@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
 
 from review_ui.deps import RefusedError, TheDesk, TheReviewer
-from review_ui.routes.items import CLIP_NAME, entry_of, sample_of
+from review_ui.routes.items import check_entry, sample_of
+from review_ui.showing import CLIP_NAME
 
 router = APIRouter()
 
@@ -19,7 +20,8 @@ class ClipResponse(FileResponse):
 
 @router.get("/media/{sample_id}")
 def clip(sample_id: str, desk: TheDesk, reviewer: TheReviewer) -> Response:
-    ref = sample_of(desk, entry_of(desk, sample_id, reviewer)).clip
+    # A player asks for many ranges of one clip: none of them looks at the whole queue.
+    ref = sample_of(desk, check_entry(desk, desk.queue.find_known(sample_id), reviewer)).clip
     try:
         if ref is None:
             raise FileNotFoundError

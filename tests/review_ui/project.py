@@ -42,6 +42,8 @@ FPS = 25
 
 @dataclass(frozen=True)
 class Item:
+    source: Source
+    segment: Segment
     sample: Sample
     consensus: Consensus
     decision: Decision
@@ -80,7 +82,7 @@ def make_project(folder: Path) -> Project:
     project = Project(folder, store, items)
     # Stored in reverse, so that only the priority can give the right order.
     for item in reversed(items):
-        store.add([item.sample, item.annotation, item.consensus, item.decision])
+        store.add([item.source, item.segment, item.sample, item.annotation, item.consensus, item.decision])
     set_live(project)
     return project
 
@@ -184,7 +186,7 @@ def _item(n: int, status: str) -> Item:
         priority=0.9 - 0.2 * n,
         rationale=rationale,
     )
-    return Item(sample, consensus, decision, annotation)
+    return Item(source, segment, sample, consensus, decision, annotation)
 
 
 _VERDICTS: tuple[tuple[Literal["supported", "contradicted"], dict[str, Any]], ...] = (

@@ -35,11 +35,11 @@ def test_nothing_without_the_token(stranger: Browser, project: Project) -> None:
 
 
 def test_the_token_leaves_the_address(stranger: Browser) -> None:
-    answer = stranger.get(f"/next?token={TOKEN}&saved=1")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/next?saved=1")
+    answer = stranger.get(f"/next?token={TOKEN}&note=saved")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/next?note=saved")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     assert TOKEN not in cookie
     elsewhere = stranger.get(f"{ORIGIN}//evil.example?token={TOKEN}")
     assert elsewhere.headers["location"] == "/evil.example"  # not "//evil.example", which is another host
@@ -77,7 +77,7 @@ def test_a_server_without_a_token_does_not_start(project: Project) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "10.0.0.1", "[", ""]
 )
-def test_foreign_hosts_are_refused_on_loopback(visitor: Browser, host: str) -> None:
+def test_foreign_hosts_are_refused(visitor: Browser, host: str) -> None:
     answer = visitor.get(f"/start?token={TOKEN}", headers={"host": host})
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
@@ -88,10 +88,23 @@ def test_loopback_hosts_are_served(visitor: Browser, host: str) -> None:
     assert visitor.get(f"/start?token={TOKEN}", headers={"host": host}).status_code == 303
 
 
-def test_a_server_for_others_answers_to_its_own_name(project: Project) -> None:
+def test_a_server_for_others_answers_to_its_own_names_only(project: Project) -> None:
+    file = project.path / "emotrace.toml"
+    served = '[review]\nhost = "0.0.0.0"\nnames = ["review.example", "10.0.0.5"]\n'
+    file.write_text(file.read_text() + served, encoding="utf-8")
     app = create_app(project.path, token=TOKEN)
-    with TestClient(app, base_url="http://review.example:80") as client:
-        assert client.get(f"/start?token={TOKEN}").status_code == 200
+    # What listens on all addresses is still read by DNS rebinding, if it answers to every name.
+    for host, status in (
+        ("review.example", 303),
+        ("REVIEW.example:8765", 303),
+        ("10.0.0.5", 303),
+        ("127.0.0.1", 303),
+        ("evil.example", 403),
+        ("10.0.0.6", 403),
+        ("0.0.0.0", 403),
+    ):
+        with TestClient(app, base_url="http://review.example:80", follow_redirects=False) as client:
+            assert client.get(f"/start?token={TOKEN}", headers={"host": host}).status_code == status, host
     app.state.desk.store.close()
 
 

@@ -49,7 +49,7 @@ def every_answer(browser: Browser, item: Item, reviewer: str = "ann") -> Iterato
         path = template.replace("{sample_id}", item.sample.id)
         assert "{" not in path, f"{template}: this test does not know how to ask for it"
         if method == "GET":
-            for query in ("", "?saved=1", f"?after={item.sample.id}", f"?after={item.consensus.id}"):
+            for query in ("", "?note=saved", f"?after={item.sample.id}", f"?after={item.consensus.id}"):
                 yield f"GET {path}{query}", browser.get(path + query)
             yield f"GET {path} range", browser.get(path, headers={"range": "bytes=0-99"})
         else:
@@ -91,7 +91,7 @@ def test_one_label_reveals_one_item_to_one_reviewer(browser: Browser, project: P
     for name, response in every_answer(browser, second):
         shown = response.headers.get("location", "")
         assert leaks(response, project) == [], f"{name} {shown}"
-    browser.start("bob")
+    browser.become("bob")
     for name, response in every_answer(browser, first, "bob"):
         assert leaks(response, project) == [], name
 

@@ -19,12 +19,12 @@ def label(browser: Browser, sample_id: str, **answer: str) -> Any:
 
 def check(browser: Browser, sample_id: str, **answer: str) -> Any:
     path = f"/item/{sample_id}/reveal"
-    return browser.submit(path, {**browser.fields(path), "label": "joy", **answer})
+    return browser.submit(path, {**browser.fields(path), "label": "joy", "mark-0": "supported", **answer})
 
 
 def test_the_name_is_asked_once_and_must_be_a_name(visitor: Browser) -> None:
     assert visitor.get("/next").headers["location"] == "/start"
-    assert 'value="reviewer"' in visitor.get("/start").text  # the default of the settings
+    assert 'name="reviewer" value=""' in visitor.get("/start").text  # two people must not share a proposal
     refused = visitor.start("two words")
     assert refused.status_code == 400
     assert "A name has" in refused.text
@@ -53,9 +53,9 @@ def test_blind_then_revealed_are_two_records(browser: Browser, project: Project)
     answer = label(
         browser, item.sample.id, second="surprise", certainty="0.75", comment=" smile\r\nlate ", flag="1"
     )
-    assert answer.headers["location"] == f"/item/{item.sample.id}/reveal?saved=1"
+    assert answer.headers["location"] == f"/item/{item.sample.id}/reveal?note=saved"
     after = check(browser, item.sample.id, label="fear", **{"mark-0": "supported", "mark-1": "cannot_tell"})
-    assert after.headers["location"] == f"/next?after={item.sample.id}&saved=1"
+    assert after.headers["location"] == f"/next?after={item.sample.id}&note=saved"
     blind, revealed = project.store.all(Review)
     assert (blind.phase, [s.label for s in blind.labels]) == ("blind", ["joy", "surprise"])
     assert (blind.certainty, blind.comment, blind.flagged) == (0.75, "smile\nlate", True)
@@ -125,10 +125,10 @@ def test_a_wrong_mark_is_refused(browser: Browser, project: Project) -> None:
 def test_sent_twice_is_stored_once(browser: Browser, project: Project) -> None:
     path = f"/item/{project.waiting[0].sample.id}"
     form = {**browser.fields(path), "label": "joy"}
-    first, second = browser.submit(path, form), browser.submit(path, {**form, "label": "anger"})
+    first, second = browser.submit(path, form), browser.submit(path, form)
     assert first.headers["location"] == second.headers["location"]
     assert browser.get(path).headers["location"] == f"{path}/reveal"  # no way back to a second blind label
-    again = {**browser.fields(f"{path}/reveal"), "label": "joy"}
+    again = {**browser.fields(f"{path}/reveal"), "label": "joy", "mark-0": "supported"}
     browser.submit(f"{path}/reveal", again)
     browser.submit(f"{path}/reveal", again)
     assert [(r.phase, r.labels[0].label) for r in project.store.all(Review)] == [
@@ -154,7 +154,7 @@ def test_everything_done_says_so_and_counts(browser: Browser, project: Project) 
     assert done.status_code == 200
     assert "Nothing is left for you" in done.text
     assert f"emotrace run --project {project.path}" in done.text
-    browser.start("bob")  # another reviewer has his own queue
+    browser.become("bob")  # another reviewer has his own queue
     assert browser.get("/next").headers["location"] == f"/item/{project.waiting[0].sample.id}"
 
 
@@ -184,7 +184,7 @@ def test_a_new_run_in_between_loses_no_work(browser: Browser, project: Project) 
     newer = Sample.model_validate({**item.sample.model_dump(), "view_version": "2"})
     set_live(project, sample=[newer, *(other.sample for other in project.items[1:])])
     reveal = browser.submit(path, form).headers["location"]
-    assert reveal == f"/item/{newer.id}/reveal?saved=1"
+    assert reveal == f"/item/{newer.id}/reveal?note=saved"
     decided = Decision.model_validate({**item.decision.model_dump(), "version": "2", "status": "reviewed"})
     set_live(project, sample=[newer], decision=[decided])
     assert browser.get("/next").headers["location"] == f"/item/{newer.id}"
@@ -210,7 +210,7 @@ def test_a_target_that_is_named_anew_orphans_no_review(
 ) -> None:
     item = project.waiting[0]
     label(browser, item.sample.id)
-    form = {**browser.fields(f"/item/{item.sample.id}/reveal"), "label": "joy"}
+    form = {**browser.fields(f"/item/{item.sample.id}/reveal"), "label": "joy", "unmarked": "1"}
     now = renamed(item, target)
     set_live(project, **now)
     newer = now["sample"][0].id
@@ -219,7 +219,7 @@ def test_a_target_that_is_named_anew_orphans_no_review(
     assert browser.submit(f"/item/{item.sample.id}/reveal", form).status_code == 303
     assert "Nothing is left for you" in browser.get("/next").text
     assert [review.phase for review in project.store.all(Review)] == ["blind", "revealed"]
-    browser.start("bob")  # a blind page again for whoever has not labelled it
+    browser.become("bob")  # a blind page again for whoever has not labelled it
     assert "canary" not in browser.get(f"/item/{newer}").text
 
 

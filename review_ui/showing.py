@@ -1,0 +1,108 @@
+"""The two pages of an item, as they are shown the first time, after an error, or after a save that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from starlette.responses import HTMLResponse
+
+from review_ui.auth import Session
+from review_ui.deps import Desk, tell_operator
+from review_ui.forms import CANNOT_TELL, CERTAINTIES, MARKS, MAX_COMMENT_CHARS, form_id
+from review_ui.pages import page
+from review_ui.queue import Entry, Person, Phase
+from review_ui.views import blind_view, reveal_view
+from schemas.errors import UserError
+from schemas.records import Consensus, Review, Sample
+
+CLIP_NAME = "clip.mp4"
+Note = Literal["saved", "labelled", "checked"]
+NOTES: dict[Note, str] = {
+    "saved": "Saved.",
+    "labelled": "You labelled this already in another window; that answer stands.",
+    "checked": "You checked the clip before this one already in another window; that answer stands.",
+}
+BUSY = "This could not be saved just now. Your answers are still in the form: try again in a moment."
+FAILED = "This could not be saved. Your answers are still in the form: tell the person who runs this review."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An item on its way to a page: for whom, with which form, and what to say of it."""
+
+    desk: Desk
+    session: Session
+    reviewer: Person
+    entry: Entry
+    sample: Sample
+    form: Mapping[str, str] | None = None
+    note: str = ""
+    error: str = ""
+    status: int = 200
+
+    def failed(self, error: str, status: int = 400) -> Shown:
+        return replace(self, error=error, status=status)
+
+
+def note_text(note: str) -> str:
+    """The sentence of a note in the address; nothing for what is none."""
+    return next((NOTES[name] for name in get_args(Note) if name == note), "")
+
+
+def save_failed(shown: Shown, error: UserError) -> Shown:
+    """The page of a form that the store did not take. What to do about it is told in the terminal."""
+    if error.code == "store_locked":
+        return shown.failed(BUSY, 503)
+    tell_operator(error)
+    return shown.failed(FAILED, 503)
+
+
+def show_blind(shown: Shown) -> HTMLResponse:
+    return page("item.html", status=shown.status, **_common(shown, "blind"), values=shown.form or {})
+
+
+def show_reveal(
+    shown: Shown, blind: Review, consensus: Consensus, *, ask_for_marks: bool = False
+) -> HTMLResponse:
+    """`ask_for_marks`: no claim was marked; saving once more is taken as meant."""
+    said = [score.label for score in blind.labels]
+    before = {
+        "label": said[0] if said else CANNOT_TELL,
+        "second": said[1] if len(said) > 1 else "",
+        "comment": blind.comment,
+        "flag": "1" if blind.flagged else "",
+    }
+    return page(
+        "reveal.html",
+        status=shown.status,
+        **_common(shown, "revealed"),
+        values=shown.form or before,
+        blind_labels=said,
+        blind_flagged=blind.flagged,
+        reveal=reveal_view(consensus),
+        marks=MARKS,
+        ask_for_marks=ask_for_marks,
+    )
+
+
+def _common(shown: Shown, phase: Phase) -> dict[str, Any]:
+    """What both pages need. Nothing here may come from a model: the blind page gets all of it."""
+    desk, sample = shown.desk, shown.sample
+    has_clip = sample.clip is not None and desk.artifacts.has(sample.clip.key, CLIP_NAME)
+    return {
+        "project": desk.project_name,
+        "reviewer": shown.reviewer.name,
+        "progress": desk.queue.progress(shown.reviewer),
+        "run_command": desk.run_command,
+        "item": blind_view(sample, has_clip=has_clip),
+        "labels": desk.taxonomy.names,
+        "certainties": CERTAINTIES,
+        "cannot_tell": CANNOT_TELL,
+        "max_comment_chars": MAX_COMMENT_CHARS,
+        "csrf": desk.keyring.csrf(shown.session),
+        "form_id": form_id(desk.keyring, shown.entry.sample_id, phase, shown.form),
+        "error": shown.error,
+        "note": note_text(shown.note),
+    }
