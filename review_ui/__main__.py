@@ -30,6 +30,7 @@ def main() -> int:
         return 2
     config = uvicorn.Config(app, host=HOST, port=args.port, log_level="warning", access_log=False)
     listening = config.bind_socket()  # bound before the address is printed, so that port 0 can be told
+    listening.listen()  # who opens the address at once waits for the page instead of being refused
     sys.stdout.write(f"http://{HOST}:{listening.getsockname()[1]}/?token={token}\n")
     sys.stdout.flush()
     uvicorn.Server(config).run(sockets=[listening])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from starlette.responses import HTMLResponse
 
@@ -15,11 +15,11 @@ from review_ui.pages import page
 from review_ui.queue import Entry, Person, Phase
 from review_ui.views import blind_view, reveal_view
 from schemas.errors import UserError
-from schemas.records import Consensus, Review, Sample
+from schemas.records import Annotation, Consensus, Review, Sample
 
 CLIP_NAME = "clip.mp4"
 Note = Literal["saved", "labelled", "checked"]
-NOTES: dict[Note, str] = {
+SENTENCES: dict[Note, str] = {
     "saved": "Saved.",
     "labelled": "You labelled this already in another window; that answer stands.",
     "checked": "You checked the clip before this one already in another window; that answer stands.",
@@ -46,9 +46,16 @@ class Shown:
         return replace(self, error=error, status=status)
 
 
-def note_text(note: str) -> str:
+class Said(NamedTuple):
+    """What a page says of the save before it."""
+
+    text: str
+    saved: bool  # said in passing; anything else stays in sight
+
+
+def said_of(note: str) -> Said:
     """The sentence of a note in the address; nothing for what is none."""
-    return next((NOTES[name] for name in get_args(Note) if name == note), "")
+    return Said(next((SENTENCES[name] for name in get_args(Note) if name == note), ""), note == "saved")
 
 
 def save_failed(shown: Shown, error: UserError) -> Shown:
@@ -81,10 +88,16 @@ def show_reveal(
         values=shown.form or before,
         blind_labels=said,
         blind_flagged=blind.flagged,
-        reveal=reveal_view(consensus),
+        reveal=reveal_view(consensus, _annotations(shown.desk, consensus)),
         marks=MARKS,
         ask_for_marks=ask_for_marks,
     )
+
+
+def _annotations(desk: Desk, consensus: Consensus) -> list[Annotation]:
+    """Those that the consensus was made of."""
+    ids = [name for name, _, _ in (part.partition(":") for part in consensus.input_digests)]
+    return desk.store.by_id(Annotation, [name for name in ids if name.startswith(f"{Annotation.PREFIX}_")])
 
 
 def _common(shown: Shown, phase: Phase) -> dict[str, Any]:
@@ -104,5 +117,5 @@ def _common(shown: Shown, phase: Phase) -> dict[str, Any]:
         "csrf": desk.keyring.csrf(shown.session),
         "form_id": form_id(desk.keyring, shown.entry.sample_id, phase, shown.form),
         "error": shown.error,
-        "note": note_text(shown.note),
+        "note": said_of(shown.note),
     }

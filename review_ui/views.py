@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from schemas.parts import MergedEvidence, Turn, Word
-from schemas.records import Consensus, Sample
+from pipeline.aggregate.readings import READ, majority_readings
+from pipeline.aggregate.scores import labelled
+from pipeline.policy import NO_CONFLICT
+from review_ui.plain import plain_words
+from schemas.parts import Evidence, MergedEvidence, Turn, Word
+from schemas.records import Annotation, Consensus, Sample
 
 Box = tuple[float, float, float, float]
 
@@ -41,16 +47,23 @@ class BlindView:
 
 
 @dataclass(frozen=True)
-class ClaimView:
-    field: str  # name of its mark in the form
-    id: str
-    modality: str
-    text: str
+class ClaimText:
+    """What is claimed, and where."""
+
+    plain: str  # in plain words; empty when the cue is not in the table
+    text: str  # as the model put it
     quote: str | None
     start_s: float
     end_s: float
-    supporters: int
     cue: str
+
+
+@dataclass(frozen=True)
+class ClaimView(ClaimText):
+    field: str  # name of its mark in the form
+    id: str
+    modality: str
+    supporters: int
     verdict: str
     because: str  # the numbers behind the verdict, or why there are none
 
@@ -63,6 +76,14 @@ class StepView:
 
 
 @dataclass(frozen=True)
+class OtherView:
+    """What was claimed for a label that the consensus did not take."""
+
+    label: str
+    claims: tuple[ClaimText, ...]
+
+
+@dataclass(frozen=True)
 class RevealView:
     """What the models said: shown only after the blind label is stored."""
 
@@ -72,6 +93,8 @@ class RevealView:
     conflict: str
     steps: tuple[StepView, ...]
     claims: tuple[ClaimView, ...]
+    readings: tuple[tuple[str, str], ...]  # modality, label; given when the modalities are in conflict
+    others: tuple[OtherView, ...]  # likewise
 
 
 def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
@@ -94,7 +117,9 @@ def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
     )
 
 
-def reveal_view(consensus: Consensus) -> RevealView:
+def reveal_view(consensus: Consensus, annotations: Sequence[Annotation]) -> RevealView:
+    """`annotations` are those that the consensus was made of."""
+    votes = [] if consensus.conflict in NO_CONFLICT else labelled(annotations)
     shares = sorted(consensus.distribution.items(), key=lambda item: (-item[1], item[0]))
     return RevealView(
         consensus_id=consensus.id,
@@ -103,6 +128,23 @@ def reveal_view(consensus: Consensus) -> RevealView:
         conflict=consensus.conflict.replace("_", " "),
         steps=tuple(StepView(step.n, step.text, step.evidence_ids) for step in consensus.rationale),
         claims=tuple(_claim(n, merged) for n, merged in enumerate(consensus.evidence)),
+        readings=_readings(votes),
+        others=_others(votes, consensus.label),
+    )
+
+
+def _readings(votes: Sequence[Annotation]) -> tuple[tuple[str, str], ...]:
+    given = majority_readings(votes)
+    return tuple((name, label) for name in READ if (label := getattr(given, name)) is not None)
+
+
+def _others(votes: Sequence[Annotation], label: str | None) -> tuple[OtherView, ...]:
+    """The claims for other labels. Without a label all claims are among those of the consensus."""
+    answers = [vote.answer for vote in votes if vote.answer is not None]
+    return tuple(
+        OtherView(answer.labels[0].label, tuple(ClaimText(**_claimed(item)) for item in answer.evidence))
+        for answer in answers
+        if label is not None and answer.labels[0].label != label
     )
 
 
@@ -114,18 +156,26 @@ def mark_field(n: int) -> str:
 def _claim(n: int, merged: MergedEvidence) -> ClaimView:
     evidence = merged.evidence
     return ClaimView(
+        **_claimed(evidence),
         field=mark_field(n),
         id=evidence.id,
         modality=evidence.modality,
-        text=evidence.description or f"{evidence.cue} {evidence.direction}",
-        quote=evidence.quote,
-        start_s=evidence.start_s,
-        end_s=evidence.end_s,
         supporters=len(merged.supporters),
-        cue=f"{evidence.cue} {evidence.direction}",
         verdict=VERDICTS[merged.verdict],
         because=_because(merged),
     )
+
+
+def _claimed(evidence: Evidence) -> dict[str, Any]:
+    """The fields of a `ClaimText`."""
+    return {
+        "plain": plain_words(evidence),
+        "text": evidence.description,
+        "quote": evidence.quote,
+        "start_s": evidence.start_s,
+        "end_s": evidence.end_s,
+        "cue": f"{evidence.cue} {evidence.direction}",
+    }
 
 
 def _because(merged: MergedEvidence) -> str:

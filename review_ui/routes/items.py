@@ -9,7 +9,7 @@ from review_ui.deps import Desk, RefusedError, TheDesk, TheForm, TheReviewer, Th
 from review_ui.forms import FormError, read_answer, read_marks, seconds_since_served
 from review_ui.pages import page
 from review_ui.queue import Entry, Kept, Person, stored
-from review_ui.showing import Note, Shown, note_text, save_failed, show_blind, show_reveal
+from review_ui.showing import Note, Shown, said_of, save_failed, show_blind, show_reveal
 from schemas.errors import UserError
 from schemas.records import Consensus, Review, Sample
 from schemas.store import utc_now
@@ -29,7 +29,7 @@ def next_item(desk: TheDesk, reviewer: TheReviewer, after: str | None = None, no
         reviewer=reviewer.name,
         progress=desk.queue.progress(reviewer),
         run_command=desk.run_command,
-        note=note_text(note),
+        note=said_of(note),
     )
 
 
@@ -147,7 +147,7 @@ def skip(sample_id: str, desk: TheDesk, reviewer: TheReviewer) -> Response:
 
 def _see(path: str, note: str = "") -> RedirectResponse:
     joint = "&" if "?" in path else "?"
-    return RedirectResponse(path + (f"{joint}note={note}" if note_text(note) else ""), 303)
+    return RedirectResponse(path + (f"{joint}note={note}" if said_of(note).text else ""), 303)
 
 
 def _note(kept: Kept, otherwise: Note) -> Note:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from review_ui.plain import PLAIN, plain_words
 from review_ui.views import reveal_view
-from schemas.parts import MergedEvidence
+from schemas.cues import cue_table
+from schemas.parts import MergedEvidence, Readings
 from tests.release.builder import annotation, consensus_of, evidence
 
 
@@ -17,7 +19,7 @@ def because(**said: Any) -> str:
     item = evidence("e1", "AU12", direction=direction)
     consensus = consensus_of([annotation("s", "a", "joy", items=(item,))])
     merged = MergedEvidence(evidence=item, supporters=("a",), **said)
-    (claim,) = reveal_view(consensus.model_copy(update={"evidence": (merged,)})).claims
+    (claim,) = reveal_view(consensus.model_copy(update={"evidence": (merged,)}), []).claims
     return claim.because
 
 
@@ -48,3 +50,45 @@ def test_the_verdict_comes_with_its_numbers(said: dict[str, Any], text: str) -> 
 def test_a_number_without_unit_or_a_verdict_without_reason_leaves_no_gap() -> None:
     assert because(verdict="supported", measured=2, reference=1) == "measured 2.00, needs >= 1"
     assert because(verdict="not_measurable") == ""
+
+
+# --- plain words, and the side that lost ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cue", "direction", "text"),
+    [
+        ("pitch_flat", "present", "Speaks with little variety in pitch"),
+        ("monotone voice", "present", "Speaks with little variety in pitch"),
+        ("pitch", "down", "Speaks lower than usual"),
+        ("AU12", "absent", "Not so: corners of the mouth are pulled up"),
+        ("aura", "present", ""),
+    ],
+)
+def test_claims_are_told_in_plain_words(cue: str, direction: Any, text: str) -> None:
+    assert plain_words(evidence("e1", cue, direction=direction)) == text
+
+
+def test_every_cue_has_plain_words() -> None:
+    assert set(PLAIN) == set(cue_table().cues)
+
+
+def test_on_a_conflict_the_other_side_is_heard_too() -> None:
+    smile, flat = evidence("e1", "AU12"), evidence("e2", "pitch_flat")
+    said = [
+        annotation("s", "a", "joy", items=(smile,), readings=Readings(visual="joy")),
+        annotation("s", "b", "sadness", items=(flat,), readings=Readings(audio="sadness")),
+        annotation("s", "c", "joy", readings=Readings(visual="joy")),
+    ]
+    consensus = consensus_of(said)
+    assert consensus.conflict == "visual_aligned"
+    view = reveal_view(consensus, said)
+    assert view.readings == (("audio", "sadness"), ("visual", "joy"))
+    assert [claim.plain for claim in view.claims] == ["Corners of the mouth are pulled up"]
+    (other,) = view.others
+    assert (other.label, [claim.plain for claim in other.claims]) == (
+        "sadness",
+        ["Speaks with little variety in pitch"],
+    )
+    agreed = consensus.model_copy(update={"conflict": "consistent"})
+    assert (reveal_view(agreed, said).readings, reveal_view(agreed, said).others) == ((), ())

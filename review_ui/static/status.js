@@ -1,0 +1,20 @@
+// The one line of messages. A live region speaks only when its text changes after the page is there.
+
+const SHOWN_MS = 4000;
+const status = document.querySelector("#status");
+let timer = 0;
+
+/** @param {string} text */
+export function say(text) {
+  if (!status) return;
+  clearTimeout(timer);
+  status.textContent = text;
+  timer = setTimeout(() => (status.textContent = ""), SHOWN_MS);
+}
+
+export function sayWhatThePageSays() {
+  const text = status?.textContent?.trim();
+  if (!status || !text) return;
+  status.textContent = "";
+  setTimeout(() => say(text), 150);
+}
