@@ -28,7 +28,10 @@ REGISTRIES = {
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
 }
-REVIEW_MAY_SEE = ("schemas", "pipeline.policy", "pipeline.artifacts", "pipeline.metrics", "review_ui")
+REVIEW_MAY_SEE = (
+    "schemas", "pipeline.policy", "pipeline.artifacts", "pipeline.metrics", "pipeline.facts",
+    "pipeline.aggregate.readings", "pipeline.aggregate.scores", "review_ui",
+)  # fmt: skip
 NOT_FOR_SCHEMAS = {"numpy", "torch", "fastapi", "starlette", "flask", "prefect", "av", "pyarrow"}
 # They run in environments of their own, as programs: they print, and they may be long.
 WORKERS = REPO / "pipeline" / "workers"
