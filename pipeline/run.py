@@ -87,7 +87,8 @@ def run(
     finally:
         this_run = _this_run(state, time.monotonic() - clock)
         counts = this_run.model_dump(mode="json")
-        project.store.add_run(started_at, this_run.wall_s, counts, finished=finished)
+        failed = counts.pop("failed_items")
+        project.store.add_run(started_at, this_run.wall_s, counts, failed_items=failed, finished=finished)
     whole = totals(project.store)
     return RunOutput(**whole.model_dump(), this_run=this_run)
 

@@ -7,25 +7,23 @@ from collections import Counter
 from typing import Any
 
 from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, Totals
-from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
+from schemas.records import Annotation, Check, Decision, Judgement, Record, Sample, Segment
 from schemas.store import Store
 
 
 def totals(store: Store) -> Totals:
     """Counts of the live records, money over all runs, and the items that failed in the last whole run."""
-    outcomes = Counter(annotation.outcome for annotation in store.live(Annotation))
-    verdicts = Counter(v.verdict for check in store.live(Check) for v in check.verdicts)
-    decisions = Counter(decision.status for decision in store.live(Decision))
+    decisions = _counts(store, Decision, "status")
     calls, runs = store.call_totals(), store.runs()
     last = next((run["counts"] for run in reversed(runs) if run["finished"]), None)
     return Totals(
         sources=len({stored.source_id for stored in store.paths().values()}),
-        segments=len(store.live_ids(Segment)),
-        samples=len(store.live_ids(Sample)),
+        segments=_number(store, Segment),
+        samples=_number(store, Sample),
         dropped=last["dropped"] if last else {},
-        annotations=AnnotationCounts.model_validate(outcomes),
-        checks=CheckCounts.model_validate(verdicts),
-        judgements=len(store.live_ids(Judgement)),
+        annotations=AnnotationCounts.model_validate(_counts(store, Annotation, "outcome")),
+        checks=CheckCounts.model_validate(_verdicts(store)),
+        judgements=_number(store, Judgement),
         provider_calls=int(calls["intent"]),
         cached_calls=sum(run["counts"]["cached_calls"] for run in runs),
         spent_usd=round(calls["spent_usd"], 6),
@@ -37,16 +35,34 @@ def totals(store: Store) -> Totals:
     )
 
 
+def _number(store: Store, cls: type[Record]) -> int:
+    return sum(count for _, count in store.tally(cls))
+
+
+def _counts(store: Store, cls: type[Record], name: str) -> Counter[str]:
+    """How many records of a kind stand now, by one word of their briefs."""
+    found: Counter[str] = Counter()
+    for brief, count in store.tally(cls):
+        found[brief[name]] += count
+    return found
+
+
+def _verdicts(store: Store) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for brief, count in store.tally(Check):
+        for verdict, claims in brief.items():
+            found[verdict] += claims * count
+    return found
+
+
 def last_failures(store: Store) -> list[FailedItem]:
     """Items that failed in the last run that came to its end."""
-    finished = [run for run in store.runs() if run["finished"]]
-    return [FailedItem(**item) for item in finished[-1]["counts"]["failed_items"]] if finished else []
+    return [FailedItem(**item) for item in store.last_failed_items()]
 
 
 def ingest_failures(store: Store) -> list[FailedItem]:
     """Files that were offered, could not be read, have not been read since, and are still there."""
-    outcomes = store.outcomes("ingest").values()
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    failed = store.outcomes("ingest", status="failed").values()
     # The item is the file itself, the path what was offered: it may be a link that leads nowhere.
     there = [one for one in failed if not (_gone(one.item) and _gone(one.path or one.item))]
     return [FailedItem.of(outcome) for outcome in there]
@@ -64,19 +80,18 @@ def _gone(path: str) -> bool:
 
 def hallucination(store: Store) -> dict[str, dict[str, Any]]:
     """Per annotator: how many of its measurable claims the signal contradicts."""
-    names = {annotation.id: annotation.annotator for annotation in store.live(Annotation)}
+    names = set(_counts(store, Annotation, "annotator"))
     measurable: Counter[str] = Counter()
     contradicted: Counter[str] = Counter()
-    for check in store.live(Check):
-        name = names[check.annotation_id]
-        for verdict in check.verdicts:
-            measurable[name] += verdict.verdict in ("supported", "contradicted")
-            contradicted[name] += verdict.verdict == "contradicted"
+    for annotation, verdicts, count in store.tally_by_parent(Check):
+        name, against = annotation["annotator"], verdicts.get("contradicted", 0)
+        measurable[name] += count * (against + verdicts.get("supported", 0))
+        contradicted[name] += count * against
     return {
         name: {
             "contradicted": contradicted[name],
             "measurable": measurable[name],
             "rate": round(contradicted[name] / measurable[name], 4) if measurable[name] else None,
         }
-        for name in sorted(set(names.values()))
+        for name in sorted(names)
     }

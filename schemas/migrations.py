@@ -2,21 +2,65 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
+import sqlalchemy as sa
 from sqlalchemy import Connection, select
 from sqlmodel import SQLModel
 
+from schemas.briefs import BRIEFS, brief_of
 from schemas.errors import UserError
-from schemas.rows import MigrationRow
+from schemas.ids import canonical_json
+from schemas.rows import MigrationRow, RecordRow, RunRow
+
+PAGE = 500  # rows that are changed at a time
 
 
 def create_tables(connection: Connection) -> None:
     SQLModel.metadata.create_all(connection)
 
 
+NEW_COLUMNS = {  # of 0002, by table
+    "records": ("brief", "TEXT NOT NULL DEFAULT '{}'"),
+    "runs": ("failed_items", "TEXT NOT NULL DEFAULT '[]'"),
+}
+
+
+def add_briefs(connection: Connection) -> None:
+    """Briefs beside the records, and the failed items of a run beside its counts."""
+    for table, (name, declared) in NEW_COLUMNS.items():
+        known = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+        if name not in known:  # a new store has it from the start
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {declared}")
+    _fill_briefs(connection)
+    _part_failed_items(connection)
+
+
+def _fill_briefs(connection: Connection) -> None:
+    records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
+    change = records.update().where(records.c.seq == sa.bindparam("n")).values(brief=sa.bindparam("made"))
+    for cls in BRIEFS:
+        query = select(records.c.seq, records.c.body).where(records.c.kind == cls.__name__.lower())
+        page, last = query.order_by(records.c.seq).limit(PAGE), 0
+        while rows := connection.execute(page.where(records.c.seq > last)).all():
+            made = [(row.seq, brief_of(cls.model_validate_json(row.body))) for row in rows]
+            connection.execute(change, [{"n": n, "made": canonical_json(brief)} for n, brief in made])
+            last = rows[-1].seq
+
+
+def _part_failed_items(connection: Connection) -> None:
+    runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
+    for row in connection.execute(select(runs.c.seq, runs.c.counts)).all():
+        counts = json.loads(row.counts)
+        if (failed := counts.pop("failed_items", None)) is not None:
+            parted = {"counts": json.dumps(counts), "failed_items": json.dumps(failed)}
+            connection.execute(runs.update().where(runs.c.seq == row.seq).values(**parted))
+
+
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
+    "0002_add_briefs": add_briefs,
 }
 
 

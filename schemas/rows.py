@@ -19,6 +19,7 @@ class RecordRow(SQLModel, table=True):
     id: str
     digest: str
     parent: str | None = None
+    brief: str = "{}"  # JSON; before the body, which may fill pages of its own that a reader of briefs skips
     body: str = Field(sa_column=Column(Text, nullable=False))
     created_at: str
 
@@ -98,6 +99,7 @@ class RunRow(SQLModel, table=True):
     wall_s: float
     finished: bool = True
     counts: str  # JSON
+    failed_items: str = "[]"  # JSON; read of the last run only
 
 
 class MigrationRow(SQLModel, table=True):

@@ -64,12 +64,13 @@ class Run:
     dropped: Counter[str] = field(default_factory=Counter)
     annotations: list[Annotation] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
-    _known: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
+    _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
+    _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._known = self.project.store.outcomes()
+        self._failed = self.project.store.outcomes(status="failed")
 
     def count(self, name: str, n: int = 1) -> None:
         with self._lock:
@@ -85,17 +86,20 @@ class Run:
             raise Stopped
 
     def done_before(self, stage: str, item: str) -> bool:
-        """Whether the item ended well in an earlier run."""
-        outcome = self._known.get((stage, item))
-        return outcome is not None and outcome.status == "done"
+        """Whether the item ended well, now or in an earlier run."""
+        with self._lock:
+            if stage not in self._done:
+                ended = self.project.store.outcomes(stage, status="done")
+                self._done[stage] = {name for _, name in ended}
+            return item in self._done[stage]
 
     def failed_before(self, stage: str, item: str, source: Source | None = None) -> bool:
         """Whether the item failed earlier and is not to be tried again now; it then stands as failed.
 
         A recording that was away is tried again as soon as it is back.
         """
-        outcome = self._known.get((stage, item))
-        if outcome is None or outcome.status != "failed" or self.retry_failed:
+        outcome = self._failed.get((stage, item))
+        if outcome is None or self.retry_failed:
             return False
         if outcome.code in CURABLE and source is not None and self.media.is_there(source):
             return False
@@ -106,12 +110,15 @@ class Run:
     def fail(self, outcome: ItemOutcome) -> None:
         with self._lock:
             self.failures[outcome.stage, outcome.item] = outcome
-            self._known[outcome.stage, outcome.item] = outcome
+            self._failed[outcome.stage, outcome.item] = outcome
+            self._done.get(outcome.stage, set()).discard(outcome.item)
 
     def succeed(self, outcome: ItemOutcome) -> None:
         with self._lock:
             self.failures.pop((outcome.stage, outcome.item), None)
-            self._known[outcome.stage, outcome.item] = outcome
+            self._failed.pop((outcome.stage, outcome.item), None)
+            if outcome.stage in self._done:
+                self._done[outcome.stage].add(outcome.item)
 
     def failed_items(self) -> list[FailedItem]:
         return [FailedItem.of(outcome) for _, outcome in sorted(self.failures.items())]

@@ -12,7 +12,7 @@ from schemas.records import Annotation
 from schemas.store import CallEvent, ItemOutcome
 from tests.release.builder import NAMES, Project, blind, small_project
 
-RUN = {"dropped": {"no_face": 2}, "cached_calls": 1, "failed_items": []}
+RUN = {"dropped": {"no_face": 2}, "cached_calls": 1}
 FAILED = {"stage": "asr", "id": "fea_1", "path": "a.wav", "code": "broken", "message": "m", "retry": "r"}
 
 
@@ -43,7 +43,7 @@ def test_a_review_moves_its_clip(project: Project) -> None:
 
 def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(project: Project) -> None:
     store = project.store
-    store.add_run("2026-01-01", 1.5, {**RUN, "failed_items": [FAILED]})
+    store.add_run("2026-01-01", 1.5, RUN, failed_items=[FAILED])
     assert [item.id for item in totals(store).failed_items] == ["fea_1"]
     store.add_run("2026-01-02", 0.25, {**RUN, "dropped": {"no_speech": 1}})
     for key, cost in (("a", 0.5), ("b", 0.25)):

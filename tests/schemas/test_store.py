@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import create_engine, event, text
 
 from schemas.errors import UserError
-from schemas.parts import MediaFacts
-from schemas.records import Annotation, Segment, Source
-from schemas.store import CallEvent, ItemOutcome, Store, StoredPath
+from schemas.parts import MediaFacts, Verdict
+from schemas.records import RECORDS, Annotation, Check, Segment, Source
+from schemas.store import CallEvent, ItemOutcome, Store, StoredPath, Stub
 
 FACTS = MediaFacts(kind="audio", container="wav", duration_s=1)
 
@@ -40,6 +40,14 @@ def segment(of: int, index: int) -> Segment:
         source_end_s=index + 1,
         index=index,
     )
+
+
+def checked(of: Annotation, *verdicts: Any) -> Check:
+    return Check(
+        annotation_id=of.id, annotation_digest=of.digest, feature_digests=(), cue_table_digest="c",
+        checker_version="1",
+        verdicts=tuple(Verdict(evidence_id=f"e{n}", verdict=one) for n, one in enumerate(verdicts)),
+    )  # fmt: skip
 
 
 def annotation(outcome: str, sample: str = "smp_1", reason: str = "") -> Annotation:
@@ -130,27 +138,143 @@ def test_a_live_record_is_read_in_its_newest_version(store: Store) -> None:
         assert [record.outcome for record in found] == ["abstained"]
 
 
-def test_a_page_is_read_without_reading_all_that_stands(sqlite_file: Path) -> None:
-    store = Store.open(f"sqlite:///{sqlite_file}")
-    store.add([segment(0, n) for n in range(3)])
-    store.set_live(Segment, [f"seg_{n}" for n in range(3000)])
-    asked: list[tuple[str, Any]] = []
+MANY_SEGMENTS = """
+INSERT INTO records (kind, id, digest, parent, brief, body, created_at)
+SELECT 'segment', 'seg_' || n, 'd', 'src_' || n, '{}', repeat('x', 300), 'now' FROM generate_series(1, 100000) n
+"""
+READS_OF_SOME: dict[str, Callable[[Store], object]] = {
+    "by_id": lambda store: store.by_id(Segment, [f"seg_{n}" for n in range(800)]),
+    "by_parent": lambda store: store.by_parent(Segment, [f"src_{n}" for n in range(800)]),
+    "live_of_parents": lambda store: store.live(Segment, [f"src_{n}" for n in range(800)]),
+    "live_ids": lambda store: store.live(Segment, ids=[f"seg_{n}" for n in range(800)]),
+    "stubs": lambda store: store.stubs(Segment, [f"seg_{n}" for n in range(800)]),
+    "stubs_by_parent": lambda store: store.stubs_by_parent(Segment, [f"src_{n}" for n in range(800)]),
+}
+
+
+@pytest.mark.parametrize("read", READS_OF_SOME)
+def test_some_records_are_read_without_reading_all_of_their_kind(read: str, store: Store) -> None:
+    looked_up = "id" if read in ("by_id", "live_ids", "stubs") else "parent"
+    steps = planned(store, READS_OF_SOME[read])
+    if store._database.engine.dialect.name == "postgresql":
+        assert not [step for step in steps if "Seq Scan" in step], steps
+        assert [step for step in steps if f"{looked_up})::text = ANY" in step and "Index Cond" in step], steps
+        return
+    assert not [step for step in steps if step.startswith("SCAN")], steps
+    assert [step for step in steps if step.startswith("SEARCH records") and f"{looked_up}=?" in step], steps
+    for step in steps:
+        if step.startswith("SEARCH live"):
+            assert "kind=? AND id=?" in step, steps
+
+
+def planned(store: Store, read: Callable[[Store], object]) -> list[str]:
+    """How the database would answer the first query of a call; PostgreSQL, in a large table that it knows."""
+    engine, asked = store._database.engine, list[tuple[str, Any]]()
     event.listen(
-        store._engine,
+        engine,
         "before_cursor_execute",
         lambda _connection, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
     )
-    store.live(Segment, [source(0).id])
-    store.live(Segment, ids=[segment(0, 1).id])
+    read(store)
+    statement, parameters = asked[0]
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        else:
+            connection.exec_driver_sql(MANY_SEGMENTS)
+            connection.exec_driver_sql("INSERT INTO live SELECT kind, id FROM records")
+            connection.exec_driver_sql("ANALYZE")
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).fetchall()
+    return [str(row[-1]) for row in plan]
+
+
+def test_a_prefix_tells_the_kind_and_an_id_of_another_kind_finds_nothing(store: Store) -> None:
+    assert len({cls.PREFIX for cls in RECORDS.values()}) == len(RECORDS)
+    store.add([source(1), segment(1, 1)])
+    assert store.get(Segment, source(1).id) is None
+    assert store.by_id(Source, [segment(1, 1).id, source(1).id]) == [source(1)]
+    assert store.live(Source, ids=[segment(1, 1).id]) == []
+
+
+def test_what_stands_is_written_as_a_difference(store: Store) -> None:
+    store.set_live(Source, ["src_1", "src_2", "src_3"])
+    written: list[str] = []
+    event.listen(
+        store._database.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: written.append(statement.split()[0]),
+    )
+    store.set_live(Source, ["src_3", "src_1", "src_2"])
+    assert not {"INSERT", "DELETE"} & set(written)
+    store.set_live(Source, ["src_2", "src_4"])
+    assert store.live_ids(Source) == {"src_2", "src_4"}
+    store.set_live(Segment, ["seg_1"])
+    store.set_live(Source, [])
+    assert (store.live_ids(Source), store.live_ids(Segment)) == (set(), {"seg_1"})
+
+
+def test_two_writers_of_what_stands_do_not_collide(store: Store, url: str) -> None:
+    """`status` and `review` bring the decisions up to date while a run does."""
+    other, start = Store.open(url), threading.Barrier(2)
+    ids = [f"src_{n}" for n in range(3000)]
+
+    def write(one: Store) -> None:
+        start.wait()
+        for n in range(8):
+            one.set_live(Source, ids if n % 2 else ids[:5])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (store, other)))
+    assert store.live_ids(Source) == set(ids)
+    other.close()
+
+
+def test_briefs_are_read_without_bodies(store: Store) -> None:
+    first, second = annotation("failed"), annotation("labelled", sample="smp_2")
+    store.add([first, second])
+    store.add([annotation("abstained")])
+    store.set_live(Annotation, [first.id])
+    stub = Stub(
+        first.id, annotation("abstained").digest, "smp_1", {"annotator": "a", "outcome": "abstained"}, True
+    )
+    assert store.stubs(Annotation, [second.id, first.id, "ann_none"])[first.id] == stub
+    by_parent = store.stubs_by_parent(Annotation, ["smp_1", "smp_2", "smp_3"])
+    assert by_parent["smp_1"] == [stub]
+    assert [one.live for one in by_parent["smp_2"]] == [False]
+    assert by_parent["smp_3"] == []
+
+
+def test_what_stands_is_counted_by_its_newest_brief(store: Store) -> None:
+    answers = [annotation("abstained", sample=f"smp_{n}") for n in range(3)]
+    store.add([annotation("failed", sample="smp_0"), *answers, annotation("labelled", sample="smp_9")])
+    store.set_live(Annotation, [answer.id for answer in answers] + ["ann_gone"])
+    checks = [checked(answers[0], "supported", "supported", "contradicted"), checked(answers[1], "supported")]
+    store.add([*checks, checked(answers[2], "contradicted")])
+    store.set_live(Check, [one.id for one in checks])
+    said = {"annotator": "a", "outcome": "abstained"}
+    assert store.tally(Annotation) == [(said, 3)]
+    found = sorted(store.tally_by_parent(Check), key=lambda row: len(row[1]))
+    assert found == [(said, {"supported": 1}, 1), (said, {"contradicted": 1, "supported": 2}, 1)]
+    assert store.tally(Segment) == []
+
+
+def test_an_older_store_gets_its_briefs(sqlite_file: Path) -> None:
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    store.add([annotation("failed"), annotation("abstained"), source(1)])
+    store.set_live(Annotation, [annotation("failed").id])
+    store.add_run("2026-01-01", 1.5, {"samples": 2, "failed_items": [{"id": "x"}]})
     store.close()
     raw = sqlite3.connect(sqlite_file)
-    plans = [raw.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall() for statement, values in asked]
+    raw.execute("ALTER TABLE records DROP COLUMN brief")
+    raw.execute("ALTER TABLE runs DROP COLUMN failed_items")
+    raw.execute("DELETE FROM migrations WHERE name = '0002_add_briefs'")
+    raw.commit()
     raw.close()
-    assert len(plans) == 2
-    for plan in plans:
-        steps = [step for *_, step in plan if step.startswith(("SCAN", "SEARCH"))]
-        assert not [step for step in steps if step.startswith("SCAN")], steps
-        assert [step for step in steps if step.startswith("SEARCH live") and "kind=? AND id=?" in step], steps
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    assert store.tally(Annotation) == [({"annotator": "a", "outcome": "abstained"}, 1)]
+    assert store.last_failed_items() == [{"id": "x"}]
+    assert store.runs()[0]["counts"] == {"samples": 2}
+    store.close()
 
 
 def test_the_latest_fact_wins_and_nothing_is_overwritten(store: Store) -> None:
@@ -165,6 +289,10 @@ def test_the_latest_outcome_of_an_item_stands(store: Store) -> None:
     store.add([], [ItemOutcome("asr", "x", "done")])
     assert store.outcomes("asr")["asr", "x"].status == "done"
     assert len(store.outcomes()) == 2
+    assert store.outcomes(status="failed") == {}
+    store.add([], [ItemOutcome("asr", "y", "failed", code="boom")])
+    assert set(store.outcomes(status="failed")) == {("asr", "y")}
+    assert set(store.outcomes(status="done")) == {("asr", "x"), ("au", "x")}
 
 
 def test_paths_move_with_their_files(store: Store) -> None:
@@ -189,6 +317,16 @@ def test_a_run_that_was_interrupted_says_so(store: Store) -> None:
         (True, 1.5, {"samples": 2}),
         (False, 0.5, {"samples": 0}),
     ]
+
+
+def test_failed_items_are_those_of_the_last_whole_run_and_no_part_of_its_counts(store: Store) -> None:
+    assert store.last_failed_items() == []
+    store.add_run("2026-01-01", 1.5, {"samples": 2}, failed_items=[{"id": "x"}])
+    store.add_run("2026-01-02", 0.5, {"samples": 0}, failed_items=[{"id": "y"}], finished=False)
+    assert store.last_failed_items() == [{"id": "x"}]
+    assert all("failed_items" not in {**run, **run["counts"]} for run in store.runs())
+    store.add_run("2026-01-03", 0.5, {"samples": 0})
+    assert store.last_failed_items() == []
 
 
 def test_the_ledger_adds_up_and_finds_receipts(store: Store) -> None:
@@ -239,11 +377,16 @@ READS: dict[str, Callable[[Store], object]] = {
     "by_parent": lambda store: store.by_parent(Segment, [source(n).id for n in range(150)]),
     "digests": lambda store: store.digests(Source),
     "live": lambda store: store.live(Segment),
+    "stubs": lambda store: store.stubs(Source, [source(n).id for n in range(150)]),
+    "stubs_by_parent": lambda store: store.stubs_by_parent(Segment, [source(n).id for n in range(150)]),
+    "tally": lambda store: store.tally(Segment),
+    "tally_by_parent": lambda store: store.tally_by_parent(Segment),
     "live_ids": lambda store: store.live_ids(Segment),
     "outcomes": lambda store: store.outcomes(),
     "facts": lambda store: store.facts(),
     "paths": lambda store: store.paths(),
     "runs": lambda store: store.runs(),
+    "last_failed_items": lambda store: store.last_failed_items(),
     "receipt": lambda store: store.receipt("k"),
 }
 WRITES: dict[str, Callable[[Store], object]] = {
@@ -321,7 +464,7 @@ def test_a_record_that_cannot_be_read_is_one_clear_line(sqlite_file: Path) -> No
 def test_a_store_that_another_program_holds_is_told_as_such(
     sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schemas.store.BUSY_TIMEOUT_S", 0)
+    monkeypatch.setattr("schemas.database.BUSY_TIMEOUT_S", 0)
     store = Store.open(f"sqlite:///{sqlite_file}")
     other = sqlite3.connect(sqlite_file)
     other.execute("BEGIN IMMEDIATE")
@@ -355,7 +498,7 @@ def test_a_store_of_a_newer_program_is_refused(sqlite_file: Path) -> None:
 def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(sqlite_file: Path) -> None:
     store = Store.open(f"sqlite:///{sqlite_file}")
     store.add([source(1)])
-    with store._engine.connect() as connection:  # SQLite's own limit stands in for a full disk
+    with store._database.engine.connect() as connection:  # SQLite's own limit stands in for a full disk
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         connection.rollback()
@@ -367,7 +510,7 @@ def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(sqlite_file: Pat
 
 def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_file: Path) -> None:
     store = Store.open(f"sqlite:///{sqlite_file}")
-    with store._engine.connect() as connection:
+    with store._database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
     store.close()

@@ -1,0 +1,65 @@
+"""What the store keeps beside a record, so that stages and totals need not read the whole of it.
+
+A record of a recording's face holds 40 kB of curves; a run that looks for what is missing needs the name of one
+track. A change here needs a migration that makes the stored briefs anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+from schemas.records import Annotation, Check, Decision, Features, Judgement, Record, Sample
+
+Brief = dict[str, Any]
+
+
+def brief_of(record: Record) -> Brief:
+    """The brief of a record; kinds of which nothing is needed have an empty one."""
+    make = BRIEFS.get(type(record))
+    return {} if make is None else make(record)
+
+
+def _features(features: Features) -> Brief:
+    """The stage; the face that is the target; what was said, as [speaker, text] in turn."""
+    by_speaker = groupby(features.words, key=lambda word: word.speaker)
+    said = [[speaker, " ".join(word.text for word in words)] for speaker, words in by_speaker]
+    track = features.tracks[0].name if features.tracks else None
+    return {
+        "stage": features.stage,
+        **({"track": track} if track else {}),
+        **({"said": said} if said else {}),
+    }
+
+
+def _sample(sample: Sample) -> Brief:
+    return {"baselines": list(sample.baseline_ids), "missing": sample.missing}
+
+
+def _annotation(annotation: Annotation) -> Brief:
+    return {"annotator": annotation.annotator, "outcome": annotation.outcome}
+
+
+def _check(check: Check) -> Brief:
+    """Verdict -> how many claims got it."""
+    return dict(Counter(verdict.verdict for verdict in check.verdicts))
+
+
+def _judgement(judgement: Judgement) -> Brief:
+    return {"outcome": judgement.outcome}
+
+
+def _decision(decision: Decision) -> Brief:
+    return {"status": decision.status}
+
+
+BRIEFS: dict[type[Record], Callable[[Any], Brief]] = {
+    Features: _features,
+    Sample: _sample,
+    Annotation: _annotation,
+    Check: _check,
+    Judgement: _judgement,
+    Decision: _decision,
+}

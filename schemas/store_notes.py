@@ -1,0 +1,212 @@
+"""What a store keeps beside the records: outcomes, facts, paths, the ledger of calls, runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from schemas.database import Database
+from schemas.rows import CallRow, FactRow, OutcomeRow, PathRow, RunRow
+
+IN_CHUNK = 900  # below SQLite's limit of bound variables
+
+_facts: sa.Table = FactRow.__table__  # type: ignore[attr-defined]
+_paths: sa.Table = PathRow.__table__  # type: ignore[attr-defined]
+_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
+_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+_runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
+
+
+class StoredPath(NamedTuple):
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    source_id: str
+
+
+class ItemOutcome(NamedTuple):
+    """How an item of a stage ended. `retry` is the command that tries it again."""
+
+    stage: str
+    item: str
+    status: Literal["done", "failed"]
+    path: str | None = None
+    code: str = ""
+    message: str = ""
+    retry: str = ""
+
+
+class CallEvent(NamedTuple):
+    key: str
+    event: Literal["intent", "receipt", "failure"]
+    provider: str
+    model: str
+    annotator: str = ""
+    raw: str | None = None
+    model_version: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    message: str = ""
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def chunks(items: Sequence[str]) -> Iterator[list[str]]:
+    """As many at a time as one query takes."""
+    for start in range(0, len(items), IN_CHUNK):
+        yield list(items[start : start + IN_CHUNK])
+
+
+_ABSENT = object()
+
+
+class Notes:
+    """The part of a store that holds no records. All of it is appended; of paths what is said last stands."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- outcomes --------------------------------------------------------------------------------------
+
+    def outcomes(
+        self, stage: str | None = None, *, status: Literal["done", "failed"] | None = None
+    ) -> dict[tuple[str, str], ItemOutcome]:
+        """The latest outcome of every (stage, item); with `status` only where that is how it ended."""
+        later = _outcomes.alias()
+        newer = sa.and_(
+            later.c.stage == _outcomes.c.stage,
+            later.c.item == _outcomes.c.item,
+            later.c.seq > _outcomes.c.seq,
+        )
+        query = sa.select(_outcomes).where(~sa.exists().where(newer)).order_by(_outcomes.c.seq)
+        if stage is not None:
+            query = query.where(_outcomes.c.stage == stage)
+        if status is not None:
+            query = query.where(_outcomes.c.status == status)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings()
+            return {
+                (row["stage"], row["item"]): ItemOutcome(**{name: row[name] for name in ItemOutcome._fields})
+                for row in rows
+            }
+
+    # --- facts and paths -------------------------------------------------------------------------------
+
+    def add_facts(self, facts: Iterable[tuple[str, str, Any]]) -> None:
+        """Append (subject, key, value) facts; those that say what is already known are left out."""
+        facts = list(facts)
+        known = self.facts({subject for subject, _, _ in facts})
+        new = {
+            (subject, key): value
+            for subject, key, value in facts
+            if known.get(subject, {}).get(key, _ABSENT) != value
+        }
+        rows = [
+            {"subject": subject, "key": key, "value": json.dumps(value, ensure_ascii=False), "at": utc_now()}
+            for (subject, key), value in new.items()
+        ]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(_facts.insert(), rows)
+
+    def facts(self, subjects: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Subject -> key -> latest value. Subjects are source ids and "speaker:NAME"."""
+        found: dict[str, dict[str, Any]] = {}
+        pieces: Iterable[list[str] | None] = [None] if subjects is None else chunks(sorted(subjects))
+        for chunk in pieces:
+            query = sa.select(_facts.c.subject, _facts.c.key, _facts.c.value).order_by(_facts.c.seq)
+            if chunk is not None:
+                query = query.where(_facts.c.subject.in_(chunk))
+            with self._database.reading() as connection:
+                for row in connection.execute(query):
+                    found.setdefault(row.subject, {})[row.key] = json.loads(row.value)
+        return found
+
+    def set_paths(self, paths: Iterable[StoredPath]) -> None:
+        """Remember where sources are; what is said last of a path stands."""
+        rows = list({path.path: path._asdict() for path in paths}.values())
+        if not rows:
+            return
+        with self._database.writing() as connection:
+            connection.execute(
+                _paths.delete().where(_paths.c.path == sa.bindparam("p")), [{"p": r["path"]} for r in rows]
+            )
+            connection.execute(_paths.insert(), rows)
+
+    def paths(self) -> dict[str, StoredPath]:
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(_paths)).mappings()
+            return {row["path"]: StoredPath(**row) for row in rows}
+
+    # --- calls and runs --------------------------------------------------------------------------------
+
+    def add_call(self, call: CallEvent) -> None:
+        """Append one ledger event; durable when this returns."""
+        with self._database.writing() as connection:
+            connection.execute(_calls.insert(), [{**call._asdict(), "at": utc_now()}])
+
+    def receipt(self, key: str) -> CallEvent | None:
+        """The receipt of a call key, None when no answer was ever received."""
+        query = (
+            sa.select(_calls)
+            .where(_calls.c.key == key, _calls.c.event == "receipt")
+            .order_by(_calls.c.seq.desc())
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.limit(1)).mappings().first()
+        return None if row is None else CallEvent(**{name: row[name] for name in CallEvent._fields})
+
+    def call_totals(self) -> dict[str, float]:
+        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""
+        query = sa.select(_calls.c.event, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by(
+            _calls.c.event
+        )
+        totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0}
+        with self._database.reading() as connection:
+            for event, count, cost in connection.execute(query):
+                totals[event] = count
+                totals["spent_usd"] += cost or 0.0
+        return totals
+
+    def add_run(
+        self,
+        started_at: str,
+        wall_s: float,
+        counts: Mapping[str, Any],
+        *,
+        failed_items: Sequence[Mapping[str, Any]] = (),
+        finished: bool = True,
+    ) -> None:
+        """Append what a run did; `finished` False: it was interrupted or stopped before its last stage."""
+        row = {
+            "started_at": started_at,
+            "wall_s": wall_s,
+            "counts": json.dumps(counts),
+            "failed_items": json.dumps(list(failed_items)),
+            "finished": finished,
+        }
+        with self._database.writing() as connection:
+            connection.execute(_runs.insert(), [row])
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs in order: seq, started_at, wall_s, finished, counts."""
+        columns = [column for column in _runs.c if column is not _runs.c.failed_items]
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(_runs.c.seq)).mappings()
+            return [{**row, "counts": json.loads(row["counts"])} for row in rows]
+
+    def last_failed_items(self) -> list[dict[str, Any]]:
+        """The items that failed in the last run that came to its end; those of other runs are not read."""
+        query = sa.select(_runs.c.failed_items).where(_runs.c.finished).order_by(_runs.c.seq.desc())
+        with self._database.reading() as connection:
+            found: list[dict[str, Any]] = json.loads(connection.execute(query.limit(1)).scalar() or "[]")
+            return found
