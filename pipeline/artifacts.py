@@ -19,10 +19,12 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.downloads import Downloads
 from pipeline.leftovers import sweep
 from schemas.errors import UserError
 
 WORKPLACE = "tmp"
+KEEP_BYTES = 4 << 30  # far more than the shards in hand read at once
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
 
@@ -30,8 +32,8 @@ _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, err
 class Artifacts:
     """Folders of files by key: `<url>/<first two characters after the prefix>/<key>/<name>`."""
 
-    def __init__(self, url: str) -> None:
-        """Nothing is made before the first file is put.
+    def __init__(self, url: str, *, keep_bytes: int = KEEP_BYTES) -> None:
+        """Nothing is made before the first file is put; of a remote cache `keep_bytes` are held on this machine.
 
         Raises:
             UserError: the URL names a file system that is unknown, or that needs a package which is missing.
@@ -41,7 +43,7 @@ class Artifacts:
         except (ImportError, ValueError) as error:
             raise _unusable_url(url, error) from error
         self._local = isinstance(self._fs, LocalFileSystem)
-        self._downloads: tempfile.TemporaryDirectory[str] | None = None
+        self._downloads = Downloads(keep_bytes)
 
     @property
     def folder(self) -> Path | None:
@@ -78,7 +80,7 @@ class Artifacts:
             self.put(key, name, folder / name)
 
     def local(self, key: str, name: str) -> Path:
-        """A local path to read the file from (downloaded once when the cache is remote).
+        """A local path to read the file from (downloaded when the cache is remote, and held for a while).
 
         Raises:
             FileNotFoundError: the cache does not hold it; make it again.
@@ -88,21 +90,11 @@ class Artifacts:
             if not Path(path).exists():
                 raise FileNotFoundError(path)
             return Path(path)
-        if self._downloads is None:
-            self._downloads = tempfile.TemporaryDirectory(prefix="emotrace-")
-        copy = Path(self._downloads.name) / key / name
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            part = copy.with_name(f"{name}.{uuid.uuid4().hex[:8]}.part")  # another thread may want it too
-            self._fs.get_file(path, str(part))
-            part.rename(copy)
-        return copy
+        return self._downloads.get(f"{key}/{name}", lambda part: self._fs.get_file(path, str(part)))
 
     def close(self) -> None:
         """Remove what was downloaded from a remote cache."""
-        if self._downloads is not None:
-            self._downloads.cleanup()
-            self._downloads = None
+        self._downloads.close()
 
     @contextmanager
     def workdir(self) -> Iterator[Path]:

@@ -248,7 +248,8 @@ def review(
 
     with open_project(project) as opened:
         bring_decisions_up_to_date(opened)
-        waiting = sum(d.status == "needs_review" for d in opened.store.live(Decision))
+        decisions = opened.store.tally(Decision)
+        waiting = sum(count for brief, count in decisions if brief["status"] == "needs_review")
         settings = opened.settings.review
     with bind(settings.host, settings.port if port is None else port) as socket:
         token, url = review_url(socket, settings.served_as[0])

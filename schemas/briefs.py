@@ -35,7 +35,13 @@ def _features(features: Features) -> Brief:
 
 
 def _sample(sample: Sample) -> Brief:
-    return {"baselines": list(sample.baseline_ids), "missing": sample.missing}
+    """What a later view is compared with, and what could not be measured."""
+    return {
+        "baselines": sample.baseline_ids,
+        "digests": sample.feature_digests,
+        "speaker": sample.target.speaker,
+        "missing": sample.missing,
+    }
 
 
 def _annotation(annotation: Annotation) -> Brief:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.aggregate.evidence import merge_evidence, released_rationale
 from pipeline.aggregate.readings import conflict_of, majority_readings
@@ -37,14 +37,31 @@ class Ballot:
     judgements: tuple[Judgement, ...]
 
 
-def consensus_question(ballot: Ballot, *, taxonomy: Taxonomy, params: AggregateSection, seed: int) -> str:
-    """The id that the consensus of a ballot would get, without computing it."""
+class Keyed(Protocol):
+    """A record, or what the store tells of it without its body."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+def consensus_question(
+    segment_id: str,
+    target: Target,
+    inputs: Iterable[Keyed],
+    *,
+    taxonomy: Taxonomy,
+    params: AggregateSection,
+    seed: int,
+) -> str:
+    """The id that a consensus would get, without computing it. `inputs`: annotations, checks and judgements."""
     return content_id(
         Consensus.PREFIX,
         {
-            "segment_id": ballot.segment_id,
-            "target": ballot.target.model_dump(mode="json"),
-            **_inputs(ballot, params.method, taxonomy, params, seed),
+            "segment_id": segment_id,
+            "target": target.model_dump(mode="json"),
+            **_question(inputs, params.method, taxonomy, params, seed),
         },
     )
 
@@ -70,6 +87,7 @@ def _consensus(
     ballot: Ballot, method: str, weigh: Weigh, taxonomy: Taxonomy, params: AggregateSection, seed: int
 ) -> Consensus:
     votes = labelled(ballot.annotations)
+    inputs = (*ballot.annotations, *ballot.checks, *ballot.judgements)
     _refuse_foreign_labels(votes, taxonomy)
     scores = score_annotations(votes, ballot.checks, ballot.judgements, params)
     weights = [w * share for w, share in zip(weigh(scores), vote_shares(votes), strict=True)]
@@ -84,7 +102,7 @@ def _consensus(
     return Consensus(
         segment_id=ballot.segment_id,
         target=ballot.target,
-        **_inputs(ballot, method, taxonomy, params, seed),
+        **_question(inputs, method, taxonomy, params, seed),
         sample_id=ballot.sample_id,
         distribution=distribution,
         label=label,
@@ -100,13 +118,12 @@ def _consensus(
     )
 
 
-def _inputs(
-    ballot: Ballot, method: str, taxonomy: Taxonomy, params: AggregateSection, seed: int
+def _question(
+    inputs: Iterable[Keyed], method: str, taxonomy: Taxonomy, params: AggregateSection, seed: int
 ) -> dict[str, Any]:
     """The fields of the question beside segment and target; the same for the id and the record."""
-    records = (*ballot.annotations, *ballot.checks, *ballot.judgements)
     return {
-        "input_digests": tuple(sorted(f"{record.id}:{record.digest}" for record in records)),
+        "input_digests": tuple(sorted(f"{record.id}:{record.digest}" for record in inputs)),
         "method": method,
         "version": VERSION,
         "params": {

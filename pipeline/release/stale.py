@@ -6,7 +6,7 @@ from functools import cached_property
 
 from agents.annotator import Annotator
 from agents.judge import Case, Judge
-from pipeline.aggregate.base import Ballot, consensus_question
+from pipeline.aggregate.base import consensus_question
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
 from schemas.settings import Settings
@@ -59,9 +59,11 @@ class Today:
         assert item.decision is not None
         sample, seed = item.sample, self.settings.project.seed
         judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
-        checks = tuple(item.checks.values())
-        ballot = Ballot(sample.segment_id, sample.target, sample.id, item.annotations, checks, judgements)
-        voted = consensus_question(ballot, taxonomy=self.taxonomy, params=self.settings.aggregate, seed=seed)
+        said = (*item.annotations, *item.checks.values(), *judgements)
+        params = self.settings.aggregate
+        voted = consensus_question(
+            sample.segment_id, sample.target, said, taxonomy=self.taxonomy, params=params, seed=seed
+        )
         inputs = (item.consensus, item.reviews, sample.missing, self.settings.policy)
         decided = decision_question(*inputs, taxonomy=self.taxonomy, seed=seed)
         return (item.consensus.id, item.decision.id) == (voted, decided)

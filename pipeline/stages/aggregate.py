@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each
-from schemas.records import Annotation, Check, Consensus, Judgement, Record, Sample
+from pipeline.stages.samples import SampleRef
+from schemas.records import Annotation, Check, Consensus, Judgement, Record
 from schemas.registry import resolve
+from schemas.store import Store, Stub
 
 
 class AggregateStage:
@@ -21,32 +23,15 @@ class AggregateStage:
         self._expected: list[str] = []
 
     def plan(self, run: Run) -> list[Any]:
-        settings = run.project.settings
-        ballots = {
-            consensus_question(
-                ballot, taxonomy=run.project.taxonomy, params=settings.aggregate, seed=settings.project.seed
-            ): ballot
-            for ballot in self._ballots(run)
-        }
-        self._expected = list(ballots)
-        there = run.project.store.digests(Consensus)
-        return [ballot for key, ballot in ballots.items() if key not in there]
+        self._expected, missing = [], []
+        for page in run.samples.pages():
+            wanted = _wanted(run, page)
+            there = run.project.store.stubs(Consensus, list(wanted))
+            missing += [ref for key, ref in wanted.items() if key not in there]
+            self._expected += wanted
+        return missing
 
-    def _ballots(self, run: Run) -> list[Ballot]:
-        """One ballot per sample that was asked about; samples dropped by `select` have none."""
-        said: dict[str, list[Annotation]] = defaultdict(list)
-        for annotation in run.annotations:
-            said[annotation.sample_id].append(annotation)
-        ids = [annotation.id for annotation in run.annotations]
-        checks = {check.annotation_id: check for check in run.project.store.live(Check, ids)}
-        judgements: dict[str, list[Judgement]] = defaultdict(list)
-        for judgement in run.project.store.live(Judgement, ids):
-            judgements[judgement.annotation_id].append(judgement)
-        return [
-            _ballot(sample, said[sample.id], checks, judgements) for sample in run.samples if said[sample.id]
-        ]
-
-    def work(self, run: Run, items: Sequence[Ballot]) -> None:
+    def work(self, run: Run, items: Sequence[SampleRef]) -> None:
         settings = run.project.settings
         aggregate = resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
 
@@ -63,7 +48,7 @@ class AggregateStage:
         each(
             run,
             self.name,
-            items,
+            _ballots(run.project.store, items),
             make,
             name=lambda b: b.segment_id,
             path=lambda b: run.segment_text(b.segment_id),
@@ -73,16 +58,62 @@ class AggregateStage:
         run.project.store.set_live(Consensus, self._expected)
 
 
+def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
+    """Consensus id -> sample, of those that were asked about; samples dropped by `select` are not."""
+    settings = run.project.settings
+    wanted = {}
+    for ref, said in _said(run.project.store, page):
+        if said:
+            question = consensus_question(
+                ref.segment_id,
+                ref.target,
+                said,
+                taxonomy=run.project.taxonomy,
+                params=settings.aggregate,
+                seed=settings.project.seed,
+            )
+            wanted[question] = ref
+    return wanted
+
+
+def _said(store: Store, page: Sequence[SampleRef]) -> Iterator[tuple[SampleRef, list[Stub]]]:
+    """Each sample with the annotations, checks and judgements that stand about it."""
+    annotations = _standing(store, Annotation, [ref.id for ref in page])
+    ids = [annotation.id for found in annotations.values() for annotation in found]
+    checks, judgements = _standing(store, Check, ids), _standing(store, Judgement, ids)
+    for ref in page:
+        mine = annotations[ref.id]
+        about = (one for a in mine for one in (*checks[a.id], *judgements[a.id]))
+        yield ref, [*mine, *about]
+
+
+def _standing(store: Store, cls: type[Record], parents: list[str]) -> dict[str, list[Stub]]:
+    found = store.stubs_by_parent(cls, parents)
+    return {parent: [stub for stub in stubs if stub.live] for parent, stubs in found.items()}
+
+
+def _ballots(store: Store, refs: Sequence[SampleRef]) -> list[Ballot]:
+    said: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in store.live(Annotation, [ref.id for ref in refs]):
+        said[annotation.sample_id].append(annotation)
+    ids = [annotation.id for found in said.values() for annotation in found]
+    checks = {check.annotation_id: check for check in store.live(Check, ids)}
+    judgements: dict[str, list[Judgement]] = defaultdict(list)
+    for judgement in store.live(Judgement, ids):
+        judgements[judgement.annotation_id].append(judgement)
+    return [_ballot(ref, said[ref.id], checks, judgements) for ref in refs]
+
+
 def _ballot(
-    sample: Sample,
+    ref: SampleRef,
     annotations: list[Annotation],
     checks: dict[str, Check],
     judgements: dict[str, list[Judgement]],
 ) -> Ballot:
     return Ballot(
-        segment_id=sample.segment_id,
-        target=sample.target,
-        sample_id=sample.id,
+        segment_id=ref.segment_id,
+        target=ref.target,
+        sample_id=ref.id,
         annotations=tuple(annotations),
         checks=tuple(checks[a.id] for a in annotations if a.id in checks),
         judgements=tuple(j for a in annotations for j in judgements[a.id]),

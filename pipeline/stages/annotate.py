@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agents.annotator import Annotator
 from agents.asking import Question
@@ -29,8 +29,11 @@ class AnnotateStage(AskStage[Sample, Annotation]):
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id
 
-    def stands(self, run: Run, records: list[Annotation]) -> None:
-        run.annotations = records
+    def key(self, item: Sample) -> str:
+        return item.id
+
+    def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
+        return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}
 
     def counted(self, record: Annotation) -> str:
         return f"annotations.{record.outcome}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Generic
 
 from agents.asking import Asker, Question, R, T, collect
 from agents.engine import SystemClock
 from pipeline.stages.base import Run, Writer, run_async
+from pipeline.stages.samples import PAGE
 from schemas.errors import ProviderError
 from schemas.store import ItemOutcome
 
@@ -16,6 +18,8 @@ from schemas.store import ItemOutcome
 # asked again only on request, as a new replicate would be.
 ASK_AGAIN = "failed"
 FAILURES = ("failed", "refused", "unparsed")
+
+Pending = tuple[Asker[T, R], str, int]  # whom to ask, the key of the item, the replicate
 
 
 class AskStage(ABC, Generic[T, R]):
@@ -34,27 +38,33 @@ class AskStage(ABC, Generic[T, R]):
         """Every question that there is, whether answered or not, and the segment it is about."""
 
     @abstractmethod
-    def stands(self, run: Run, records: list[R]) -> None:
-        """Hear what stands now."""
+    def key(self, item: T) -> str:
+        """By what an item that has to be asked about is remembered, until its turn comes."""
+
+    @abstractmethod
+    def load(self, run: Run, keys: Sequence[str]) -> dict[str, T]:
+        """Items by their keys."""
 
     @abstractmethod
     def counted(self, record: R) -> str:
         """Under which name a new record is counted."""
 
-    def plan(self, run: Run) -> list[Question[T, R]]:
-        missing: dict[str, Question[T, R]] = {}
+    def plan(self, run: Run) -> list[Pending[T, R]]:
+        pending: list[Pending[T, R]] = []
         self._expected = {}
-        for question, segment_id in self.questions(run):
-            asker, item, replicate = question
-            record_id = asker.question_id(item, replicate)
-            missing[record_id] = question
-            self._expected[record_id] = (asker.section.name, segment_id)
-        for record in run.project.store.by_id(self.record_class, list(missing)):
-            if record.outcome != ASK_AGAIN:
-                del missing[record.id]
-        return list(missing.values())
+        questions = self.questions(run)
+        while page := list(islice(questions, PAGE)):
+            asked = {one[0].question_id(*one[1:]): (one, segment_id) for one, segment_id in page}
+            there = run.project.store.stubs(self.record_class, list(asked))
+            for record_id, ((asker, item, n), segment_id) in asked.items():
+                self._expected[record_id] = (asker.section.name, segment_id)
+                if record_id not in there or there[record_id].brief["outcome"] == ASK_AGAIN:
+                    pending.append((asker, self.key(item), n))
+        return pending
 
-    def work(self, run: Run, items: Sequence[Question[T, R]]) -> None:
+    def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
+        found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
+        questions = [(asker, found[key], replicate) for asker, key, replicate in items]
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
 
@@ -68,7 +78,7 @@ class AskStage(ABC, Generic[T, R]):
             run_async(
                 run,
                 collect(
-                    items,
+                    questions,
                     journal=run.ledger,
                     clock=SystemClock(),
                     load=run.media.load,
@@ -79,12 +89,12 @@ class AskStage(ABC, Generic[T, R]):
             )
 
     def finish(self, run: Run) -> None:
-        records = run.project.store.by_id(self.record_class, list(self._expected))
-        run.project.store.set_live(self.record_class, [record.id for record in records])
-        self.stands(run, records)
-        for record in records:
-            if record.outcome in FAILURES:
-                run.failures[self.name, record.id] = self._failure(run, record)
+        store = run.project.store
+        there = store.stubs(self.record_class, list(self._expected))
+        store.set_live(self.record_class, there)
+        failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] in FAILURES]
+        for record in store.by_id(self.record_class, failed):
+            run.failures[self.name, record.id] = self._failure(run, record)
 
     def _failure(self, run: Run, record: R) -> ItemOutcome:
         asked, segment_id = self._expected[record.id]

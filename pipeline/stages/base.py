@@ -16,8 +16,9 @@ from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem
 from pipeline.project import Project
+from pipeline.stages.samples import Samples
 from schemas.errors import ItemError, UserError
-from schemas.records import Annotation, Record, Sample, Segment, Source
+from schemas.records import Record, Segment, Source
 from schemas.store import ItemOutcome
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class Progress(Protocol):
 class Run:
     """One `emotrace run`: the project, what stands so far, and what this call did.
 
-    `segments`, `feature_ids`, `samples` and `annotations` are set by the stages, each for those after it.
+    `segments`, `feature_ids` and `samples` are set by the stages, each for those after it.
     """
 
     project: Project
@@ -60,9 +61,8 @@ class Run:
     source_feature_ids: list[str] = field(default_factory=list)  # shots and speech of the sources
     segments: list[Segment] = field(default_factory=list)
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)  # segment -> stage -> id
-    samples: list[Sample] = field(default_factory=list)
+    samples: Samples = field(init=False)
     dropped: Counter[str] = field(default_factory=Counter)
-    annotations: list[Annotation] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
@@ -70,6 +70,7 @@ class Run:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        self.samples = Samples(self.project.store)
         self._failed = self.project.store.outcomes(status="failed")
 
     def count(self, name: str, n: int = 1) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from agents.evidence import CHECKER_VERSION, check_annotation
 from pipeline.stages.base import Run, each
+from pipeline.stages.samples import SampleRef
 from schemas.cues import cue_table
 from schemas.records import Annotation, Baseline, Check, Features, Record, Sample
+from schemas.store import Stub
 
 
 class CheckStage:
@@ -17,24 +19,38 @@ class CheckStage:
     shard_size = 500
 
     def __init__(self) -> None:
-        self._expected: dict[str, str] = {}  # annotation id -> check id
+        self._expected: list[str] = []
 
     def plan(self, run: Run) -> list[Any]:
-        digests = run.project.store.digests(Features)
-        samples = {sample.id: sample for sample in run.samples}
-        self._expected = {}
-        for annotation in run.annotations:
-            if annotation.outcome == "labelled":
-                segment_id = samples[annotation.sample_id].segment_id
-                mine = tuple(sorted(digests[i] for i in run.feature_ids.get(segment_id, {}).values()))
-                self._expected[annotation.id] = _question_id(annotation, mine)
-        there = run.project.store.digests(Check)
-        labelled = {annotation.id: annotation for annotation in run.annotations}
-        missing = [key for key, check_id in self._expected.items() if check_id not in there]
-        return [(labelled[key], samples[labelled[key].sample_id]) for key in missing]
+        self._expected, missing = [], []
+        for page in run.samples.pages():
+            wanted = self._wanted(run, page)
+            there = run.project.store.stubs(Check, list(wanted))
+            missing += [annotation_id for key, annotation_id in wanted.items() if key not in there]
+            self._expected += wanted
+        return missing
 
-    def work(self, run: Run, items: Sequence[tuple[Annotation, Sample]]) -> None:
-        features, baselines = self._measured(run, items)
+    def _wanted(self, run: Run, page: Sequence[SampleRef]) -> dict[str, str]:
+        """Check id -> annotation id, of the labelled annotations of some samples."""
+        store = run.project.store
+        ids = [feature for ref in page for feature in run.feature_ids.get(ref.segment_id, {}).values()]
+        features = store.stubs(Features, ids)
+        said = store.stubs_by_parent(Annotation, [ref.id for ref in page])
+        wanted = {}
+        for ref in page:
+            mine = run.feature_ids.get(ref.segment_id, {}).values()
+            digests = tuple(sorted(features[feature].digest for feature in mine))
+            for annotation in said[ref.id]:
+                if annotation.live and annotation.brief["outcome"] == "labelled":
+                    wanted[_question_id(annotation, digests)] = annotation.id
+        return wanted
+
+    def work(self, run: Run, items: Sequence[str]) -> None:
+        store = run.project.store
+        annotations = store.by_id(Annotation, items)
+        samples = {s.id: s for s in store.by_id(Sample, [a.sample_id for a in annotations])}
+        pairs = [(annotation, samples[annotation.sample_id]) for annotation in annotations]
+        features, baselines = self._measured(run, pairs)
         table = cue_table()
 
         def check(pair: tuple[Annotation, Sample]) -> list[Record]:
@@ -49,7 +65,7 @@ class CheckStage:
         each(
             run,
             self.name,
-            items,
+            pairs,
             check,
             name=lambda pair: pair[0].id,
             path=lambda pair: run.segment_text(pair[1].segment_id),
@@ -66,10 +82,10 @@ class CheckStage:
         return features, {baseline.id: baseline for baseline in run.project.store.by_id(Baseline, ids)}
 
     def finish(self, run: Run) -> None:
-        run.project.store.set_live(Check, self._expected.values())
+        run.project.store.set_live(Check, self._expected)
 
 
-def _question_id(annotation: Annotation, feature_digests: tuple[str, ...]) -> str:
+def _question_id(annotation: Stub, feature_digests: tuple[str, ...]) -> str:
     return Check(
         annotation_id=annotation.id,
         annotation_digest=annotation.digest,

@@ -3,148 +3,149 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.facts import is_withdrawn, speaker_subject
 from pipeline.features.baseline import make_baseline, prosody_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
-from pipeline.stages.base import Run, each
+from pipeline.stages.base import Run, each, shards
 from pipeline.stages.extract import shift, source_speech
+from pipeline.stages.keeping import VIEW_VERSION, Made, View, kept_baseline
 from pipeline.stages.keyframes import choose_times
+from pipeline.stages.samples import PAGE, SampleRef, Samples
 from schemas.ids import canonical_json
-from schemas.parts import KeyFrame, MediaRef, Target, Turn
+from schemas.parts import KeyFrame, MediaRef, Span, Target, Turn
 from schemas.records import Baseline, Features, Record, Sample, Segment
 from schemas.settings import FEATURE_STAGES
+from schemas.store import Stub
 
-VIEW_VERSION = "1"
 CONTEXT_TURNS = 2  # previous turns of the same recording that are shown
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Item:
+    """A segment, what is shown of it, its features by stage, and the baseline that it is measured against."""
+
     segment: Segment
-    target: Target
-    digests: tuple[str, ...]
-    context: tuple[Turn, ...]
-    features: dict[str, str] = field(default_factory=dict)  # stage -> id
+    view: View
+    features: dict[str, str]
+    baseline_ids: tuple[str, ...] = ()
+
+    def ref(self) -> SampleRef:
+        return SampleRef(self.view.sample_id(self.baseline_ids), self.segment.id, self.view.target)
 
 
 class ComposeStage:
-    """A sample keeps the baseline that it was first composed with, so that later files re-buy nothing."""
+    """A segment keeps the baseline that stands for it (`keeping`), so that later files re-buy nothing."""
 
     name = "compose"
     shard_size = 100
 
     def __init__(self) -> None:
-        self._items: dict[str, _Item] = {}
-        self._kept: dict[str, Sample] = {}
-        self._planned: dict[str, tuple[str, ...]] = {}  # segment -> baseline ids of the sample to be made
+        self._expected: dict[str, SampleRef] = {}  # by segment
 
     def plan(self, run: Run) -> list[Any]:
-        self._items = {item.segment.id: item for item in self._ready(run)}
-        existing = run.project.store.by_parent(Sample, list(self._items))
-        self._kept = {}
-        for segment_id, item in self._items.items():
-            fitting = [sample for sample in existing[segment_id] if _fits(sample, item)]
-            if fitting and not run.rebaseline:
-                self._kept[segment_id] = fitting[-1]
-        missing = [item for key, item in self._items.items() if key not in self._kept]
-        baselines = self._baselines(run, missing)
-        pairs = [(item, baselines.get(item.segment.id)) for item in missing]
-        self._planned = {item.segment.id: (found.id,) if found else () for item, found in pairs}
-        return pairs
+        ready = self._ready(run)
+        turns = _turns(run, ready)
+        items: list[_Item] = []
+        without: list[_Item] = []
+        self._expected = {}
+        for page in shards(ready, PAGE):
+            kept, new = self._kept(run, _views(run, page, turns))
+            items += self._missing(run, kept)
+            without += new
+        baselines = self._baselines(run, without)
+        given = [replace(item, baseline_ids=baselines.get(item.segment.id, ())) for item in without]
+        return [*items, *self._missing(run, given)]
 
-    def _ready(self, run: Run) -> list[_Item]:
+    def _ready(self, run: Run) -> list[Segment]:
         """Segments whose features are all there; where one failed, the segment waits for it."""
-        digests = run.project.store.digests(Features)
-        wanted = [run.feature_ids.get(segment.id, {}) for segment in run.segments]
-        ready = [
+        there = run.project.store.digests(Features)
+        return [
             segment
-            for segment, stages in zip(run.segments, wanted, strict=True)
-            if all(feature in digests for feature in stages.values())
+            for segment in run.segments
+            if all(feature in there for feature in run.feature_ids.get(segment.id, {}).values())
         ]
-        heard = self._by_stage(run, ready, "asr")
-        seen = self._by_stage(run, ready, "au")
-        of_source: dict[str, list[Segment]] = defaultdict(list)
-        for segment in ready:
-            of_source[segment.source_id].append(segment)
-        items = []
-        for segment in ready:
-            stages = run.feature_ids.get(segment.id, {})
-            track = (
-                seen[segment.id].tracks[0].name if segment.id in seen and seen[segment.id].tracks else None
-            )
-            items.append(
-                _Item(
-                    segment=segment,
-                    target=Target(speaker=run.facts_of(segment).get("speaker"), face_track=track),
-                    digests=tuple(sorted(digests[feature] for feature in stages.values())),
-                    context=_context(run, segment, of_source[segment.source_id], heard),
-                    features=stages,
-                )
-            )
-        return items
 
-    def _by_stage(self, run: Run, segments: list[Segment], stage: str) -> dict[str, Features]:
-        ids = [run.feature_ids[s.id][stage] for s in segments if stage in run.feature_ids.get(s.id, {})]
-        return {feature.subject_id: feature for feature in run.project.store.by_id(Features, ids)}
+    def _kept(self, run: Run, items: list[_Item]) -> tuple[list[_Item], list[_Item]]:
+        """Those that keep a baseline, with it; and those that have to get one now."""
+        if run.rebaseline:
+            return [], items
+        made = run.project.store.stubs_by_parent(Sample, [item.segment.id for item in items])
+        kept, without = [], []
+        for item in items:
+            baseline_ids = kept_baseline(item.view, [_made(stub) for stub in made[item.segment.id]])
+            if baseline_ids is None:
+                without.append(item)
+            else:
+                kept.append(replace(item, baseline_ids=baseline_ids))
+        return kept, without
 
-    def _baselines(self, run: Run, missing: list[_Item]) -> dict[str, Baseline]:
+    def _missing(self, run: Run, items: list[_Item]) -> list[_Item]:
+        """Those whose sample is not there; the samples of all of them are expected."""
+        refs = {item.segment.id: item.ref() for item in items}
+        there = run.project.store.stubs(Sample, [ref.id for ref in refs.values()])
+        self._expected |= refs
+        return [item for item in items if refs[item.segment.id].id not in there]
+
+    def _baselines(self, run: Run, items: list[_Item]) -> dict[str, tuple[str, ...]]:
         """Segment -> the baseline of its speaker, from all that is known of the speaker now.
 
-        Voices that were measured in another way (an older version, other parameters) are not mixed in.
+        One speaker at a time. Voices that were measured in another way (an older version, other parameters) are
+        not mixed in.
         """
-        wanted = {item.segment.id: subject(run, item.segment) for item in missing}
-        there = run.project.store.digests(Features)
-        speakers = set(wanted.values())
-        owners = {
-            segment.id: name
-            for segment in run.segments
-            if (name := subject(run, segment)) in speakers
-            and run.feature_ids.get(segment.id, {}).get("prosody") in there
-        }
-        measured = self._by_stage(run, [s for s in run.segments if s.id in owners], "prosody")
-        groups: dict[tuple[str, str], list[Features]] = defaultdict(list)
-        for segment_id, features in measured.items():
-            groups[owners[segment_id], _method(features)].append(features)
-        made = {key: make_baseline(key[0], features) for key, features in groups.items()}
-        run.project.store.add(baseline for baseline in made.values() if baseline is not None)
-        found = {
-            segment_id: made[name, _method(measured[segment_id])]
-            for segment_id, name in wanted.items()
-            if segment_id in measured
-        }
-        return {segment_id: baseline for segment_id, baseline in found.items() if baseline is not None}
+        if not items:
+            return {}
+        wanted = {item.segment.id for item in items}
+        speakers = {subject(run, item.segment) for item in items}
+        voices: dict[str, list[str]] = defaultdict(list)
+        for segment in run.segments:
+            voice = run.feature_ids.get(segment.id, {}).get("prosody")
+            if voice is not None and (name := subject(run, segment)) in speakers:
+                voices[name].append(voice)
+        found: dict[str, tuple[str, ...]] = {}
+        for name, ids in voices.items():
+            groups: dict[str, list[Features]] = defaultdict(list)
+            for features in run.project.store.by_id(Features, ids):
+                groups[_method(features)].append(features)
+            for group in groups.values():
+                if (baseline := make_baseline(name, group)) is not None:
+                    run.project.store.add([baseline])
+                    mine = (f.subject_id for f in group if f.subject_id in wanted)
+                    found |= dict.fromkeys(mine, (baseline.id,))
+        return found
 
-    def work(self, run: Run, items: Sequence[tuple[_Item, Baseline | None]]) -> None:
+    def work(self, run: Run, items: Sequence[_Item]) -> None:
+        ids = sorted({baseline for item in items for baseline in item.baseline_ids})
+        baselines = {baseline.id: baseline for baseline in run.project.store.by_id(Baseline, ids)}
+        speech = source_speech(run, sorted({item.segment.source_id for item in items}))
+
+        def compose(item: _Item) -> list[Record]:
+            baseline = next((baselines[i] for i in item.baseline_ids), None)
+            return [self._compose(run, item, baseline, speech.get(item.segment.source_id, ()))]
+
         each(
             run,
             self.name,
             items,
-            lambda pair: self._compose(run, *pair),
-            name=lambda pair: pair[0].segment.id,
-            path=lambda pair: run.path_text(run.source_of(pair[0].segment)),
+            compose,
+            name=lambda item: item.segment.id,
+            path=lambda item: run.path_text(run.source_of(item.segment)),
         )
 
     def finish(self, run: Run) -> None:
-        found = run.project.store.by_parent(Sample, list(self._items))
-        run.samples = []
-        for segment_id, item in self._items.items():
-            fitting = [sample for sample in found[segment_id] if _fits(sample, item)]
-            if segment_id in self._kept:
-                run.samples.append(self._kept[segment_id])
-            elif fitting:
-                planned = [s for s in fitting if s.baseline_ids == self._planned.get(segment_id)]
-                run.samples.append((planned or fitting)[-1])
-        run.project.store.set_live(Sample, [sample.id for sample in run.samples])
+        expected = [self._expected[one.id] for one in run.segments if one.id in self._expected]
+        there = run.project.store.stubs(Sample, [ref.id for ref in expected])
+        run.samples = Samples(run.project.store, [ref for ref in expected if ref.id in there])
+        run.project.store.set_live(Sample, [ref.id for ref in run.samples.refs])
 
-    def _compose(self, run: Run, item: _Item, baseline: Baseline | None) -> list[Record]:
+    def _compose(self, run: Run, item: _Item, baseline: Baseline | None, speech: Sequence[Span]) -> Sample:
         features = {f.stage: f for f in run.project.store.by_id(Features, list(item.features.values()))}
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
-        segment, source = item.segment, run.source_of(item.segment)
-        speech = source_speech(run, [source.id]).get(source.id, ())
+        segment, source, target = item.segment, run.source_of(item.segment), item.view.target
         span = {
             "source_id": source.id,
             "source_start_s": segment.source_start_s,
@@ -152,17 +153,17 @@ class ComposeStage:
         }
         sample = Sample(
             segment_id=segment.id,
-            target=item.target,
-            feature_digests=item.digests,
-            baseline_ids=(baseline.id,) if baseline else (),
-            context=item.context,
+            target=target,
+            feature_digests=item.view.feature_digests,
+            baseline_ids=item.baseline_ids,
+            context=item.view.context,
             view_version=VIEW_VERSION,
             duration_s=segment.duration_s,
             words=words.words if words else (),
             words_source=_words_source(words),
             speech=shift(speech, segment),
             prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
-            events=_events(item.target, prosody, faces),
+            events=_events(target, prosody, faces),
             faces=faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
@@ -170,7 +171,7 @@ class ComposeStage:
             missing=_missing(words, prosody, faces),
         )
         run.count("samples")
-        return [sample]
+        return sample
 
     def _key_frames(self, run: Run, item: _Item, faces: Features | None) -> tuple[KeyFrame, ...]:
         segment, source = item.segment, run.source_of(item.segment)
@@ -178,7 +179,7 @@ class ComposeStage:
             return ()
         params = run.media.params
         recipe = params.model_dump(mode="json", include={"face_fps", "frame_width_px", "jpeg_quality"})
-        times = choose_times(segment.duration_s, faces, item.target.face_track)
+        times = choose_times(segment.duration_s, faces, item.view.target.face_track)
         return tuple(
             KeyFrame(
                 time_s=time_s,
@@ -206,27 +207,60 @@ def subject(run: Run, segment: Segment) -> str:
     return f"speaker:{speaker}" if speaker else f"source:{segment.source_id}"
 
 
-def _fits(sample: Sample, item: _Item) -> bool:
-    """Whether a sample shows what would be shown now, whatever baseline it keeps."""
-    return (
-        sample.target == item.target
-        and sample.feature_digests == item.digests
-        and sample.context == item.context
-        and sample.view_version == VIEW_VERSION
-    )
+def _made(stub: Stub) -> Made:
+    brief = stub.brief
+    return Made(stub.id, tuple(brief["baselines"]), tuple(brief["digests"]), brief["speaker"], stub.live)
 
 
-def _context(
-    run: Run, segment: Segment, together: list[Segment], heard: dict[str, Features]
-) -> tuple[Turn, ...]:
-    before = sorted((s for s in together if s.index < segment.index), key=lambda s: s.index)
-    turns = []
-    for previous in before[-CONTEXT_TURNS:]:
-        words = heard[previous.id].words if previous.id in heard else ()
-        if words:
-            speaker = words[0].speaker or run.facts_of(previous).get("speaker")
-            turns.append(Turn(speaker=speaker, text=" ".join(word.text for word in words)))
-    return tuple(turns)
+def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]) -> list[_Item]:
+    ids = [feature for segment in segments for feature in run.feature_ids.get(segment.id, {}).values()]
+    measured = run.project.store.stubs(Features, ids)
+    items = []
+    for segment in segments:
+        stages = run.feature_ids.get(segment.id, {})
+        found = {stage: measured[feature] for stage, feature in stages.items()}
+        track = found["au"].brief.get("track") if "au" in found else None
+        view = View(
+            segment_id=segment.id,
+            target=Target(speaker=run.facts_of(segment).get("speaker"), face_track=track),
+            feature_digests=tuple(sorted(feature.digest for feature in found.values())),
+            context=turns[segment.id],
+            voice=found["prosody"].digest if "prosody" in found else None,
+        )
+        items.append(_Item(segment, view, stages))
+    return items
+
+
+def _turns(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...]]:
+    """Segment -> the last turns before it in its recording."""
+    said: dict[str, Turn | None] = {}
+    for page in shards(segments, PAGE):
+        words = {segment.id: run.feature_ids.get(segment.id, {}).get("asr", "") for segment in page}
+        heard = run.project.store.stubs(Features, list(words.values()))
+        for segment in page:
+            feature = heard.get(words[segment.id])
+            said[segment.id] = _turn(run, segment, feature.brief.get("said", ())) if feature else None
+    of_source: dict[str, list[Segment]] = defaultdict(list)
+    for segment in sorted(segments, key=lambda segment: segment.index):
+        of_source[segment.source_id].append(segment)
+    found = {}
+    for together in of_source.values():
+        for n, segment in enumerate(together):
+            before = [said[one.id] for one in together[max(0, n - CONTEXT_TURNS) : n]]
+            found[segment.id] = tuple(turn for turn in before if turn is not None)
+    return found
+
+
+def _turn(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -> Turn | None:
+    """What was said in a segment, without the words of people who took their consent back."""
+    facts = run.facts_of(segment)
+    if is_withdrawn(facts):
+        return None
+    by_speaker = [(speaker or facts.get("speaker"), text) for speaker, text in said]
+    kept = [
+        (s, text) for s, text in by_speaker if not is_withdrawn(run.facts.get(speaker_subject(str(s)), {}))
+    ]
+    return Turn(speaker=kept[0][0], text=" ".join(text for _, text in kept)) if kept else None
 
 
 def _words_source(words: Features | None) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.policy import decide, decision_question
 from pipeline.project import Project
-from pipeline.stages.base import Run, each
+from pipeline.stages.base import Run, each, shards
+from pipeline.stages.samples import PAGE
 from schemas.records import Consensus, Decision, Record, Review, Sample
 
 
@@ -25,12 +26,13 @@ class DecideStage:
         self._expected: list[str] = []
 
     def plan(self, run: Run) -> list[Any]:
-        cases = _cases(run.project)
-        self._expected = list(cases)
-        there = run.project.store.digests(Decision)
-        return [case for key, case in cases.items() if key not in there]
+        self._expected, missing = [], []
+        for cases in _pages(run.project):
+            self._expected += cases
+            missing += [case.consensus.id for case in _undecided(run.project, cases)]
+        return missing
 
-    def work(self, run: Run, items: Sequence[_Case]) -> None:
+    def work(self, run: Run, items: Sequence[str]) -> None:
         def make(case: _Case) -> list[Record]:
             decision = _decide(run.project, case)
             run.count("reviewed" if decision.status == "adjudicated" else decision.status)
@@ -39,7 +41,7 @@ class DecideStage:
         each(
             run,
             self.name,
-            items,
+            list(_cases(run.project, items).values()),
             make,
             name=lambda case: case.consensus.segment_id,
             path=lambda case: run.segment_text(case.consensus.segment_id),
@@ -51,23 +53,35 @@ class DecideStage:
 
 def bring_decisions_up_to_date(project: Project) -> None:
     """Take in the reviews that were saved since the last run; what `release` and `status` do first."""
-    cases = _cases(project)
-    there = project.store.digests(Decision)
-    project.store.add(_decide(project, case) for key, case in cases.items() if key not in there)
-    project.store.set_live(Decision, cases)
+    expected: list[str] = []
+    for cases in _pages(project):
+        project.store.add(_decide(project, case) for case in _undecided(project, cases))
+        expected += cases
+    project.store.set_live(Decision, expected)
 
 
-def _cases(project: Project) -> dict[str, _Case]:
+def _pages(project: Project) -> Iterator[dict[str, _Case]]:
+    """All that there is to decide, a page at a time."""
+    for page in shards(sorted(project.store.live_ids(Consensus)), PAGE):
+        yield _cases(project, page)
+
+
+def _undecided(project: Project, cases: dict[str, _Case]) -> list[_Case]:
+    there = project.store.stubs(Decision, list(cases))
+    return [case for key, case in cases.items() if key not in there]
+
+
+def _cases(project: Project, consensus_ids: Sequence[str]) -> dict[str, _Case]:
     """What there is to decide, by the id that the decision has or would get."""
     store, settings = project.store, project.settings
-    consensuses = store.live(Consensus)
+    consensuses = store.by_id(Consensus, consensus_ids)
     reviews = store.by_parent(Review, [consensus.segment_id for consensus in consensuses])
-    missing = {sample.id: sample.missing for sample in store.live(Sample)}
+    samples = store.stubs(Sample, [consensus.sample_id for consensus in consensuses])
     cases = {}
     for consensus in consensuses:
         # A segment has one target, and its name is machine-made: another backend must not orphan a label.
-        mine = reviews[consensus.segment_id]
-        case = _Case(consensus, mine, missing.get(consensus.sample_id, {}))
+        mine, sample = reviews[consensus.segment_id], samples.get(consensus.sample_id)
+        case = _Case(consensus, mine, sample.brief["missing"] if sample else {})
         key = decision_question(*case, settings.policy, taxonomy=project.taxonomy, seed=settings.project.seed)
         cases[key] = case
     return cases

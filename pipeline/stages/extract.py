@@ -78,19 +78,20 @@ class ExtractStage:
         )
 
     def _of_absent_recordings(self, run: Run) -> dict[str, str]:
-        """Segment -> newest features, where the recording is not there now (a disk that is not mounted).
+        """Segment -> its features that stand, where the recording is not there now (a disk that is not mounted).
 
         What was measured stands; measuring again without the transcript beside it would re-buy worse answers.
+        Only where none stands yet, because a run was interrupted, the newest ones do.
         """
         there = {source.id: run.media.known_paths(source)[0].exists() for source in run.sources.values()}
         absent = [segment.id for segment in run.segments if not there[segment.source_id]]
-        found = run.project.store.by_parent(Features, absent)
-        return {
-            segment_id: feature.id
-            for segment_id, features in found.items()
-            for feature in features
-            if feature.stage == self.name
-        }
+        kept = {}
+        for segment_id, found in run.project.store.stubs_by_parent(Features, absent).items():
+            mine = [feature for feature in found if feature.brief["stage"] == self.name]
+            standing = [feature for feature in mine if feature.live]
+            if mine:
+                kept[segment_id] = (standing or mine)[-1].id
+        return kept
 
     def _chosen(
         self,

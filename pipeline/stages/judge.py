@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agents.asking import Question
 from agents.judge import Case, Judge
 from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run
-from schemas.records import Check, Judgement
+from pipeline.stages.samples import cases
+from schemas.records import Annotation, Judgement
 
 
 class JudgeStage(AskStage[Case, Judgement]):
@@ -17,22 +18,19 @@ class JudgeStage(AskStage[Case, Judgement]):
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
         judges = [Judge(section, run.project.taxonomy) for section in run.project.settings.judges]
-        for case in _cases(run):
-            for judge in judges:
-                for question in replicated(judge, case):
-                    yield question, case.sample.segment_id
+        for page in run.samples.pages() if judges else ():
+            for case in cases(run.project.store, [ref.id for ref in page]):
+                for judge in judges:
+                    for question in replicated(judge, case):
+                        yield question, case.sample.segment_id
 
-    def stands(self, run: Run, records: list[Judgement]) -> None:
-        """Judgements are read from the store by those who weigh them."""
+    def key(self, item: Case) -> str:
+        return item.annotation.id
+
+    def load(self, run: Run, keys: Sequence[str]) -> dict[str, Case]:
+        store = run.project.store
+        sample_ids = dict.fromkeys(str(stub.parent) for stub in store.stubs(Annotation, keys).values())
+        return {case.annotation.id: case for case in cases(store, list(sample_ids))}
 
     def counted(self, record: Judgement) -> str:  # noqa: ARG002 - as for annotations
         return "judgements"
-
-
-def _cases(run: Run) -> Iterator[Case]:
-    samples = {sample.id: sample for sample in run.samples}
-    labelled = [a for a in run.annotations if a.outcome == "labelled"]
-    checks = {c.annotation_id: c for c in run.project.store.live(Check, [a.id for a in labelled])}
-    for annotation in labelled:
-        if annotation.id in checks:
-            yield Case(samples[annotation.sample_id], annotation, checks[annotation.id])

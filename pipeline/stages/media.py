@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.stages.base import Run, each
 from schemas.parts import MediaRef
 from schemas.records import Decision, Sample
+from schemas.store import Stub
+
+
+class _Item(NamedTuple):
+    sample_id: str
+    clip: MediaRef
 
 
 class MediaStage:
@@ -17,23 +23,21 @@ class MediaStage:
     shard_size = 16
 
     def plan(self, run: Run) -> list[Any]:
-        waiting = {
-            (decision.segment_id, decision.target.key)
-            for decision in run.project.store.live(Decision)
-            if decision.status == "needs_review"
-        }
-        samples = [s for s in run.samples if (s.segment_id, s.target.key) in waiting and s.clip]
+        store, missing = run.project.store, []
+        for page in run.samples.pages():
+            decisions = store.stubs_by_parent(Decision, [ref.segment_id for ref in page])
+            waiting = [ref.id for ref in page if _waits(decisions[ref.segment_id])]
+            missing += [_Item(s.id, s.clip) for s in store.by_id(Sample, waiting) if s.clip]
         return [
-            sample
-            for sample in samples
-            if not run.media.has(_clip(sample))
-            and not run.failed_before(self.name, sample.id, run.sources[_clip(sample).source_id])
+            item
+            for item in missing
+            if not run.media.has(item.clip)
+            and not run.failed_before(self.name, item.sample_id, run.sources[item.clip.source_id])
         ]
 
-    def work(self, run: Run, items: Sequence[Sample]) -> None:
-        def make(sample: Sample) -> list[Any]:
-            ref = _clip(sample)
-            run.media.make(ref, run.sources[ref.source_id])
+    def work(self, run: Run, items: Sequence[_Item]) -> None:
+        def make(item: _Item) -> list[Any]:
+            run.media.make(item.clip, run.sources[item.clip.source_id])
             return []
 
         each(
@@ -41,8 +45,8 @@ class MediaStage:
             self.name,
             items,
             make,
-            name=lambda sample: sample.id,
-            path=lambda sample: run.path_text(run.sources[_clip(sample).source_id]),
+            name=lambda item: item.sample_id,
+            path=lambda item: run.path_text(run.sources[item.clip.source_id]),
             remember=True,
         )
 
@@ -50,6 +54,5 @@ class MediaStage:
         """Nothing stands in the store: clips are recomputable."""
 
 
-def _clip(sample: Sample) -> MediaRef:
-    assert sample.clip is not None
-    return sample.clip
+def _waits(decisions: list[Stub]) -> bool:
+    return any(one.live and one.brief["status"] == "needs_review" for one in decisions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable
 
 from schemas.records import Sample
 from schemas.settings import SelectSection
@@ -12,19 +12,19 @@ WITHDRAWN = "consent_withdrawn"
 
 
 def drop_reasons(
-    samples: Sequence[Sample], select: SelectSection, *, seed: int, withdrawn: Container[str] = ()
+    samples: Iterable[Sample], select: SelectSection, *, seed: int, withdrawn: Container[str] = ()
 ) -> dict[str, str]:
     """Sample id -> why it is not annotated. What `require` leaves is cut to `limit` by a seeded order.
 
     `withdrawn` are the segments whose people took their consent back: nothing of them is shown to anybody.
     """
-    dropped = {sample.id: WITHDRAWN for sample in samples if sample.segment_id in withdrawn}
-    dropped |= {
-        sample.id: reason
-        for sample in samples
-        if sample.id not in dropped and (reason := _lacks(sample, select.require))
-    }
-    left = [sample.id for sample in samples if sample.id not in dropped]
+    dropped, left = {}, []
+    for sample in samples:  # gone through once: they may be read from the store
+        reason = WITHDRAWN if sample.segment_id in withdrawn else _lacks(sample, select.require)
+        if reason:
+            dropped[sample.id] = reason
+        else:
+            left.append(sample.id)
     if select.limit is not None:
         left.sort(key=lambda sample_id: hashlib.sha256(f"{seed}|{sample_id}".encode()).digest())
         dropped |= dict.fromkeys(left[select.limit :], "over_limit")

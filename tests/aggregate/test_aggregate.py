@@ -31,7 +31,9 @@ def aggregate(
     params = AggregateSection(method=method)
     run = resolve(AGGREGATORS, method, what="aggregation")
     (consensus,) = run([ballot], taxonomy=TAXONOMY, params=params, seed=seed)
-    assert consensus.id == consensus_question(ballot, taxonomy=TAXONOMY, params=params, seed=seed)
+    inputs = (*annotations, *judgements)
+    asked = consensus_question("seg_x", TARGET, inputs, taxonomy=TAXONOMY, params=params, seed=seed)
+    assert consensus.id == asked
     return consensus
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -95,6 +100,50 @@ def test_what_was_downloaded_goes_away_when_the_cache_is_closed() -> None:
     assert not copy.exists()
     with closing(cache):
         assert cache.local(KEY, NAME).read_bytes() == b"sound"
+
+
+def test_threads_that_download_first_share_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two places made at once: one would be removed while its files are read."""
+    both, make, places = threading.Barrier(2), tempfile.TemporaryDirectory, list[Any]()
+
+    def slow(*given: Any, **options: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        places.append(make(*given, **options))
+        return places[-1]
+
+    cache = Artifacts(f"memory://{uuid.uuid4().hex}")
+    for key in ("dec_aa1", "dec_bb1"):
+        made(cache, key.encode(), key)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", slow)
+    with closing(cache), ThreadPoolExecutor(2) as pool:
+        copies = list(pool.map(lambda key: cache.local(key, NAME), ("dec_aa1", "dec_bb1")))
+        assert [copy.read_bytes() for copy in copies] == [b"dec_aa1", b"dec_bb1"]
+        assert len(places) == 1
+
+
+def test_no_more_is_held_of_a_remote_cache_than_was_said() -> None:
+    cache = Artifacts(f"memory://{uuid.uuid4().hex}", keep_bytes=250)
+    keys = [f"dec_{n:04d}" for n in range(6)]
+    for key in keys:
+        made(cache, key.encode() * 12 + b"1234", key)  # 100 bytes
+    with closing(cache):
+        first = cache.local(keys[0], NAME)
+        copies = {}
+        for key in keys[1:]:
+            copies[key] = cache.local(key, NAME)
+            assert cache.local(keys[0], NAME) == first  # asked for again and again: it stays
+            assert first.exists()
+        held = [path for path in first.parents[1].rglob("*") if path.is_file()]
+        assert set(held) == {first, copies[keys[-1]]}
+        assert len(cache.local(keys[1], NAME).read_bytes()) == 100  # it is downloaded once more
+
+
+def test_a_file_that_is_larger_than_what_is_held_can_be_read() -> None:
+    cache = Artifacts(f"memory://{uuid.uuid4().hex}", keep_bytes=10)
+    made(cache, b"x" * 100)
+    with closing(cache):
+        assert len(cache.local(KEY, NAME).read_bytes()) == 100
 
 
 def test_a_workdir_is_on_the_disk_of_the_cache_and_goes_away(tmp_path: Path) -> None:

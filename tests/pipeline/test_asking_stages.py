@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, shards
+from pipeline.stages.samples import SampleRef, Samples
 from schemas.errors import UserError
 from schemas.records import Annotation
 from tests.pipeline.records import make_run, project_in
@@ -40,7 +41,10 @@ def settings(models: FakeModels, *names: str, concurrency: int = 1, more: str = 
 
 def to_ask(run: Run, clips: int, stage: AnnotateStage) -> list[list[Any]]:
     """The shards of so many clips, each of another length: no two questions are the same."""
-    run.samples = [make_sample(segment_id=f"seg_{n}", duration_s=3.0 + n) for n in range(clips)]
+    samples = [make_sample(segment_id=f"seg_{n}", duration_s=3.0 + n) for n in range(clips)]
+    store = run.project.store
+    store.add(samples)
+    run.samples = Samples(store, [SampleRef(one.id, one.segment_id, one.target) for one in samples])
     return list(shards(stage.plan(run), stage.shard_size))
 
 
@@ -76,10 +80,10 @@ def test_what_a_budget_pays_for_is_whole_clips(models: FakeModels, tmp_path: Pat
         votes: dict[str, set[str]] = defaultdict(set)
         for annotation in project.store.all(Annotation):
             votes[annotation.sample_id].add(annotation.annotator)
-        whole = [sample.id for sample in run.samples if len(votes[sample.id]) == 3]
+        whole = [ref.id for ref in run.samples.refs if len(votes[ref.id]) == 3]
     assert len(models.requests) == 60
     assert len(whole) >= 16  # of 20 that 60 votes can make whole; the others were under way
-    assert whole[:14] == [sample.id for sample in run.samples[:14]]  # one after the other
+    assert whole[:14] == [ref.id for ref in run.samples.refs[:14]]  # one after the other
 
 
 @pytest.mark.parametrize("status", [401, 404])
@@ -97,7 +101,7 @@ def test_a_refused_key_is_tried_once_in_a_run_and_not_in_every_shard(
         stage.finish(run)
         assert Counter(asked(models)) == {"bad": 1, "good": 12}
         assert run.ledger.calls == 13
-        assert {(a.annotator, a.outcome) for a in run.annotations} == {
+        assert {(a.annotator, a.outcome) for a in project.store.live(Annotation)} == {
             ("bad", "failed"),
             ("good", "labelled"),
         }

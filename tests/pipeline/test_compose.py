@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from agents.prompting import annotation_request
+from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.stages.base import Run
 from pipeline.stages.compose import CONTEXT_TURNS, ComposeStage
+from review_ui.views import blind_view
 from schemas.records import Baseline, Sample
+from schemas.settings import AnnotatorSection
+from schemas.taxonomy import load_taxonomy
 from tests.pipeline.records import face, heard, make_run, place, project_in, segment, source, voice
 
 
@@ -30,15 +35,20 @@ def compose(run: Run) -> dict[str, Sample]:
     return {sample.segment_id: sample for sample in run.samples}
 
 
-def talkers(project: Project, count: int, *, speaker: str | None = "ann", rebaseline: bool = False) -> Run:
+def talkers(
+    project: Project,
+    count: int,
+    *,
+    speaker: str | None = "ann",
+    text: str = "well",
+    rebaseline: bool = False,
+) -> Run:
     """A run over `count` recordings of one segment each; every one is a little higher than the last."""
     run = make_run(project, rebaseline=rebaseline)
     for n in range(count):
         of = source(n)
         part = segment(of, 0)
-        place(
-            run, of, [(part, [heard(part, "well"), voice(part, 100 + 10 * n), face(part)])], speaker=speaker
-        )
+        place(run, of, [(part, [heard(part, text), voice(part, 100 + 10 * n), face(part)])], speaker=speaker)
     return run
 
 
@@ -61,6 +71,68 @@ def test_a_sample_keeps_its_baseline_and_rebaseline_moves_it(project: Project) -
     assert {sample.baseline_ids for sample in moved.values()} == {new.baseline_ids}
     assert compose(talkers(project, 4)) == moved  # what stands is the newest view, and it stays
     assert project.store.live_ids(Sample) == {sample.id for sample in moved.values()}
+
+
+def test_a_rebaseline_that_was_cut_off_has_moved_nothing(project: Project) -> None:
+    first = compose(talkers(project, 3))
+    run, stage = talkers(project, 4, rebaseline=True), ComposeStage()
+    items = stage.plan(run)
+    assert len(items) == 4
+    stage.work(run, items[:2])  # and then it was killed
+    later = compose(talkers(project, 4))
+    assert {key: later[key] for key in first} == first
+
+
+def test_a_rebaseline_back_to_an_earlier_baseline_stays(project: Project) -> None:
+    first = compose(talkers(project, 3))
+    moved = compose(talkers(project, 4, rebaseline=True))
+    back = compose(talkers(project, 3, rebaseline=True))
+    assert back == first
+    assert {sample.baseline_ids for sample in moved.values()} != {s.baseline_ids for s in back.values()}
+    assert compose(talkers(project, 3)) == first
+
+
+def test_a_trial_of_other_words_that_is_taken_back_leads_to_the_samples_from_before(project: Project) -> None:
+    first = compose(talkers(project, 3))
+    trial = compose(talkers(project, 4, text="other"))
+    assert {trial[key].baseline_ids for key in first} == {s.baseline_ids for s in first.values()}
+    back = compose(talkers(project, 4))
+    assert {key: back[key] for key in first} == first
+
+
+def test_the_words_of_people_who_took_their_consent_back_are_nobodys_context(project: Project) -> None:
+    run, of = make_run(project), source(1)
+    parts = [segment(of, n) for n in range(4)]
+    texts = ("a xylophone", "so it is", "yes quite zanzibar", "well")
+    words = [heard(part, text) for part, text in zip(parts, texts, strict=True)]
+    mixed = [
+        word.model_copy(update={"speaker": "bob" if word.text == "zanzibar" else "ann"})
+        for word in words[2].words
+    ]
+    words[2] = words[2].model_copy(update={"words": tuple(mixed)})
+    found = [(part, [said, voice(part, 100), face(part)]) for part, said in zip(parts, words, strict=True)]
+    place(run, of, found, speaker="ann")
+    run.facts[of.id][stretch_key(0.0, 5.0)] = {"speaker": "bob"}
+    before = compose(run)
+    assert [turn.text for turn in before[parts[2].id].context] == ["a xylophone", "so it is"]
+    assert "zanzibar" in shown(before[parts[3].id])
+
+    run.facts["speaker:bob"] = {"consent": "withdrawn"}
+    after = compose(run)
+    assert [turn.text for turn in after[parts[2].id].context] == ["so it is"]
+    assert [turn.text for turn in after[parts[3].id].context] == ["so it is", "yes quite"]
+    assert after[parts[2].id].id != before[parts[2].id].id
+    assert project.store.live_ids(Sample) == {sample.id for sample in after.values()}
+    for part in parts[1:]:
+        assert "xylophone" not in shown(after[part.id])
+    assert "zanzibar" not in shown(after[parts[3].id])
+
+
+def shown(sample: Sample) -> str:
+    """All that is told of a sample: its prompt, and the page before the blind label."""
+    section = AnnotatorSection(name="a", provider="openai_compatible", model="m")
+    request = annotation_request(sample, load_taxonomy("ekman7"), section)
+    return f"{request} {blind_view(sample, has_clip=False)}"
 
 
 def test_too_little_speech_gives_no_baseline(project: Project) -> None:
