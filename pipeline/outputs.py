@@ -87,7 +87,7 @@ class RunOutput(Output, Totals):
 
 class StatusOutput(Output, Totals):
     project: str
-    hallucination: dict[str, dict[str, Any]] = {}  # annotator -> contradicted, measurable, rate
+    hallucination: dict[str, dict[str, Any]] = {}  # annotator -> contradicted, measurable, rate; not_shown
     clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip
 
 

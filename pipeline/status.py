@@ -50,8 +50,9 @@ def _counts(store: Store, cls: type[Record], name: str) -> Counter[str]:
 def _verdicts(store: Store) -> Counter[str]:
     found: Counter[str] = Counter()
     for brief, count in store.tally(Check):
-        for verdict, claims in brief.items():
-            found[verdict] += claims * count
+        for verdicts in brief.values():
+            for verdict, claims in verdicts.items():
+                found[verdict] += claims * count
     return found
 
 
@@ -79,19 +80,27 @@ def _gone(path: str) -> bool:
 
 
 def hallucination(store: Store) -> dict[str, dict[str, Any]]:
-    """Per annotator: how many of its measurable claims the signal contradicts."""
+    """Per annotator: how many of its measurable claims the signal contradicts.
+
+    `not_shown` counts those alone whose measurement was not told to the annotator: that the others are supported
+    proves only copying.
+    """
     names = set(_counts(store, Annotation, "annotator"))
-    measurable: Counter[str] = Counter()
-    contradicted: Counter[str] = Counter()
-    for annotation, verdicts, count in store.tally_by_parent(Check):
-        name, against = annotation["annotator"], verdicts.get("contradicted", 0)
-        measurable[name] += count * (against + verdicts.get("supported", 0))
-        contradicted[name] += count * against
+    measured: Counter[tuple[str, str, str]] = Counter()  # of annotator, shown or not_shown, verdict
+    for annotation, check, count in store.tally_by_parent(Check):
+        for kind, verdicts in check.items():
+            for verdict in ("supported", "contradicted"):
+                measured[annotation["annotator"], kind, verdict] += count * verdicts.get(verdict, 0)
+
+    def rate(name: str, *kinds: str) -> dict[str, Any]:
+        supported, contradicted = (
+            sum(measured[name, kind, verdict] for kind in kinds) for verdict in ("supported", "contradicted")
+        )
+        measurable = supported + contradicted
+        share = round(contradicted / measurable, 4) if measurable else None
+        return {"contradicted": contradicted, "measurable": measurable, "rate": share}
+
     return {
-        name: {
-            "contradicted": contradicted[name],
-            "measurable": measurable[name],
-            "rate": round(contradicted[name] / measurable[name], 4) if measurable[name] else None,
-        }
+        name: {**rate(name, "shown", "not_shown"), "not_shown": rate(name, "not_shown")}
         for name in sorted(names)
     }

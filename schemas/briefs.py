@@ -49,8 +49,13 @@ def _annotation(annotation: Annotation) -> Brief:
 
 
 def _check(check: Check) -> Brief:
-    """Verdict -> how many claims got it."""
-    return dict(Counter(verdict.verdict for verdict in check.verdicts))
+    """Verdict -> how many claims got it, apart for claims about what was shown and what was not."""
+    kinds = {"shown": True, "not_shown": False}
+    counts = {
+        name: Counter(verdict.verdict for verdict in check.verdicts if verdict.shown is shown)
+        for name, shown in kinds.items()
+    }
+    return {name: dict(count) for name, count in counts.items() if count}
 
 
 def _judgement(judgement: Judgement) -> Brief:

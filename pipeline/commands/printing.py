@@ -136,7 +136,10 @@ def print_totals(console: Console, totals: Totals) -> None:
 def print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rules: Collection[str]) -> None:
     """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
     for name, row in rates.items():
-        note = " (rules: by construction)" if name in rules else ""
+        blind = row["not_shown"]
+        note = f"; of those that it was not told: {blind['contradicted']} of {blind['measurable']}"
+        if name in rules:
+            note = " (rules: by construction)"
         share = f"{row['contradicted']} of {row['measurable']} measurable claims contradicted"
         say(console, f"{name}: {share}{note}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.outputs import AnnotationCounts, CheckCounts, Totals
 from pipeline.status import hallucination, totals
-from schemas.records import Annotation
+from schemas.records import Annotation, Check
 from schemas.store import CallEvent, ItemOutcome
 from tests.release.builder import NAMES, Project, blind, small_project
 
@@ -74,5 +74,16 @@ def test_an_empty_project_counts_nothing(tmp_path: Path) -> None:
 def test_contradicted_claims_are_counted_by_annotator(project: Project) -> None:
     rates = hallucination(project.store)
     assert set(rates) == set(NAMES)
-    assert rates["facial"] == {"contradicted": 7, "measurable": 14, "rate": 0.5}
+    counted = {"contradicted": 7, "measurable": 14, "rate": 0.5}
+    assert rates["facial"] == {**counted, "not_shown": counted}
     assert rates["prosody"]["measurable"] == 12  # one of its answers never came
+
+
+def test_claims_that_were_shown_are_counted_apart(project: Project) -> None:
+    told = project.store.live(Check)[0]
+    of = {answer.id: answer.annotator for answer in project.store.live(Annotation)}[told.annotation_id]
+    shown = tuple(verdict.model_copy(update={"shown": True}) for verdict in told.verdicts)
+    project.store.add([told.model_copy(update={"verdicts": shown})])
+    rates = hallucination(project.store)[of]
+    assert rates["measurable"] - rates["not_shown"]["measurable"] == len(shown) > 0
+    assert rates["contradicted"] - rates["not_shown"]["contradicted"] == 1
