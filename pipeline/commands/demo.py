@@ -194,7 +194,7 @@ def make_demo_project(folder: Path, *, on_progress: Callable[[int, int, str], No
     _refuse_other_folder(folder)
     media = folder / "media"
     media.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
+    _write_if_changed(folder / MARK, "made by emotrace demo\n")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".demo-") as scratch:
         made = Path(scratch)
         for done, name in enumerate(_make_clips(made), start=1):

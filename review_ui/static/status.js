@@ -16,5 +16,5 @@ export function sayWhatThePageSays() {
   const text = status?.textContent?.trim();
   if (!status || !text) return;
   status.textContent = "";
-  setTimeout(() => say(text), 150);
+  timer = setTimeout(() => say(text), 150); // what is said meanwhile is newer and stays
 }

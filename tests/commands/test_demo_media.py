@@ -133,7 +133,12 @@ def test_project_lists_every_recording(demo: Demo) -> None:
     }
     assert load_settings(demo.folder).release.split_policy == "single"
     assert [done for done, _, _ in demo.progress] == list(range(1, len(CLIPS) + 1))
-    assert sorted(path.name for path in demo.folder.iterdir()) == ["emotrace.toml", "manifest.csv", "media"]
+    assert sorted(path.name for path in demo.folder.iterdir()) == [
+        ".emotrace-demo",
+        "emotrace.toml",
+        "manifest.csv",
+        "media",
+    ]
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
