@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from agents.protocol import MediaLoader, Provider, Request, Response
+from agents.protocol import MediaLoader, MediaPart, Provider, Request, Response
 from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.ids import content_id
@@ -91,16 +91,19 @@ async def ask(
         return Outcome(receipt, None, cached=True, calls=0)
     if refused is not None:
         return Outcome(None, refused, cached=False, calls=0)
+    try:
+        media = await asyncio.to_thread(_Media, job.request, load)
+    except ItemError as failure:  # an error of this question, not of the run
+        return Outcome(None, ProviderError(failure.code, failure.message, False), cached=False, calls=0)
     calls, error = 0, ProviderError("not_asked", "no attempt is allowed", transient=False)
     for calls in range(1, job.section.attempts + 1):
         if durable is not None:
             durable.intend(
                 key, provider=job.provider.name, model=job.request.model, annotator=job.section.name
             )
-        weighed = _Weighed(load)
-        answer = await _call(job, weighed)
+        answer = await _call(job, media)
         if isinstance(answer, Response):
-            usage = answer.usage or usage_at_most(job.section, weighed.bytes + job.request.size_bytes)
+            usage = answer.usage or usage_at_most(job.section, media.size_bytes + job.request.size_bytes)
             receipt = Receipt(answer.text, answer.model_version, usage, answer.finish_reason)
             if durable is not None:
                 durable.receive(key, receipt)
@@ -115,26 +118,30 @@ async def ask(
     return Outcome(None, error, cached=False, calls=calls)
 
 
-class _Weighed:
-    """A loader of media that knows how many bytes it gave."""
+class _Media:
+    """The media of one question, made before a call is written down: one that cannot be sent is not counted.
 
-    def __init__(self, load: MediaLoader) -> None:
-        self._load, self.bytes = load, 0
+    Raises:
+        ItemError: some of it cannot be made.
+    """
+
+    def __init__(self, request: Request, load: MediaLoader) -> None:
+        refs = [part.ref for part in request.parts if isinstance(part, MediaPart)]
+        self._held = [(ref, load(ref)) for ref in refs]
 
     def __call__(self, ref: MediaRef) -> bytes:
-        data = self._load(ref)
-        self.bytes += len(data)
-        return data
+        return next(data for held, data in self._held if held == ref)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(data) for _, data in self._held)
 
 
 async def _call(job: Job, load: MediaLoader) -> Response | ProviderError:
-    """One call. Media that cannot be made is an error of this question, not of the run."""
     try:
         return await job.provider.complete(job.request, load)
     except ProviderError as error:
         return error
-    except ItemError as error:
-        return ProviderError(error.code, error.message, transient=False)
 
 
 async def ask_all(
@@ -149,7 +156,7 @@ async def ask_all(
 ) -> None:
     """Ask many questions at once; `on_outcome` gets each as it ends, in the event loop's thread.
 
-    `jobs` is read as slots become free, and media is loaded by the provider when it is asked, so the media of at
+    `jobs` is read as slots become free, and media is loaded when its question has one, so the media of at
     most `section.concurrency` questions is held per provider. `refused` remembers, by the section's name, whose
     further calls would all fail; it may be given to several calls of a run.
 

@@ -18,7 +18,8 @@ from agents.prompting import annotation_request, keyless_request
 from agents.protocol import MediaPart, Provider, Request
 from agents.providers.openai_compatible import OpenAICompatibleProvider
 from agents.providers.scripted import ScriptedProvider
-from schemas.errors import UserError
+from schemas.errors import ItemError, UserError
+from schemas.parts import MediaRef
 from schemas.ports import Journal
 from schemas.settings import AnnotatorSection
 from tests.wire.material import InstantClock, MemoryJournal, make_sample, media_bytes, rng, section, taxonomy
@@ -310,6 +311,28 @@ def test_two_providers_do_not_wait_for_each_other(models: FakeModels) -> None:
     failed = {name for (name, _), outcome in outcomes.items() if outcome.error}
     assert failed == {"bad"}
     assert len(outcomes) == 20
+
+
+def test_media_that_cannot_be_made_is_no_call(models: FakeModels) -> None:
+    async def go() -> Outcome:
+        settings = section(base_url=models.openai_url, takes=("text", "audio"))
+        provider = OpenAICompatibleProvider(settings)
+        request = annotation_request(make_sample(), TAXONOMY, settings)
+        try:
+            return await ask(
+                Job(request, provider, settings), journal=journal, clock=InstantClock(), load=gone, rng=rng()
+            )
+        finally:
+            await provider.close()
+
+    def gone(ref: MediaRef) -> bytes:
+        raise ItemError("missing_file", "the recording is gone")
+
+    journal = MemoryJournal(budget_calls=0)  # nor does it need any of the budget
+    outcome = asyncio.run(go())
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.calls) == ("missing_file", 0)
+    assert (journal.events, models.requests) == ([], [])
 
 
 def test_keyless_providers_leave_the_journal_alone() -> None:
