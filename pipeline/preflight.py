@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agents.asking import Model
 from pipeline.aggregate import AGGREGATORS
-from pipeline.features.select import backend_names
+from pipeline.features.select import backend_names, refuse_unknown_options
 from schemas.errors import UserError
 from schemas.registry import resolve
 from schemas.settings import ModelSection, Settings
@@ -27,6 +27,9 @@ def preflight(root: Path, settings: Settings) -> None:
                 known = ", ".join(("auto", *backend_names(stage)))
                 message = f'unknown {stage} backend "{section.backend}"'
                 raise UserError("unknown_backend", message, f"known: {known}")
+        for option in section.options:
+            with pointing_at(root, "features", stage, option):
+                refuse_unknown_options(stage, section.backend, [option])
     with pointing_at(root, "aggregate", "method"):
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
     priced = settings.budget.usd is not None

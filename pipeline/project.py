@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.artifacts import Artifacts
 from schemas.errors import UserError
 from schemas.settings import Settings, artifacts_url, store_url
-from schemas.settings_file import load_settings
+from schemas.settings_file import load_settings, pointing_at
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy, load_taxonomy
 
@@ -57,7 +57,8 @@ def open_project(root: Path) -> Iterator[Project]:
         UserError: no project there, or something wrong in its file, taxonomy or store.
     """
     settings = load_settings(root)
-    taxonomy = load_taxonomy(settings.project.taxonomy, root)
+    with pointing_at(root, "project", "taxonomy"):
+        taxonomy = load_taxonomy(settings.project.taxonomy, root)
     store = Store.open(store_url(root, settings))
     try:
         with closing(Artifacts(artifacts_url(root, settings))) as artifacts:

@@ -59,6 +59,7 @@ def load_settings(project_dir: Path) -> Settings:
         raise UserError(
             "unreadable_project", str(error), "make the file readable (UTF-8)", str(path)
         ) from error
+    _refuse_unknown_sections()
     try:
         return Settings(**data)
     except SettingsError as error:
@@ -115,6 +116,15 @@ def _stands_in(loc: tuple[int | str, ...], data: Any) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
     return True
+
+
+def _refuse_unknown_sections() -> None:
+    """A misspelt section in a variable's name would be passed over without a word."""
+    for variable in sorted(os.environ):
+        section = variable.removeprefix(ENV_PREFIX).partition("__")[0].lower()
+        if variable.startswith(ENV_PREFIX) and section not in Settings.model_fields:
+            message = f'unknown setting "{section}"'
+            raise UserError("unknown_setting", message, _nearest((section,)), f"environment {variable}")
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -80,14 +81,15 @@ def pick_extractor(
         ItemError: a transcript of this one recording is missing, unreadable or not the only one.
     """
     names = backend_names(stage)
-    if requested == "auto":
-        return _automatic(stage, options, path, transcript, language, segments)
-    if requested not in names:
+    if requested not in ("auto", *names):
         raise UserError(
             "unknown_backend",
             f'unknown {stage} backend "{requested}"',
             f"known: auto, {', '.join(names)}",
         )
+    refuse_unknown_options(stage, requested, options)
+    if requested == "auto":
+        return _automatic(stage, options, path, transcript, language, segments)
     if f"{stage}.{requested}" == "asr.sidecar":
         return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
@@ -116,9 +118,6 @@ def _automatic(
     language: str | None,
     segments: Sequence[Span],
 ) -> Extractor:
-    candidates = [f"{stage}.{name}" for name in backend_names(stage)]
-    known = {name for key in candidates for name in _option_names(key)}
-    _refuse_unknown(f"{stage} backends", options, known)
     if stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
@@ -142,7 +141,6 @@ def _whisper_reachable(options: dict[str, Any]) -> bool:
 def _sidecar(
     options: dict[str, Any], path: Path, language: str | None, segments: Sequence[Span]
 ) -> Extractor:
-    _refuse_unknown('asr backend "sidecar"', options, {"language"})
     sidecar = find_sidecar(path, options.get("language") or language)
     if sidecar is None:
         raise ItemError(
@@ -164,7 +162,6 @@ def _from_manifest(transcript: GivenText | None, path: Path, segments: Sequence[
 
 def _build(key: str, options: dict[str, Any], language: str | None) -> Extractor:
     kind, _, name = key.partition(".")
-    _refuse_unknown(f'{kind} backend "{name}"', options, set(_option_names(key)))
     if "language" in _option_names(key) and options.get("language") is None:
         options = {**options, "language": language}
     make: Callable[[Any], Extractor] = resolve(EXTRACTORS, key, what="extractor")
@@ -190,11 +187,23 @@ def _option_names(key: str) -> list[str]:
     return list(kind.model_fields) if kind is not None else []
 
 
-def _refuse_unknown(what: str, options: dict[str, Any], known: set[str]) -> None:
+def refuse_unknown_options(stage: str, requested: str, options: Iterable[str]) -> None:
+    """With "auto" every option that one of the stage's backends knows is taken.
+
+    Raises:
+        UserError: "unknown_option", with the nearest known one.
+    """
+    names = backend_names(stage) if requested == "auto" else [requested]
+    known = {option for name in names for option in _option_names(f"{stage}.{name}")}
+    known |= {"language"} if stage == "asr" else set()
     unknown = sorted(set(options) - known)
-    if unknown:
-        remedy = f"known: {', '.join(sorted(known))}" if known else "it takes no options"
-        raise UserError("unknown_option", f"{what}: unknown option {', '.join(unknown)}", remedy)
+    if not unknown:
+        return
+    what = f"{stage} backends" if requested == "auto" else f'{stage} backend "{requested}"'
+    near = difflib.get_close_matches(unknown[0], [*known, "backend", "enabled"], n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"? ' if near else ""
+    remedy = f"{hint}known: {', '.join(sorted(known))}" if known else f"{hint}it takes no options"
+    raise UserError("unknown_option", f"{what}: unknown option {', '.join(unknown)}", remedy)
 
 
 def list_backends() -> list[dict[str, Any]]:

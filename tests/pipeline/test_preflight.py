@@ -24,6 +24,7 @@ provider = "{provider}"
 model = "{model}"
 """
 BAD = {
+    "option": ("\n[features.prosody]\nvoicingg = 0.5\n", 3, "unknown_option"),
     "provider": (MODEL.format(table="annotators", provider="opnai", model="m"), 5, "unknown_name"),
     "rules": (MODEL.format(table="annotators", provider="cues", model="lexikon"), 5, "unknown_model"),
     "judge": (MODEL.format(table="judges", provider="cues", model="lexicon"), 5, "unknown_model"),

@@ -276,3 +276,14 @@ def test_a_key_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("SOME_KEY", raising=False)
     with pytest.raises(UserError, match=r"export SOME_KEY"):
         secret("SOME_KEY", needed_by="annotator gpt")
+
+
+def test_a_misspelt_section_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTRACE__SEGMNT__MAX_S", "3")
+    with pytest.raises(UserError) as refused:
+        load_settings(project(tmp_path, ""))
+    assert refused.value.code == "unknown_setting"
+    assert refused.value.file == "environment EMOTRACE__SEGMNT__MAX_S"
+    assert '"segment"' in refused.value.remedy
