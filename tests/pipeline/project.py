@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
+from pipeline.ingest import IngestReport, ingest
+from pipeline.project import Project
 from schemas.records import RECORDS
 from schemas.store import Store
 from tests.media_io.make import AUDIO_RATE_HZ, make_video
@@ -205,3 +207,7 @@ def copy_project(project: Path, to: Path) -> Path:
     """A copy that can be worked on; the recordings stay where they are."""
     shutil.copytree(project, to)
     return to
+
+
+def take(project: Project, *inputs: Path, **options: Any) -> IngestReport:
+    return ingest(project, [str(path) for path in inputs], **options)

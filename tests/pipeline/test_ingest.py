@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,12 @@ import pytest
 
 from pipeline.facts import ROW, source_facts
 from pipeline.ingest import COMMIT_EVERY, IngestReport, ingest
-from pipeline.project import Project, open_project
+from pipeline.project import Project
 from schemas.errors import UserError
 from schemas.ids import file_digest
 from schemas.records import Source
 from tests.media_io.make import make_sound, make_video, tone
-from tests.pipeline.project import write_settings
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with open_project(write_settings(tmp_path / "project", "")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "recordings"
-    folder.mkdir()
-    make_sound(folder / "a.wav", tone(1.0))
-    make_sound(folder / "b.wav", tone(1.5))
-    return folder
-
-
-def take(project: Project, *inputs: Path, **options: Any) -> IngestReport:
-    return ingest(project, [str(path) for path in inputs], **options)
+from tests.pipeline.project import take
 
 
 def source_of(project: Project, path: Path) -> Source:

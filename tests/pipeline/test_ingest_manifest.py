@@ -16,31 +16,12 @@ from hypothesis import strategies as st
 
 from pipeline.facts import ROW, source_facts
 from pipeline.importers.manifest import FACT_COLUMNS, ManifestRow, read_csv, read_jsonl
-from pipeline.ingest import IngestReport, ingest
-from pipeline.project import Project, open_project
+from pipeline.ingest import ingest
+from pipeline.project import Project
 from pipeline.status import ingest_failures
 from schemas.errors import UserError
 from tests.media_io.make import make_sound, tone
-from tests.pipeline.project import write_settings
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with open_project(write_settings(tmp_path / "project", "")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "recordings"
-    folder.mkdir()
-    make_sound(folder / "a.wav", tone(1.0))
-    make_sound(folder / "b.wav", tone(1.5))
-    return folder
-
-
-def take(project: Project, *inputs: Path, **options: Any) -> IngestReport:
-    return ingest(project, [str(path) for path in inputs], **options)
+from tests.pipeline.project import take
 
 
 def facts_of(project: Project, path: Path) -> dict[str, Any]:
