@@ -155,8 +155,7 @@ class ExtractStage:
                     name = run.path_text(clip.source)
                     writer.add([], [failed(self.name, ids[clip.segment.id], name, result)])
                 else:
-                    writer.add([result], [])
-                    writer.add([], [ItemOutcome(self.name, ids[clip.segment.id], "done")])
+                    writer.add([result], [ItemOutcome(self.name, ids[clip.segment.id], "done")])
                 run.progress.advance(self.name)
                 run.stop_if_cancelled()
 

@@ -31,9 +31,13 @@ class MediaStage:
         return [
             item
             for item in missing
-            if not run.media.has(item.clip)
+            if not self._stands(run, item)
             and not run.failed_before(self.name, item.sample_id, run.sources[item.clip.source_id])
         ]
+
+    def _stands(self, run: Run, item: _Item) -> bool:
+        """Made and noted: of a run that was killed between the two the note is still missing."""
+        return run.media.has(item.clip) and run.done_before(self.name, item.sample_id)
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         def make(item: _Item) -> list[Any]:

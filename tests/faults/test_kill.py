@@ -45,7 +45,8 @@ RUN_KILLS = (
     ("judge", "before store.judgement 1"),
     ("aggregate", "within store.consensus 1"),
     ("decide", "within store.decision 1"),
-    ("media", "within cache.clip.mp4 2"),
+    ("media", "within cache.clip.mp4 1"),
+    ("media", "after cache.clip.mp4 1"),
 )
 RELEASE_KILLS = (
     "before release.place 1",
