@@ -145,14 +145,26 @@ class Series(Part):
         return self
 
 
+class SpeakerTurn(Span):
+    """A stretch in which one person speaks; turns of different people may overlap."""
+
+    speaker: str
+    confidence: Unit | None = None
+
+
 class FaceTrack(Span):
-    """One face over time. `box` is the median (x, y, width, height) as a share of the frame."""
+    """One face over time. `box` is the median (x, y, width, height) as a share of the frame.
+
+    `speaking` says whether this face's mouth moves with the voice, None where that cannot be known.
+    """
 
     name: str
     frames: int
     box: tuple[float, float, float, float]
     confidence: Unit | None = None
     pose_deg: dict[str, float] = {}  # median pitch, yaw, roll
+    speaking: bool | None = None
+    speaking_confidence: Unit | None = None
 
 
 class Measure(Part):

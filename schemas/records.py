@@ -27,6 +27,7 @@ from schemas.parts import (
     Seconds,
     Series,
     Span,
+    SpeakerTurn,
     Stat,
     Step,
     Target,
@@ -96,7 +97,7 @@ class Segment(Record):
 
 
 class Features(Record):
-    """What one extractor measured on one segment (or, for shots and speech regions, on a whole source).
+    """What one extractor measured on one segment (or, for shots, speech regions and turns, on a whole source).
 
     `missing` says why there is nothing: "no_audio_stream", "no_video_stream", "silence", "no_speech",
     "no_words", "unsupported_language", "no_face". Which of the other fields are filled depends on `stage`.
@@ -111,10 +112,11 @@ class Features(Record):
     params: dict[str, Any] = {}
     weights_digest: str | None = None
 
-    stage: str  # shots | speech | asr | prosody | au, or a later one
+    stage: str  # shots | speech | diarize | asr | prosody | au, or a later one
     missing: str | None = None
     words: tuple[Word, ...] = ()
     regions: tuple[Span, ...] = ()
+    turns: tuple[SpeakerTurn, ...] = ()
     tracks: tuple[FaceTrack, ...] = ()
     series: tuple[Series, ...] = ()
     events: tuple[Event, ...] = ()

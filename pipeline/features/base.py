@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -31,7 +31,8 @@ class Clip:
 
     `audio` is None when the source has no audio stream; `frames` is the decode pass's Parquet file of the
     whole source (columns `time_s` float64 in source time, `jpeg` binary), None without a video stream.
-    `source_speech` and `shots` are those of the whole source, in source time.
+    `source_speech` and `shots` are those of the whole source, in source time. `where` are the stretches that
+    alone are measured (the target speaks alone in them), in segment time; None: the whole segment.
     """
 
     source: Source
@@ -42,6 +43,7 @@ class Clip:
     speech: tuple[Span, ...] = ()
     source_speech: tuple[Span, ...] = ()
     shots: tuple[Span, ...] = ()
+    where: tuple[Span, ...] | None = None
 
 
 class Extractor(Protocol):
@@ -65,15 +67,20 @@ class Extractor(Protocol):
 
 def features_of(extractor: Extractor, clip: Clip, **measured: Any) -> Features:
     """The record of what was measured of a clip: the question from the extractor, the answer as given."""
-    return Features(
-        subject_id=clip.segment.id,
-        extractor=extractor.name,
-        version=extractor.version,
-        params=extractor.params,
-        weights_digest=extractor.weights_digest,
-        stage=extractor.stage,
-        **measured,
-    )
+    return Features(**question_of(extractor, clip.segment.id, clip.where), **measured)
+
+
+def question_of(extractor: Extractor, subject_id: str, where: Sequence[Span] | None = None) -> dict[str, Any]:
+    """The fields of a Features record that say what was asked, and its stage."""
+    borders = {} if where is None else {"where": [[span.start_s, span.end_s] for span in where]}
+    return {
+        "subject_id": subject_id,
+        "extractor": extractor.name,
+        "version": extractor.version,
+        "params": extractor.params | borders,
+        "weights_digest": extractor.weights_digest,
+        "stage": extractor.stage,
+    }
 
 
 def one_by_one(

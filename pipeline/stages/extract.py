@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.facts import stretch_of
-from pipeline.features.base import Clip, Extractor
+from pipeline.features.base import Clip, Extractor, question_of
 from pipeline.features.select import pick_extractor
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
@@ -67,7 +67,7 @@ class ExtractStage:
             if chosen is None:
                 ids[self.name] = NO_EXTRACTOR
                 continue
-            feature_id = question_id(segment, chosen[1], self.name)
+            feature_id = Features(**question_of(chosen[1], segment.id)).id
             ids[self.name] = feature_id
             if feature_id not in there and not run.failed_before(
                 self.name, feature_id, run.source_of(segment)
@@ -183,18 +183,6 @@ class ExtractStage:
             run.project.store.set_live(
                 Features, [i for i in (*run.source_feature_ids, *wanted) if i in there]
             )
-
-
-def question_id(segment: Segment, extractor: Extractor, stage: str) -> str:
-    """The id that the features of a segment will have, without computing them."""
-    return Features(
-        subject_id=segment.id,
-        extractor=extractor.name,
-        version=extractor.version,
-        params=extractor.params,
-        weights_digest=extractor.weights_digest,
-        stage=stage,
-    ).id
 
 
 def _identity(extractor: Extractor) -> str:
