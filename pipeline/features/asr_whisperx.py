@@ -20,12 +20,12 @@ from pipeline.features.asr_words import heard_words
 from pipeline.features.base import Audio, Clip, Params, features_of
 from pipeline.features.silence import why_no_speech
 from pipeline.features.weights import folder_digest
-from pipeline.features.worker import run_worker
+from pipeline.features.worker import WORKERS, run_worker
 from schemas.errors import ItemError, UserError
 from schemas.ids import content_digest
 from schemas.records import Features
 
-SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "whisperx_asr.py"
+SCRIPT = WORKERS / "whisperx_asr.py"
 # Where and how, not what: what the weights are stands in the digest.
 NOT_ASKED = {
     "weights", "model", "download", "align_weights", "device", "compute_type", "batch_size", "cpu_threads",

@@ -30,6 +30,7 @@ from schemas.errors import UserError
 
 Message = dict[str, Any]
 
+WORKERS = Path(__file__).resolve().parents[1] / "workers"
 BUILD_TIMEOUT_S = 3600.0  # a first build may download gigabytes over a slow line
 IDLE_TIMEOUT_S = 600.0  # a worker says something for every clip and every few frames
 STOP_GRACE_S = 5.0
@@ -71,20 +72,18 @@ def environment_is_built(script: Path) -> bool:
     return subprocess.run(command, capture_output=True, env=_own_environment(), check=False).returncode == 0
 
 
-def build_environment(script: Path, *, quiet: bool = False) -> None:
-    """Make a worker's environment, with uv's progress on standard error.
+def build_environment(script: Path) -> None:
+    """Make a worker's environment, from the network where parts are missing.
 
     Raises:
         UserError: "worker_unavailable".
     """
-    command = [uv_binary(), "sync", *(["--quiet"] if quiet else []), "--python", sys.executable]
-    done = subprocess.run([*command, "--script", str(script)], env=_own_environment(), check=False)
+    command = [uv_binary(), "sync", "--quiet", "--python", sys.executable, "--script", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=_own_environment(), check=False)
     if done.returncode != 0:
-        raise UserError(
-            "worker_unavailable",
-            f"the environment of {script.name} cannot be installed",
-            "check the network and the free space, then run again",
-        )
+        detail = " ".join(done.stderr[-STDERR_TAIL_CHARS:].split())
+        message = f"the environment of {script.name} cannot be made: {detail}"
+        raise UserError("worker_unavailable", message, "check the network and the free space, then run again")
 
 
 def _own_environment() -> dict[str, str]:
