@@ -15,8 +15,8 @@ def prepare_environments(
 ) -> None:
     """Make what the backends that the settings name still miss; `start` and `finish` are a progress's.
 
-    A backend that `auto` takes is here already, or made when the first clip needs it. Weights that are missing are
-    told before gigabytes are installed for them.
+    A backend that `auto` takes is here already, or made when the first clip needs it. Missing weights are told
+    before gigabytes are installed for them.
 
     Raises:
         UserError: "worker_unavailable"; what the backend itself misses.
