@@ -34,6 +34,15 @@ class BackendFacts:
 
 
 FACTS: dict[str, BackendFacts] = {
+    "diarize.rttm": BackendFacts(None, "that of the file"),
+    "diarize.pyannote": BackendFacts(
+        None,
+        "MIT (code), CC-BY-4.0 (weights of community-1)",
+        "an environment with WhisperX 3.8.6 and pyannote.audio 4.0.7 by uv (about 7 GB), on first use; weights, "
+        "by hand, after their conditions were accepted: hf download pyannote/speaker-diarization-community-1 "
+        "(about 35 MB)",
+    ),
+    "diarize.none": BackendFacts(None, "none needed"),
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
     "asr.manifest": BackendFacts(None, "that of the transcript"),
     "asr.faster_whisper": BackendFacts(
@@ -219,18 +228,31 @@ def _row(key: str) -> dict[str, Any]:
         "stage": stage,
         "name": name,
         "installed": installed,
-        "reachable": installed and (key != "asr.faster_whisper" or cached_whisper() is not None),
+        "reachable": installed and _is_reachable(key),
         "note": why(key),
         "download": facts.download,
         "licence": facts.licence,
     }
 
 
+def _is_reachable(key: str) -> bool:
+    if key == "diarize.pyannote":
+        from pipeline.features.pyannote_weights import is_reachable  # with a reader of YAML
+
+        return is_reachable(None)
+    return key != "asr.faster_whisper" or cached_whisper() is not None
+
+
 def why(key: str) -> str:
     """One short reason: when `auto` takes this backend, or why it cannot."""
     if key == "asr.faster_whisper" and cached_whisper() is None:
         return "no Whisper weights on this machine"
+    if key == "diarize.pyannote" and not _is_reachable(key):
+        return "no weights of community-1 on this machine; weights may name others"
     return {
+        "diarize.rttm": "used where an .rttm file tells of the recording",
+        "diarize.pyannote": "used where no file tells who speaks when",
+        "diarize.none": "used when nothing better is there: nobody is told apart",
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
