@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.decoding import MediaMaker
+from pipeline.features.environments import prepare_environments
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, ThisRun
 from pipeline.preflight import preflight
@@ -130,6 +131,7 @@ def _drive(state: Run, engine: Engine) -> None:
     if first is None:
         return
     preflight(state.project.root, state.project.settings)
+    prepare_environments(state.project.settings.features, state.progress.start, state.progress.finish)
     state.project.artifacts.sweep()
 
     def body(execute: Execute) -> None:

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from pipeline.features.base import Params
-from pipeline.features.pyannote_weights import is_reachable, pipeline_config, pipeline_digest
+from pipeline.features.pyannote_weights import pipeline_config, pipeline_digest
 from pipeline.features.recordings import Recording, turns_features
-from pipeline.features.worker import Message, environment_is_ready, run_worker
+from pipeline.features.worker import WORKERS, Message, run_worker
 from schemas.errors import ItemError, UserError
 from schemas.parts import SpeakerTurn
 from schemas.records import Features
 
-SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "pyannote_diarize.py"
+SCRIPT = WORKERS / "pyannote_diarize.py"
 QUESTION = ("num_speakers", "min_speakers", "max_speakers")
 REMEDIES = {
     "weights_unreadable": "copy or download the pipeline again, or set weights to another one",
@@ -52,19 +51,6 @@ class PyannoteParams(Params):
         if self.num_speakers and (self.min_speakers or self.max_speakers):
             raise ValueError("num_speakers says it all: leave out min_speakers and max_speakers")
         return self
-
-
-def pyannote_reachable(options: dict[str, Any]) -> bool:
-    """Whether diarization can begin without asking: the user named weights or wants them, or all is here.
-
-    Raises:
-        UserError: weights that the user named are not there.
-    """
-    if options.get("download"):
-        return True
-    return is_reachable(options.get("weights")) and (
-        options.get("weights") is not None or environment_is_ready(SCRIPT)
-    )
 
 
 class PyannoteDiarizer:

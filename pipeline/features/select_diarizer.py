@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.features.diarize_none import NoDiarizer
-from pipeline.features.diarize_pyannote import PyannoteDiarizer, pyannote_reachable
+from pipeline.features.diarize_pyannote import PyannoteDiarizer
 from pipeline.features.diarize_rttm import RttmFiles, RttmTurns
+from pipeline.features.pyannote_weights import is_reachable
 from pipeline.features.recordings import Diarizer
-from pipeline.features.select import _build, _option_names, backend_names, refuse_unknown_options
+from pipeline.features.select import _build, _option_names, backend_names, built, refuse_unknown_options
 from schemas.errors import ItemError, UserError
 
 STAGE = "diarize"
@@ -41,7 +42,7 @@ class DiarizerChoice:
         own = {
             name: self._options[name] for name in _option_names("diarize.pyannote") if name in self._options
         }
-        if self._requested == "pyannote" or (self._requested == "auto" and pyannote_reachable(own)):
+        if self._requested == "pyannote" or (self._requested == "auto" and _reachable(own)):
             make = partial(_pyannote, own)
             make()  # what is wrong with its settings or weights is told before anything is begun
             return make
@@ -64,6 +65,18 @@ class DiarizerChoice:
                 f"put {name.stem}.rttm in the same folder, or use another diarize backend; then: emotrace run",
             )
         return self._other
+
+
+def _reachable(options: dict[str, Any]) -> bool:
+    """Whether diarization can begin without asking: the user named weights or wants them, or all is here.
+
+    Raises:
+        UserError: weights that the user named are not there.
+    """
+    if options.get("download"):
+        return True
+    weights = options.get("weights")
+    return is_reachable(weights) and (weights is not None or built("diarize.pyannote"))
 
 
 def _pyannote(options: dict[str, Any]) -> Diarizer:

@@ -146,8 +146,7 @@ def test_every_registered_backend_is_described() -> None:
     assert len(rows) == len(EXTRACTORS)
     assert not rows["asr", "faster_whisper"]["reachable"]
     assert "hf download" in rows["asr", "faster_whisper"]["download"]
-    assert not rows["diarize", "pyannote"]["reachable"]
-    heavy = {("asr", "faster_whisper"), ("diarize", "pyannote")}
+    heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote")}
     assert all(row["reachable"] for key, row in rows.items() if key not in heavy)
     assert rows["asr", "pocketsphinx"]["licence"].startswith("BSD")
     assert all(row["licence"] and row["note"] for row in rows.values())
