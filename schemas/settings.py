@@ -94,6 +94,7 @@ class SegmentSection(Section):
     pad_s: NotNegative = 0.1
     merge_gap_s: NotNegative = 0.6
     window_s: Positive = Field(10.0, validate_default=True)
+    vad: Literal["silero", "pyannote"] = "silero"
     shot_detector: Literal["content", "fade"] = "content"
     shot_threshold: Positive | None = None  # None: the detector's own default
 
