@@ -2,8 +2,8 @@
 
 Diarization error rate: missed speech, false speech and confused speakers as a share of the speech of the
 reference, with overlap and without a collar, under the best pairing of names. Without arguments it is that of
-"one speaker, wherever there is speech" on the shared recordings: what a diarizer must be better than. Backends are
-measured by make bench NAME=accuracy with settings that name one.
+"one speaker, wherever there is speech" on the shared recordings: what a diarizer must be better than. Backends
+are measured by make bench NAME=accuracy with settings that name one.
 
 Reference: https://pyannote.github.io/pyannote-metrics/reference.html#diarization (Bredin 2017,
 DOI 10.21437/Interspeech.2017-411)
