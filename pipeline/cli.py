@@ -91,7 +91,7 @@ def init(
 @command("ingest", "emotrace ingest --project my-project recordings/ --license CC-BY-4.0")
 def ingest(
     inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, or manifests (.csv .jsonl .parquet).")
+        list[str], typer.Argument(help="Files, folders, globs, or manifests (.csv .edl .jsonl .parquet).")
     ],
     project: ProjectDir = HERE,
     speaker: Annotated[str | None, typer.Option(help="Who speaks in all of them.")] = None,

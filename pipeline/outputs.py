@@ -133,6 +133,8 @@ class ShowOutput(Output):
     shots: list[dict[str, float]]
     speech: list[dict[str, float]]
     speech_missing: str | None
+    turns: list[dict[str, Any]]  # start_s, end_s, speaker; those of different people may overlap
+    turns_missing: str | None
     items: list[dict[str, Any]]
     failed_items: list[FailedItem]
 

@@ -27,6 +27,7 @@ from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
 from pipeline.stages.check import CheckStage
 from pipeline.stages.compose import ComposeStage
 from pipeline.stages.decide import DecideStage
+from pipeline.stages.diarize import DiarizeStage
 from pipeline.stages.extract import ExtractStage
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
@@ -50,6 +51,7 @@ def all_stages() -> list[Stage]:
     """The stages in order; each one may rely on what those before it set on the `Run`."""
     return [
         SegmentStage(),
+        DiarizeStage(),
         *(ExtractStage(stage) for stage in FEATURE_STAGES),
         ComposeStage(),
         AnnotateStage(),

@@ -37,6 +37,15 @@ class BackendFacts:
 
 
 FACTS: dict[str, BackendFacts] = {
+    "diarize.rttm": BackendFacts(None, "that of the file"),
+    "diarize.pyannote": BackendFacts(
+        None,
+        "MIT (code), CC-BY-4.0 (weights of community-1)",
+        "an environment with pyannote.audio 4.0.7 by uv (7.2 GB, most of it shared with asr.whisperx), on first "
+        "use; weights when download = true (about 35 MB, after their conditions were accepted)",
+        "pyannote_diarize.py",
+    ),
+    "diarize.none": BackendFacts(None, "none needed"),
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
     "asr.manifest": BackendFacts(None, "that of the transcript"),
     "asr.whisperx": BackendFacts(
@@ -262,12 +271,27 @@ def why_not(key: str) -> str | None:
         return "no Whisper weights on this machine"
     if key == "asr.whisperx" and not _aligned_here({}, None):
         return f"no alignment model on this machine: {how_to_get('en')}"
+    if key == "diarize.pyannote":
+        return _why_no_pyannote(key)
     return None
+
+
+def _why_no_pyannote(key: str) -> str | None:
+    from pipeline.features.pyannote_weights import is_reachable  # with a reader of YAML
+
+    if not built(key):
+        return "its environment is not installed yet: the first run with it does that"
+    return (
+        None if is_reachable(None) else "no weights of community-1 on this machine; set weights to use others"
+    )
 
 
 def why(key: str) -> str:
     """One short reason: when `auto` takes this backend, or why it cannot."""
     return why_not(key) or {
+        "diarize.rttm": "used where an .rttm file tells of the recording",
+        "diarize.pyannote": "used where no file tells who speaks when",
+        "diarize.none": "used when nothing better is there: nobody is told apart",
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
         "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
