@@ -1,0 +1,91 @@
+"""Who said a word, and where one person speaks alone: turns of a recording joined with the rest. Pure.
+
+Names of turns hold within one recording: "SPEAKER_00" of two recordings are two people until somebody says
+otherwise. What compares recordings (baselines, quotas) therefore takes `local_subject`, never the bare name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from schemas.parts import Span, SpeakerTurn, Word
+from schemas.records import Segment
+
+NEAR_S = 0.25  # a word in a gap goes to the turn beside it: recognisers and diarizers differ by this much
+
+
+def local_subject(source_id: str, speaker: str) -> str:
+    """The name under which a speaker that was found in a recording is known outside of it."""
+    return f"source:{source_id}/{speaker}"
+
+
+def speak(words: Iterable[Word], turns: Sequence[SpeakerTurn]) -> tuple[Word, ...]:
+    """The words, each with the speaker whose turns overlap it most; both on the same clock.
+
+    A word whose transcript names its speaker keeps it. Among equals (two people speak over the whole word) the
+    one whose turn there is longer has the floor. A word in a gap goes to the nearest turn within `NEAR_S`;
+    further away it stays without a speaker.
+    """
+    return tuple(
+        word if word.speaker is not None else word.model_copy(update={"speaker": _speaker(word, turns)})
+        for word in words
+    )
+
+
+def _speaker(word: Word, turns: Sequence[SpeakerTurn]) -> str | None:
+    shared_s: dict[str, float] = defaultdict(float)
+    gap_s: dict[str, float] = {}
+    floor_s: dict[str, float] = {}
+    for turn in turns:
+        gap = max(turn.start_s - word.end_s, word.start_s - turn.end_s)  # negative: how much they share
+        if gap <= NEAR_S:
+            name = turn.speaker
+            shared_s[name] += max(0.0, min(-gap, word.length_s, turn.length_s))
+            gap_s[name] = min(gap_s.get(name, NEAR_S), max(0.0, gap))
+            floor_s[name] = max(floor_s.get(name, 0.0), turn.length_s)
+    ranked = sorted(gap_s, key=lambda name: (-shared_s[name], gap_s[name], -floor_s[name], name))
+    return ranked[0] if ranked else None
+
+
+def alone(turns: Iterable[SpeakerTurn], speaker: str) -> tuple[Span, ...]:
+    """The stretches in which `speaker` talks and nobody else does, in order; empty when there are none."""
+    edges: list[tuple[float, int, int]] = []  # when, change of own turns, change of those of others
+    for turn in turns:
+        own = int(turn.speaker == speaker)
+        edges += [(turn.start_s, own, 1 - own), (turn.end_s, -own, own - 1)]
+    return tuple(_merged(_clear(sorted(edges))))
+
+
+def _clear(edges: list[tuple[float, int, int]]) -> Iterator[Span]:
+    own = others = 0
+    since_s = 0.0
+    for time_s, own_change, others_change in edges:
+        if own and not others and time_s > since_s:
+            yield Span(start_s=since_s, end_s=time_s)
+        own, others, since_s = own + own_change, others + others_change, time_s
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    last: Span | None = None
+    for span in spans:
+        if last is not None and span.start_s == last.end_s:
+            last = Span(start_s=last.start_s, end_s=span.end_s)
+            continue
+        if last is not None:
+            yield last
+        last = span
+    if last is not None:
+        yield last
+
+
+def shift_turns(turns: Iterable[SpeakerTurn], segment: Segment) -> tuple[SpeakerTurn, ...]:
+    """Turns of a recording (source time) as turns of a segment: cut at its borders, in its own time, in order."""
+    inside = []
+    for turn in turns:
+        start_s = max(turn.start_s, segment.source_start_s) - segment.source_start_s
+        end_s = min(turn.end_s, segment.source_end_s) - segment.source_start_s
+        if round(end_s, 3) > round(start_s, 3):
+            cut = {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
+            inside.append(turn.model_copy(update=cut))
+    return tuple(sorted(inside, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker)))
