@@ -11,7 +11,7 @@ from agents.prompting import annotation_request
 from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.stages.base import Run
-from pipeline.stages.compose import CONTEXT_TURNS, ComposeStage
+from pipeline.stages.compose import ComposeStage
 from review_ui.views import blind_view
 from schemas.records import Baseline, Sample
 from schemas.settings import AnnotatorSection
@@ -180,7 +180,6 @@ def test_the_last_turns_of_the_same_recording_are_context(project: Project) -> N
     told = [[turn.text for turn in composed[part.id].context] for part in parts]
     # Nobody spoke in the third: it is one of the two turns before the fourth, and has nothing to tell.
     assert told == [[], ["one"], ["one", "two"], ["two"], ["four"]]
-    assert CONTEXT_TURNS == 2
     assert {turn.speaker for turn in composed[parts[4].id].context} == {"ann"}
     assert composed[stranger.id].context == ()
 
