@@ -204,7 +204,7 @@ def reviews_about(target: str, standing: Standing, reviews: Iterable[Review]) ->
     """The reviews of a segment that are about one of its targets, told by its key.
 
     What was said of one person never decides another. But names of targets are made by machines: when another
-    backend or a later declaration gives the one target of a segment another name, what was said of it still holds.
+    backend or a later declaration gives a segment's one target another name, what was said of it still holds.
     """
     return [review for review in reviews if standing.meant_by(review.target.key) == target]
 

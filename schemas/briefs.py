@@ -28,12 +28,12 @@ def _features(features: Features) -> Brief:
     said = [[speaker, " ".join(word.text for word in words)] for speaker, words in by_speaker]
     faces = [[track.name, track.speaking, track.speaking_confidence] for track in features.tracks]
     found = {
-        "where": features.params.get("where"),
         "faces": faces,
         "voices": features.summary if features.stage == "speakers" else None,
         "said": said,
     }
-    return {"stage": features.stage, **{name: value for name, value in found.items() if value or name == "where" and value is not None}}
+    where = {"where": features.params["where"]} if "where" in features.params else {}
+    return {"stage": features.stage, **where, **{name: value for name, value in found.items() if value}}
 
 
 def _sample(sample: Sample) -> Brief:

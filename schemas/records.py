@@ -39,7 +39,6 @@ from schemas.parts import (
     Word,
 )
 
-
 NOT_SPEAKING = "does_not_speak"  # why a face that nobody hears has neither words nor a voice
 
 
@@ -176,7 +175,7 @@ class Sample(Record):
 
     @property
     def own_words(self) -> tuple[Word, ...]:
-        """What the target said, and what nobody is known to have said; all words where speakers are not told apart."""
+        """The target's words, and those of nobody known; all words where speakers are not told apart."""
         if self.missing.get("text") == NOT_SPEAKING:
             return ()
         names = {turn.speaker for turn in self.turns}
@@ -189,6 +188,14 @@ class Sample(Record):
             # A transcript may call people otherwise than the turns do.
             or (names and word.speaker not in names and self._speaks_during(word))
         )
+
+    @property
+    def own_speech(self) -> tuple[Span, ...]:
+        """When the target speaks; all speech where speakers are not told apart."""
+        if self.missing.get("text") == NOT_SPEAKING:
+            return ()
+        own = tuple(turn for turn in self.turns if turn.speaker == self.target.speaker)
+        return own if own and len({turn.speaker for turn in self.turns}) > 1 else self.speech
 
     @property
     def words_of_others(self) -> tuple[Word, ...]:

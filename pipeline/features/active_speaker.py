@@ -1,9 +1,9 @@
 """Which face speaks: whether a mouth moves while a voice is heard, and rests while it is not. Pure.
 
-A mouth that speaks opens and closes several times a second, a smile or a yawn moves it once. So steps are counted,
-not summed: of the steps from one sampled frame to the next inside speech, how many change the gap between the lips
-by at least `MOVED`. With two thresholds and a refusal in between, as in the first reference; which of several voices
-is meant is told by the contrast between its stretches and those of the others, as in the second.
+A mouth that speaks opens and closes several times a second, a smile or a yawn moves it once. So steps are
+counted, not summed: of the steps from one sampled frame to the next inside speech, how many change the gap between
+the lips by at least `MOVED`. There are two thresholds and a refusal in between, as in the first reference; which of
+several voices is meant is told by the contrast between its stretches and those of the others, as in the second.
 
 Measured on ten talking and three silent clips of single faces at 5 frames a second: docs/targets.md.
 
@@ -21,9 +21,14 @@ from schemas.parts import FaceTrack, Series, Span
 
 MOUTH_OPEN = "mouth_open"  # the series that is read: gap of the inner lips, in outer eye distances
 MOVED = 0.02  # about 2 mm; a resting mouth is measured to less than half of it
-MIN_STEP_S, MAX_STEP_S = 0.15, 0.5  # nearer frames show one movement, further ones what came in between is unknown
+MIN_STEP_S, MAX_STEP_S = (
+    0.15,
+    0.5,
+)  # nearer frames show one movement, further ones what came in between is unknown
 MIN_STEPS = 4
-SPEAKING_SHARE = 0.3  # of the steps: between the resting mouths (at most 0.1) and the talking ones (at least 0.5)
+SPEAKING_SHARE = (
+    0.3  # of the steps: between the resting mouths (at most 0.1) and the talking ones (at least 0.5)
+)
 SURE = 0.9
 
 

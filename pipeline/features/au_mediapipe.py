@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pipeline.features.au_events import EventRule, au_events
 from pipeline.features.active_speaker import MOUTH_OPEN
+from pipeline.features.au_events import EventRule, au_events
 from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to_pixels
 from pipeline.features.au_tracks import Track, face_boxes, track_faces
 from pipeline.features.base import Clip, Params, features_of

@@ -28,7 +28,7 @@ from schemas.store import Stub
 
 @dataclass(frozen=True)
 class _Item:
-    """A target of a segment, what is shown of it, its features by stage, and the baseline it is measured against."""
+    """A target of a segment, what is shown of it, its features by stage, and its baseline."""
 
     segment: Segment
     aim: Aim
@@ -236,7 +236,7 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
 
 
 def _who_is_who(heard: Scene, others: Sequence[Target]) -> list[str]:
-    """The digest of what is told of the people in a segment, where anything is: names depend on what is declared."""
+    """The digest of what is told of the people in a segment: their names depend on what is declared."""
     if not heard.turns and not others:
         return []
     told = [[part.model_dump(mode="json") for part in parts] for parts in (heard.turns, others)]

@@ -11,7 +11,9 @@ def scene(run: Run, segment: Segment) -> Scene:
     """Who is heard in a segment; without turns of its recording whoever was declared."""
     if not run.casts:
         run.casts.update(_casts(run))
-    cast = run.casts.get(segment.source_id) or Cast(segment.source_id, (), run.facts.get(segment.source_id, {}))
+    cast = run.casts.get(segment.source_id) or Cast(
+        segment.source_id, (), run.facts.get(segment.source_id, {})
+    )
     return scene_of(segment, cast, run.project.settings.select)
 
 

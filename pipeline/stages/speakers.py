@@ -28,7 +28,7 @@ class _Item(NamedTuple):
 
 
 class SpeakersStage:
-    """One record per segment in which somebody's turn lies or a face is seen; of others there is nothing to join."""
+    """One record per segment with somebody's turn or a face in it; of others there is nothing to join."""
 
     name = "speakers"
     shard_size = 100

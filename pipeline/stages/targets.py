@@ -18,7 +18,6 @@ from schemas.parts import Span, SpeakerTurn, Target, Word
 from schemas.records import Segment
 from schemas.settings import SelectSection
 
-
 DIARIZE = "diarize"  # the stage of the features that hold a recording's turns
 PER_VOICE = frozenset({"prosody"})  # stages that measure a person where they alone speak
 
@@ -65,7 +64,7 @@ class Scene:
 
     voices: tuple[Voice, ...]  # never empty
     turns: tuple[SpeakerTurn, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)  # in the turns of the recording -> shown
+    names: Mapping[str, str] = field(default_factory=dict)  # of those who are heard: in the turns -> shown
 
     def named(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """Words whose speakers bear the names that are shown."""
@@ -94,11 +93,9 @@ class Aim(NamedTuple):
 
     def measured(self, ids: Mapping[str, str]) -> dict[str, str]:
         """Stage -> id of what tells of this target, out of all that was measured of the segment."""
-        keys = {key.partition("/")[0] for key in ids}
-        wanted = {
-            stage: stage if stage not in PER_VOICE else self.voice.key(stage) if self.voice else None
-            for stage in keys
-        }
+        stages = {key.partition("/")[0] for key in ids}
+        heard = sorted(stage for stage in stages if stage not in PER_VOICE or self.voice is not None)
+        wanted = {stage: self.voice.key(stage) if self.voice else stage for stage in heard}
         return {stage: ids[key] for stage, key in wanted.items() if key in ids}
 
 
@@ -119,8 +116,8 @@ def scene_of(segment: Segment, cast: Cast, select: SelectSection) -> Scene:
         declared = here or whole
         subject = speaker_subject(declared) if declared else f"source:{segment.source_id}"
         return Scene((Voice(declared, None, None, subject),))
-    names = {name: name for name in cast.spoken_s}
-    if whole and cast.lead is not None and whole != here:
+    names = {name: name for name in spoken_s}
+    if whole and cast.lead in names and whole != here:
         names[cast.lead] = whole
     if here and (meant := _meant(here, spoken_s)) is not None:
         names[meant] = here
