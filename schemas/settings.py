@@ -34,6 +34,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
+SOURCE_STAGES = ("diarize",)  # what is measured on a whole recording, before these
 
 
 def _language(value: str) -> str:
@@ -136,7 +137,7 @@ class FeatureSection(Section):
 
 
 def _known_stage(name: str) -> str:
-    if name not in FEATURE_STAGES:
+    if name not in (*SOURCE_STAGES, *FEATURE_STAGES):
         raise ValueError("no such stage")
     return name
 

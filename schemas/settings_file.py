@@ -20,6 +20,7 @@ from schemas.settings import (
     ENV_PREFIX,
     FEATURE_STAGES,
     PROJECT_FILE,
+    SOURCE_STAGES,
     AnnotatorSection,
     JudgeSection,
     Section,
@@ -143,7 +144,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     }
     sections |= {"annotators": AnnotatorSection, "judges": JudgeSection}
     if loc == ("features",):
-        return list(FEATURE_STAGES)
+        return [*SOURCE_STAGES, *FEATURE_STAGES]
     model = sections.get(str(loc[0])) if loc else Settings
     return list(model.model_fields) if model else []
 

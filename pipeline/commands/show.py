@@ -17,7 +17,7 @@ from pipeline.project import Project
 from pipeline.reasons import not_annotated
 from pipeline.status import last_failures
 from schemas.errors import UserError
-from schemas.parts import Span
+from schemas.parts import Span, SpeakerTurn
 from schemas.records import Features, Segment, Source
 from schemas.store import StoredPath
 
@@ -36,7 +36,7 @@ def show(project: Project, what: str) -> ShowOutput:
     source = project.store.by_id(Source, [source_id])[0]
     segments = [s.id for s in project.store.live(Segment, [source_id]) if segment_id in (None, s.id)]
     features = {f.stage: f for f in project.store.live(Features, [source_id])}
-    speech = features.get("speech")
+    speech, turns = features.get("speech"), features.get("diarize")
     facts = source_facts(project.store.facts(), source_id)
     dropped = not_annotated(project)
     return ShowOutput(
@@ -47,6 +47,8 @@ def show(project: Project, what: str) -> ShowOutput:
         shots=_spans(features["shots"].regions if "shots" in features else ()),
         speech=_spans(speech.regions if speech else ()),
         speech_missing=speech.missing if speech else None,
+        turns=_turns(turns.turns if turns else ()),
+        turns_missing=turns.missing if turns else None,
         items=[
             {**item_json(item), "not_annotated": _why_not(item, dropped)}
             for item in live_items(project.store, segments)
@@ -104,6 +106,10 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
 
 def _spans(spans: Iterable[Span]) -> list[dict[str, float]]:
     return [{"start_s": span.start_s, "end_s": span.end_s} for span in spans]
+
+
+def _turns(turns: Iterable[SpeakerTurn]) -> list[dict[str, Any]]:
+    return [{"start_s": turn.start_s, "end_s": turn.end_s, "speaker": turn.speaker} for turn in turns]
 
 
 def _find(project: Project, what: str) -> tuple[str, str | None]:
@@ -177,6 +183,7 @@ def print_show(console: Console, found: ShowOutput) -> None:
         f"facts: {_facts_text(found.facts) or 'none'}",
         f"shots: {len(found.shots)}",
         f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",
+        f"speakers: {_speaker_text(found.turns) or found.turns_missing or 'not measured'}",
     ]
     lines += [f"copy: {path}" for path in found.paths[1:]]
     lines += [line for item in found.items for line in item_lines(item)]
@@ -196,3 +203,11 @@ def _facts_text(facts: dict[str, Any]) -> str:
 
 def _span_text(spans: list[dict[str, float]]) -> str:
     return ", ".join(f"{span['start_s']:.2f}-{span['end_s']:.2f}" for span in spans)
+
+
+def _speaker_text(turns: list[dict[str, Any]]) -> str:
+    """Who speaks for how long, in how many turns; `--json` has each turn."""
+    told: dict[str, list[float]] = {}
+    for turn in turns:
+        told.setdefault(turn["speaker"], []).append(turn["end_s"] - turn["start_s"])
+    return ", ".join(f"{who} {sum(spans):.1f} s in {len(spans)}" for who, spans in sorted(told.items()))

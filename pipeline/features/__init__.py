@@ -1,8 +1,12 @@
 """Feature extractors: `stage.backend` -> where it lives. One file and one line here add one."""
 
 EXTRACTORS: dict[str, str] = {
+    "diarize.rttm": "pipeline.features.diarize_rttm:RttmTurns",
+    "diarize.pyannote": "pipeline.features.diarize_pyannote:PyannoteDiarizer",
+    "diarize.none": "pipeline.features.diarize_none:NoDiarizer",
     "asr.sidecar": "pipeline.features.asr_sidecar:SidecarTranscript",
     "asr.manifest": "pipeline.features.asr_sidecar:ManifestTranscript",
+    "asr.whisperx": "pipeline.features.asr_whisperx:WhisperX",
     "asr.faster_whisper": "pipeline.features.asr_faster_whisper:FasterWhisper",
     "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
     "prosody.core": "pipeline.features.prosody:CoreProsody",

@@ -46,8 +46,8 @@ class Clip:
     where: tuple[Span, ...] | None = None
 
 
-class Extractor(Protocol):
-    """`name` is the backend's registry name, `stage` the kind of cue it gives (asr, prosody, au)."""
+class Backend(Protocol):
+    """What a question names: `name` is the registry name, `stage` the kind of cue (asr, prosody, au, diarize)."""
 
     stage: ClassVar[str]
     name: ClassVar[str]
@@ -61,6 +61,10 @@ class Extractor(Protocol):
     def weights_digest(self) -> str | None:
         """SHA-256 of the weights, None for a backend without weights of its own."""
 
+
+class Extractor(Backend, Protocol):
+    """Measures segments."""
+
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
         """One result per clip, in any order; a clip that fails gives its ItemError and the others go on."""
 
@@ -70,7 +74,7 @@ def features_of(extractor: Extractor, clip: Clip, **measured: Any) -> Features:
     return Features(**question_of(extractor, clip.segment.id, clip.where), **measured)
 
 
-def question_of(extractor: Extractor, subject_id: str, where: Sequence[Span] | None = None) -> dict[str, Any]:
+def question_of(extractor: Backend, subject_id: str, where: Sequence[Span] | None = None) -> dict[str, Any]:
     """The fields of a Features record that say what was asked, and its stage."""
     borders = {} if where is None else {"where": [[span.start_s, span.end_s] for span in where]}
     return {

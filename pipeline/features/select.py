@@ -14,9 +14,11 @@ from typing import Any
 import pydantic
 
 from pipeline.features import EXTRACTORS
-from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
+from pipeline.features.asr_aligners import aligners_here
+from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
 from pipeline.features.base import Extractor, Params
 from pipeline.features.transcripts import GivenText, find_sidecar
+from pipeline.features.worker import WORKERS, environment_is_built
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -31,11 +33,27 @@ class BackendFacts:
     package: str | None  # import name; None: nothing beyond the core
     licence: str
     download: str = ""  # what would be downloaded on first use
+    worker: str | None = None  # the script in pipeline/workers whose environment it needs
 
 
 FACTS: dict[str, BackendFacts] = {
+    "diarize.rttm": BackendFacts(None, "that of the file"),
+    "diarize.pyannote": BackendFacts(
+        None,
+        "MIT (code), CC-BY-4.0 (weights of community-1)",
+        "an environment with pyannote.audio 4.0.7 by uv (7.2 GB, most of it shared with asr.whisperx), on first "
+        "use; weights when download = true (about 35 MB, after their conditions were accepted)",
+        "pyannote_diarize.py",
+    ),
+    "diarize.none": BackendFacts(None, "none needed"),
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
     "asr.manifest": BackendFacts(None, "that of the transcript"),
+    "asr.whisperx": BackendFacts(
+        None,
+        "BSD-2-Clause (code), MIT (Whisper); alignment: MIT (en), CC BY-NC 4.0 (de, es, fr, it), others by model",
+        "an environment with whisperx 3.8.6 by uv (7.2 GB), on first use; weights when download = true",
+        "whisperx_asr.py",
+    ),
     "asr.faster_whisper": BackendFacts(
         "faster_whisper",
         "MIT (code and weights)",
@@ -53,6 +71,7 @@ FACTS: dict[str, BackendFacts] = {
         None,
         "Apache-2.0 (code and models)",
         "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+        "mediapipe_faces.py",
     ),
 }
 
@@ -70,11 +89,12 @@ def pick_extractor(
     """The extractor of `stage` for the recording at `path`.
 
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
-    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
-    `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
-    `language` is that of the recording; it, or the option of that name, chooses among several transcripts
-    and is the option of a backend that listens, so that another language is another question. `segments` are
-    those of the recording in source time: the words of a transcript are shared out among them.
+    `transcript`, else WhisperX when its environment, weights and alignment model are on this machine, else
+    faster-whisper when its weights are, else PocketSphinx; for other stages what `AUTO` says. `options` are the
+    backend's parameters; with "auto" each backend takes those that it knows. `language` is that of the recording;
+    it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
+    so that another language is another question. `segments` are those of the recording in source time: the words
+    of a transcript are shared out among them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -125,17 +145,34 @@ def _automatic(
     elif transcript is not None:
         return _from_manifest(transcript, path, segments)
     else:
-        chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
+        chosen = _listener(options, language)
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
     return _build(chosen, taken, language)
 
 
-def _whisper_reachable(options: dict[str, Any]) -> bool:
-    """Whether weights can be loaded; a folder that the user named must be there, or it is an error."""
-    if options.get("weights") is not None:
-        whisper_folder(options["weights"])
-        return True
-    return cached_whisper(options.get("model")) is not None
+def _listener(options: dict[str, Any], language: str | None) -> str:
+    """The best backend that can listen without asking. A folder that the user named must be there.
+
+    Without an alignment model for what is spoken WhisperX is not better than faster-whisper, only heavier.
+    """
+    if whisper_here(options.get("weights"), options.get("model")) is None:
+        return "asr.pocketsphinx"
+    return (
+        "asr.whisperx" if _aligned_here(options, language) and built("asr.whisperx") else "asr.faster_whisper"
+    )
+
+
+def _aligned_here(options: dict[str, Any], language: str | None) -> bool:
+    spoken = options.get("language") or language
+    code = None if spoken is None else spoken.split("-")[0].lower()
+    return bool(aligners_here(options.get("align_weights") or {}, code))
+
+
+@cache
+def built(key: str) -> bool:
+    """Whether a backend's environment lies here, or it needs none; looked up once per process."""
+    worker = FACTS[key].worker
+    return worker is None or environment_is_built(WORKERS / worker)
 
 
 def _sidecar(
@@ -214,25 +251,50 @@ def list_backends() -> list[dict[str, Any]]:
 def _row(key: str) -> dict[str, Any]:
     stage, _, name = key.partition(".")
     facts = FACTS[key]
-    installed = facts.package is None or importlib.util.find_spec(facts.package) is not None
+    installed = (facts.package is None or importlib.util.find_spec(facts.package) is not None) and built(key)
     return {
         "stage": stage,
         "name": name,
         "installed": installed,
-        "reachable": installed and (key != "asr.faster_whisper" or cached_whisper() is not None),
+        "reachable": AUTO.get(stage) == name or (installed and why_not(key) is None),
         "note": why(key),
         "download": facts.download,
         "licence": facts.licence,
     }
 
 
+def why_not(key: str) -> str | None:
+    """What `auto` misses on this machine to take a backend; None: nothing."""
+    if key == "asr.whisperx" and not built(key):
+        return "its environment is not installed yet: the first run with it does that"
+    if key in ("asr.whisperx", "asr.faster_whisper") and cached_whisper() is None:
+        return "no Whisper weights on this machine"
+    if key == "asr.whisperx" and not _aligned_here({}, None):
+        return "no alignment model on this machine"
+    if key == "diarize.pyannote":
+        return _why_no_pyannote(key)
+    return None
+
+
+def _why_no_pyannote(key: str) -> str | None:
+    from pipeline.features.pyannote_weights import is_reachable  # with a reader of YAML
+
+    if not built(key):
+        return "its environment is not installed yet: the first run with it does that"
+    return (
+        None if is_reachable(None) else "no weights of community-1 on this machine; set weights to use others"
+    )
+
+
 def why(key: str) -> str:
     """One short reason: when `auto` takes this backend, or why it cannot."""
-    if key == "asr.faster_whisper" and cached_whisper() is None:
-        return "no Whisper weights on this machine"
-    return {
+    return why_not(key) or {
+        "diarize.rttm": "used where an .rttm file tells of the recording",
+        "diarize.pyannote": "used where no file tells who speaks when",
+        "diarize.none": "used when nothing better is there: nobody is told apart",
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
+        "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
     }.get(key, "used by default")

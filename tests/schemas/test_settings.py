@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UserError
-from schemas.settings import FEATURE_STAGES, artifacts_url, secret, store_url
+from schemas.settings import FEATURE_STAGES, SOURCE_STAGES, artifacts_url, secret, store_url
 from schemas.settings_file import load_settings
 
 
@@ -62,7 +62,7 @@ def test_a_stage_that_nobody_measures_is_refused_like_any_unknown_key(tmp_path: 
     assert (error.code, error.file, error.line) == ("unknown_setting", str(tmp_path / "emotrace.toml"), 4)
     assert str(error).endswith('unknown setting "features.asrr" -> did you mean "asr"?')
     error = refusal(tmp_path, "[features]\nbackend = 'core'\n")
-    assert (error.line, error.remedy) == (2, "known here: asr, au, prosody")
+    assert (error.line, error.remedy) == (2, "known here: asr, au, diarize, prosody")
 
 
 def test_a_stage_that_nobody_measures_is_refused_in_the_environment(
@@ -73,7 +73,7 @@ def test_a_stage_that_nobody_measures_is_refused_in_the_environment(
     assert (error.file, error.remedy) == ("environment EMOTRACE__FEATURES__PROSDY", 'did you mean "prosody"?')
 
 
-@pytest.mark.parametrize("stage", FEATURE_STAGES)
+@pytest.mark.parametrize("stage", [*SOURCE_STAGES, *FEATURE_STAGES])
 def test_the_stages_that_are_measured_take_options_of_their_own(stage: str, tmp_path: Path) -> None:
     settings = load_settings(project(tmp_path, f"[features.{stage}]\nenabled = false\nvoicing = 0.5\n"))
     assert settings.features[stage].options == {"voicing": 0.5}

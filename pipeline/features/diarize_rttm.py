@@ -1,0 +1,184 @@
+"""Turns that an RTTM file states: of first choice, because the user put it there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from pipeline.features.base import Params
+from pipeline.features.recordings import Recording, turns_features
+from pipeline.features.rttm import Line, read_turns, split_rttm
+from schemas.errors import ItemError, UserError
+from schemas.records import Features
+
+KIND = ".rttm"
+# Programs round times and lengths: a turn may pass the recording's end by this much before it is called wrong.
+ROUNDING_S = 0.5
+AGAIN = "then: emotrace run"
+
+
+class RttmParams(Params):
+    """`path` says where the turns are; what they are is in the question by their digest."""
+
+    path: str | None = None  # an .rttm file, or a folder of such files; None: beside the recording
+
+
+class Stated(NamedTuple):
+    """The lines that tell of one recording, and the file that they stand in."""
+
+    file: Path
+    lines: tuple[Line, ...]
+
+    @property
+    def digest(self) -> str:
+        said = "\n".join(" ".join(line.text.split()) for line in self.lines)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+class RttmTurns:
+    """The turns of one recording, as they stand in a file."""
+
+    stage: ClassVar[str] = "diarize"
+    name: ClassVar[str] = "rttm"
+    version: ClassVar[str] = "1"
+    weights_digest: ClassVar[str | None] = None
+
+    def __init__(self, stated: Stated, params: RttmParams | None = None) -> None:
+        """`params` led to `stated`; they are no part of what it says."""
+        self._stated, self._where = stated, params
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"turns": self._stated.digest}
+
+    def diarize(self, recordings: Iterable[Recording]) -> Iterator[tuple[Recording, Features | ItemError]]:
+        """The same turns for every recording: copies of one file are one recording."""
+        for recording in recordings:
+            try:
+                yield recording, self._features(recording)
+            except ItemError as error:
+                yield recording, error
+
+    def _features(self, recording: Recording) -> Features:
+        file, lines = self._stated
+        try:
+            turns = read_turns(lines, file)
+        except UserError as error:
+            raise _item_error(error) from error
+        last_s = recording.source.media.duration_s
+        for number, turn in turns:
+            if turn.end_s > last_s + ROUNDING_S:
+                raise ItemError(
+                    "rttm_outside",
+                    f"{file}:{number}: the turn ends at {turn.end_s:g} s, the recording at {last_s:g} s",
+                    f"correct or remove the line, or the file if it is of another recording, {AGAIN}",
+                )
+        return turns_features(self, recording, (turn for _, turn in turns))
+
+
+class RttmFiles:
+    """Finds what RTTM files state of recordings; a look at a folder holds for as long as this object is kept."""
+
+    def __init__(self, path: str | None = None) -> None:
+        """`path`: one file, or a folder; None: the folder of each recording.
+
+        Raises:
+            UserError: "rttm_missing", nothing there.
+        """
+        self._given = None if path is None else Path(path).expanduser()
+        if self._given is not None and not self._given.exists():
+            raise UserError("rttm_missing", f"nothing at {self._given}", "correct path, or leave it out")
+        self._of_folder: dict[Path, tuple[frozenset[Path], dict[str, list[Path]]]] = {}
+
+    def of(self, recordings: Sequence[Path]) -> Stated | None:
+        """What is stated of a recording, whose copies are `recordings`; None when no file names it.
+
+        `talk.rttm` is taken first: it tells of `talk.mp4`, whatever name it gives it, unless it holds several
+        recordings. Then any file of the folder whose lines name "talk" or "talk.mp4".
+
+        Raises:
+            ItemError: "bad_rttm", "unreadable_rttm"; "rttm_of_others", the recording's own file names several
+                others; "ambiguous_rttm", several files name it.
+        """
+        for recording in recordings:
+            if self._given is not None and self._given.is_file():
+                return _named(self._given, recording)
+            folder = self._given or recording.parent
+            if folder.is_dir() and (stated := self._in_folder(folder, recording)) is not None:
+                return stated
+        return None
+
+    def _in_folder(self, folder: Path, recording: Path) -> Stated | None:
+        if folder not in self._of_folder:
+            self._of_folder[folder] = _look_at(folder)
+        files, naming = self._of_folder[folder]
+        own = folder / f"{recording.stem}{KIND}"
+        if own in files:
+            return _own(own, recording)
+        named = naming.get(recording.stem, []) or naming.get(recording.name, [])
+        if len(named) > 1:
+            raise ItemError(
+                "ambiguous_rttm",
+                f"several files state the turns of {recording.name}: {', '.join(f.name for f in named)}",
+                f"keep one of them, or name it {own.name}, {AGAIN}",
+            )
+        return _named(named[0], recording) if named else None
+
+
+def _look_at(folder: Path) -> tuple[frozenset[Path], dict[str, list[Path]]]:
+    """The RTTM files of a folder, and file id -> those that name it. A file that cannot be read names nothing."""
+    names = sorted(os.listdir(folder))  # noqa: PTH208 - names only, no Path for each of 100,000 recordings
+    files = [folder / name for name in names if name.lower().endswith(KIND)]
+    naming: dict[str, list[Path]] = {}
+    for file in files:
+        try:
+            told = split_rttm(file)
+        except UserError:  # told to the recording whose own file it is
+            continue
+        for file_id in told:
+            naming.setdefault(file_id, []).append(file)
+    return frozenset(files), naming
+
+
+def _own(file: Path, recording: Path) -> Stated:
+    """The lines in the file of the recording's own name: those that name it, or else the only ones there."""
+    told = _split(file)
+    if (stated := _named(file, recording)) is not None:
+        return stated
+    if len(told) > 1:
+        raise ItemError(
+            "rttm_of_others",
+            f"{file} tells of {', '.join(sorted(told)[:3])} and not of {recording.stem}",
+            f"let its lines name {recording.stem}, {AGAIN}",
+        )
+    return Stated(file, next(iter(told.values()), ()))
+
+
+def _named(file: Path, recording: Path) -> Stated | None:
+    told = _split(file)
+    name = next((name for name in (recording.stem, recording.name) if name in told), None)
+    return None if name is None else Stated(file, told[name])
+
+
+def _split(file: Path) -> dict[str, tuple[Line, ...]]:
+    try:
+        stat = file.stat()
+        return _split_once(file, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise ItemError("unreadable_rttm", f"cannot read {file}: {error.strerror}") from error
+    except UserError as error:
+        raise _item_error(error) from error
+
+
+@lru_cache(maxsize=4)  # one file may tell of all recordings
+def _split_once(file: Path, _size_bytes: int, _mtime_ns: int) -> dict[str, tuple[Line, ...]]:
+    return split_rttm(file)
+
+
+def _item_error(error: UserError) -> ItemError:
+    where = "" if error.line is None else f"{error.file}:{error.line}: "
+    return ItemError(error.code, f"{where}{error.message}", f"{error.remedy}, {AGAIN}")
