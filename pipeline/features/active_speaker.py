@@ -1,11 +1,12 @@
 """Which face speaks: whether a mouth moves while a voice is heard, and rests while it is not. Pure.
 
 A mouth that speaks opens and closes several times a second, a smile or a yawn moves it once. So steps are
-counted, not summed: of the steps from one sampled frame to the next inside speech, how many change the gap between
-the lips by at least `MOVED`. There are two thresholds and a refusal in between, as in the first reference; which of
-several voices is meant is told by the contrast between its stretches and those of the others, as in the second.
+counted, not summed: of the steps from one sampled frame to the next inside speech, how many change the gap
+between the lips by at least `MOVED`. There are two thresholds and a refusal in between, as in the first reference;
+which of several voices is meant is told by the contrast between its stretches and those of the others, as in the
+second.
 
-Measured on ten talking and three silent clips of single faces at 5 frames a second: docs/targets.md.
+What it was set by: docs/targets.md.
 
 Reference: Everingham, Sivic and Zisserman 2006, BMVC, DOI 10.5244/C.20.92 (two thresholds on lip motion);
 Cutler and Davis 2000, ICME, DOI 10.1109/ICME.2000.871073 (motion of the mouth against the sound).
