@@ -2,9 +2,9 @@
 
 A mouth that speaks opens and closes several times a second, a smile or a yawn moves it once. So steps are
 counted, not summed: of the steps from one sampled frame to the next inside speech, how many change the gap
-between the lips by at least `MOVED`. There are two thresholds and a refusal in between, as in the first reference;
-which of several voices is meant is told by the contrast between its stretches and those of the others, as in the
-second.
+between the lips by at least `MOVED`. There are two thresholds and a refusal in between, as in the first
+reference; which of several voices is meant is told by the contrast between its stretches and those of the others,
+as in the second.
 
 What it was set by: docs/targets.md.
 
