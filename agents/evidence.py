@@ -11,10 +11,10 @@ from typing import NamedTuple
 from agents.evidence_quote import comparable, share_said
 from agents.evidence_signal import WORD_TOLERANCE_S, Signal, Transcript
 from schemas.cues import Cue, CueTable
-from schemas.parts import Evidence, Span, Target, Verdict
+from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "2"
+CHECKER_VERSION = "3"
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
 MIN_MEASURED_SHARE = 0.5
@@ -42,13 +42,15 @@ def check_annotation(
     table: CueTable,
     *,
     target: Target | None = None,
+    words_of_others: Sequence[Word] = (),
 ) -> Check:
     """One verdict per evidence item, in the order of the items.
 
     `features` and `baselines` are those of the annotation's sample; `target` says whose face is meant when
-    several are seen (else the face that is seen most in the span is taken).
+    several are seen (else the face that is seen most in the span is taken). A quote of `words_of_others` is no
+    evidence of the target's emotion, although it was said.
     """
-    signal = Signal(features, baselines, target.face_track if target else None)
+    signal = Signal(features, baselines, target.face_track if target else None, words_of_others)
     items = annotation.answer.evidence if annotation.answer else ()
     return Check(
         annotation_id=annotation.id,
@@ -128,12 +130,21 @@ def _check_quote(item: Evidence, signal: Signal, cue: Cue) -> _Answer:
     if not transcripts:
         return _Answer(None, f"no transcript: {signal.why_missing('asr')}")
     span = Span(start_s=max(0.0, item.start_s - WORD_TOLERANCE_S), end_s=item.end_s + WORD_TOLERANCE_S)
-    share = round(max(share_said(wanted, _heard(each, span)) for each in transcripts), DIGITS)
+    share = _share(wanted, transcripts, span)
     said = share >= cue.threshold
+    if not said and _share(wanted, signal.transcripts(of_all=True), span) >= cue.threshold:
+        return _Answer(
+            item.direction == "absent", "somebody else said it in the span", share, cue.threshold, cue.unit
+        )
     if not said and (doubt := _doubt(wanted, transcripts, span, cue)):
         return _Answer(None, f"not found in the span, yet {doubt}", unit=cue.unit)
     reason = f"{share:.0%} of the quoted words were said in the span, {cue.threshold:.0%} are needed"
     return _Answer(said != (item.direction == "absent"), reason, share, cue.threshold, cue.unit)
+
+
+def _share(wanted: Sequence[str], transcripts: Sequence[Transcript], span: Span) -> float:
+    """How much of a quote was said in the span, by the transcript that has most of it."""
+    return round(max(share_said(wanted, _heard(each, span)) for each in transcripts), DIGITS)
 
 
 def _doubt(wanted: Sequence[str], transcripts: Sequence[Transcript], span: Span, cue: Cue) -> str:

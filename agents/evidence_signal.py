@@ -51,9 +51,14 @@ class Signal:
     """The features of one segment, looked up by what a cue needs."""
 
     def __init__(
-        self, features: Sequence[Features], baselines: Sequence[Baseline], face_track: str | None = None
+        self,
+        features: Sequence[Features],
+        baselines: Sequence[Baseline],
+        face_track: str | None = None,
+        words_of_others: Sequence[Word] = (),
     ) -> None:
         self._features = features
+        self._of_others = {(word.start_s, word.end_s, word.text) for word in words_of_others}
         # How the speaker usually sounds comes before how the recording does.
         self._baselines = sorted(baselines, key=lambda b: (not b.subject.startswith("speaker:"), b.subject))
         self._face_track = face_track
@@ -70,11 +75,12 @@ class Signal:
             return Measured(None, f"the baseline of {cue.feature} has no spread")
         return _finite(raw._replace(value=(raw.value - stat.median) / stat.sd))
 
-    def transcripts(self) -> list[Transcript]:
-        """What each ASR heard, of those that heard something."""
+    def transcripts(self, *, of_all: bool = False) -> list[Transcript]:
+        """What each ASR heard the target say (`of_all`: anybody), of those that heard something."""
+        left_out = set() if of_all else self._of_others
         return [
             Transcript(
-                feature.words,
+                tuple(w for w in feature.words if (w.start_s, w.end_s, w.text) not in left_out),
                 low_quality=LOW_QUALITY_NOTE in feature.notes,
                 estimated_times=not ESTIMATED_TIMES_NOTES.isdisjoint(feature.notes),
             )

@@ -93,7 +93,7 @@ def measured_features(sample: Sample) -> frozenset[str]:
     # A measured modality without any event also tells what did not happen.
     shown |= {"absent:visual"} if sample.faces else set()
     shown |= {"absent:audio"} if sample.prosody else set()
-    return frozenset(shown | ({QUOTE} if sample.words else set()))
+    return frozenset(shown | ({QUOTE} if sample.own_words else set()))
 
 
 def is_shown(cue: Cue | None, name: str, modality: str, direction: str, shown: frozenset[str]) -> bool:
@@ -133,15 +133,25 @@ def media_shown(section: ModelSection) -> MediaShown:
 
 def media_parts(sample: Sample, section: ModelSection) -> Parts:
     """Clip, audio and key frames as far as the model takes them and the sample has them."""
-    shown = media_shown(section)
+    shown, whose = media_shown(section), _whose(sample)
     parts: list[TextPart | MediaPart] = []
     if shown.clip and sample.clip is not None:
-        parts += [TextPart(text="The clip:"), MediaPart(ref=sample.clip)]
+        parts += [TextPart(text=f"The clip{whose}:"), MediaPart(ref=sample.clip)]
     if shown.audio and sample.audio is not None:
-        parts += [TextPart(text="The sound of the clip:"), MediaPart(ref=sample.audio)]
+        parts += [TextPart(text=f"The sound of the clip{whose}:"), MediaPart(ref=sample.audio)]
     for frame in sample.key_frames[: shown.key_frames]:
         parts += [TextPart(text=f"Key frame at {frame.time_s:.3f} s:"), MediaPart(ref=frame.ref)]
     return tuple(parts)
+
+
+def _whose(sample: Sample) -> str:
+    """Whose emotion counts, where others are seen or heard in the same media.
+
+    Names stand in the fenced data alone: they come from recordings and transcripts.
+    """
+    if len({turn.speaker for turn in sample.turns}) < 2 and not sample.others:
+        return ""
+    return " (of everybody in it; judge the target person alone)"
 
 
 def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:

@@ -6,15 +6,19 @@ Reference: Shou et al. 2025, https://arxiv.org/abs/2509.24322, section 3.1 (role
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
-from schemas.parts import Event, Measure, Modality, Word
+from schemas.parts import Event, FaceTrack, Measure, Modality, Word
 from schemas.records import Sample
 
 TAGS: dict[Modality, str] = {"text": "Text", "audio": "Audio-Prosody", "visual": "Visual-AU"}
 
 
 def sample_text(sample: Sample, *, measurements: bool = True) -> str:
-    """The serialised sample; without `measurements` only length, target, context and what is missing."""
+    """The serialised sample; without `measurements` only length, people, context and what is missing.
+
+    `<Text>`, `<Audio-Prosody>` and `<Visual-AU>` hold what is the target's; what others say is context.
+    """
     sections = [_context(sample)]
     bodies: dict[Modality, list[str]] = {
         "text": _words(sample),
@@ -38,6 +42,7 @@ def clean(text: str) -> str:
 
 def _context(sample: Sample) -> str:
     lines = [f"length of the clip: {sample.duration_s:.3f} s", f"target person: {_target(sample)}"]
+    lines += _people(sample)
     lines += [f"earlier turn, {_speaker(turn.speaker)}: {clean(turn.text)}" for turn in sample.context]
     return "\n".join(["<Context>", *lines, "</Context>"])
 
@@ -51,6 +56,30 @@ def _target(sample: Sample) -> str:
     return ", ".join(named) or "the person who is heard or seen"
 
 
+def _people(sample: Sample) -> list[str]:
+    """Who is heard when, which face speaks, and what others say in the clip, where there is anybody else."""
+    lines = []
+    if len({turn.speaker for turn in sample.turns}) > 1:
+        lines += [
+            f"{turn.start_s:.2f}-{turn.end_s:.2f} s {_speaker(turn.speaker)} speaks" for turn in sample.turns
+        ]
+    if len(sample.faces) > 1:
+        lines += [_face(face) for face in sample.faces]
+    own = set(sample.own_words)
+    for name, words in groupby((w for w in sample.words if w not in own), key=lambda word: word.speaker):
+        said = list(words)
+        text = clean(" ".join(word.text for word in said))
+        lines.append(
+            f"{said[0].start_s:.2f}-{said[-1].end_s:.2f} s somebody else, {_speaker(name)}, says: {text}"
+        )
+    return lines
+
+
+def _face(face: FaceTrack) -> str:
+    speaks = {True: "speaks", False: "does not speak", None: "may speak or not"}[face.speaking]
+    return f"{face.start_s:.2f}-{face.end_s:.2f} s face {clean(face.name)}{_place(face.box)}: {speaks}"
+
+
 def _place(box: tuple[float, float, float, float]) -> str:
     x, y, width, height = (round(100 * share) for share in box)
     return f" (left {x} %, top {y} %, width {width} %, height {height} % of the picture)"
@@ -61,10 +90,11 @@ def _speaker(name: str | None) -> str:
 
 
 def _words(sample: Sample) -> list[str]:
-    if not sample.words:
+    words = sample.own_words
+    if not words:
         return []
     source = [f"transcript by {clean(sample.words_source)}"] if sample.words_source else []
-    return source + [_word(word) for word in sample.words]
+    return source + [_word(word) for word in words]
 
 
 def _word(word: Word) -> str:

@@ -78,12 +78,29 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
     return _laid_over(_of_speaker(facts, whole | said), whole, said)
 
 
+def facts_of_another(facts: Facts, own: Mapping[str, Any], segment: Segment) -> Facts:
+    """What holds for somebody in a segment who is not its declared speaker; `facts` are those of the segment.
+
+    Nothing that is said of the declared speaker does, but for a withdrawn consent: the clip shows them as well.
+    """
+    stretch = stretch_of(own, segment)
+    said = {key: value for key, value in stretch.said.items() if key != ROW} if stretch else {}
+    found = _laid_over(_whole(own), said)
+    found.pop("speaker", None)
+    return found | ({"consent": WITHDRAWN} if is_withdrawn(facts) else {})
+
+
 def facts_of(store: Store, segments: Sequence[Segment]) -> dict[str, Facts]:
     """Segment id -> what holds for it now, read for these segments alone."""
+    facts = facts_around(store, segments)
+    return {segment.id: segment_facts(facts, segment) for segment in segments}
+
+
+def facts_around(store: Store, segments: Sequence[Segment]) -> dict[str, Facts]:
+    """All that is said of the recordings of some segments and of the speakers that it names, by subject."""
     facts = store.facts({segment.source_id for segment in segments})
     names = {name for own in facts.values() for name in speakers_named(own)}
-    facts |= store.facts(speaker_subject(name) for name in names)
-    return {segment.id: segment_facts(facts, segment) for segment in segments}
+    return facts | store.facts(speaker_subject(name) for name in names)
 
 
 def speakers_named(own: Mapping[str, Any]) -> set[str]:

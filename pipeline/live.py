@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from pipeline.facts import facts_of
+from pipeline.facts import facts_around, facts_of_another, segment_facts
+from pipeline.stages.samples import reviews_by_item
+from pipeline.stages.targets import DIARIZE, Cast
+from schemas.parts import SpeakerTurn, Target
 from schemas.records import (
     Annotation,
     Baseline,
@@ -28,7 +31,11 @@ PAGE = 500  # segments read at a time, so that memory does not grow with the pro
 
 @dataclass(frozen=True)
 class LiveItem:
-    """One segment and target with all that stands about it; `facts` as `pipeline.facts.segment_facts` tells."""
+    """One segment and target with all that stands about it.
+
+    `facts` are those of the target: `pipeline.facts.segment_facts` of the declared speaker, and of somebody else
+    in the segment without what is said of that speaker. `cast` is who speaks in the recording.
+    """
 
     source: Source
     segment: Segment
@@ -40,8 +47,9 @@ class LiveItem:
     checks: dict[str, Check]  # by annotation id
     judgements: dict[str, tuple[Judgement, ...]]  # by annotation id
     consensus: Consensus | None
-    reviews: tuple[Review, ...]  # of this segment, in time order
+    reviews: tuple[Review, ...]  # of this target, in time order
     decision: Decision | None
+    cast: Cast
 
 
 def live_items(store: Store, segment_ids: list[str] | None = None) -> Iterator[LiveItem]:
@@ -56,12 +64,12 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
     ids = [segment.id for segment in segments]
     source_ids = list({segment.source_id: None for segment in segments})
     sources = {source.id: source for source in store.by_id(Source, source_ids)}
-    facts = facts_of(store, segments)
+    facts = facts_around(store, segments)
     features = _group(store.live(Features, ids))
     samples = _group(store.live(Sample, ids))
     consensus = {(c.segment_id, c.target.key): c for c in store.live(Consensus, ids)}
     decisions = {(d.segment_id, d.target.key): d for d in store.live(Decision, ids)}
-    reviews = store.by_parent(Review, ids)
+    reviews = reviews_by_item(store, [(s.segment_id, s.target.key) for of in samples.values() for s in of])
     sample_ids = [sample.id for group in samples.values() for sample in group]
     annotations = _group(store.live(Annotation, sample_ids))
     annotation_ids = [annotation.id for group in annotations.values() for annotation in group]
@@ -71,27 +79,51 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
         {baseline for group in samples.values() for sample in group for baseline in sample.baseline_ids}
     )
     baselines = {baseline.id: baseline for baseline in store.by_id(Baseline, wanted)}
+    turns = _turns(store, source_ids)
     for segment in segments:
-        for sample in samples.get(segment.id, []):
-            mine = tuple(annotations.get(sample.id, []))
+        mine = samples.get(segment.id, [])
+        own = facts.get(segment.source_id, {})
+        for sample in mine:
+            said = tuple(annotations.get(sample.id, []))
             key = (segment.id, sample.target.key)
             yield LiveItem(
                 source=sources[segment.source_id],
                 segment=segment,
-                facts=facts[segment.id],
-                features=tuple(features.get(segment.id, [])),
+                facts=_facts_of(sample.target, facts, own, segment),
+                features=_features_of(sample, features.get(segment.id, []), alone=len(mine) == 1),
                 baselines=tuple(baselines[i] for i in sample.baseline_ids if i in baselines),
                 sample=sample,
-                annotations=mine,
-                checks={a.id: checks[a.id] for a in mine if a.id in checks},
-                judgements={a.id: tuple(judgements.get(a.id, [])) for a in mine},
+                annotations=said,
+                checks={a.id: checks[a.id] for a in said if a.id in checks},
+                judgements={a.id: tuple(judgements.get(a.id, [])) for a in said},
                 consensus=consensus.get(key),
-                reviews=tuple(
-                    # A segment has one target, whose name is machine-made: a label outlives its renaming.
-                    sorted(reviews[segment.id], key=lambda r: r.at)
-                ),
+                reviews=tuple(sorted(reviews[key], key=lambda r: r.at)),
                 decision=decisions.get(key),
+                cast=Cast(segment.source_id, turns.get(segment.source_id, ()), own),
             )
+
+
+def _facts_of(target: Target, facts: dict[str, Any], own: dict[str, Any], segment: Segment) -> dict[str, Any]:
+    """What holds for a target: of one who was found there nothing that is said of the declared speaker."""
+    found = segment_facts(facts, segment)
+    if "speaker" not in found or target.speaker == found["speaker"]:
+        return found
+    return facts_of_another(found, own, segment)
+
+
+def _features_of(sample: Sample, features: list[Features], *, alone: bool) -> tuple[Features, ...]:
+    """What was measured of a target; where others share the segment, a voice of its own."""
+    if alone:
+        return tuple(features)
+    found = {feature.stage: feature for feature in features if feature.digest in sample.feature_digests}
+    return tuple(feature for feature in features if found.get(feature.stage) is feature)
+
+
+def _turns(store: Store, source_ids: list[str]) -> dict[str, tuple[SpeakerTurn, ...]]:
+    """The turns that stand of each source."""
+    stubs = store.stubs_by_parent(Features, source_ids)
+    ids = [s.id for found in stubs.values() for s in found if s.live and s.brief["stage"] == DIARIZE]
+    return {features.subject_id: features.turns for features in store.by_id(Features, ids)}
 
 
 def _group(records: list[Any]) -> dict[str, list[Any]]:

@@ -24,6 +24,19 @@ MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
 
 
+class Standing(NamedTuple):
+    """The targets of one segment, by key: those that stand now, and those that ever stood beside another one."""
+
+    keys: frozenset[str]
+    told_apart: frozenset[str] = frozenset()
+
+    def meant_by(self, key: str) -> str | None:
+        """The target that a key means now: its own, else the only one there is, unless it was one of several."""
+        if key in self.keys:
+            return key
+        return next(iter(self.keys)) if len(self.keys) == 1 and key not in self.told_apart else None
+
+
 class Ruling(NamedTuple):
     """What the people say together. `status` None: nobody has said anything that counts."""
 
@@ -185,6 +198,15 @@ def _draw(text: str) -> float:
 
 
 # --- what people say -------------------------------------------------------------------------------
+
+
+def reviews_about(target: str, standing: Standing, reviews: Iterable[Review]) -> list[Review]:
+    """The reviews of a segment that are about one of its targets, told by its key.
+
+    What was said of one person never decides another. But names of targets are made by machines: when another
+    backend or a later declaration gives a segment's one target another name, what was said of it still holds.
+    """
+    return [review for review in reviews if standing.meant_by(review.target.key) == target]
 
 
 def counted_reviews(reviews: Iterable[Review], taxonomy: Taxonomy) -> list[Review]:

@@ -32,6 +32,7 @@ from pipeline.stages.extract import ExtractStage
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
+from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
 from schemas.settings import FEATURE_STAGES
 from schemas.store import utc_now
@@ -53,6 +54,7 @@ def all_stages() -> list[Stage]:
         SegmentStage(),
         DiarizeStage(),
         *(ExtractStage(stage) for stage in FEATURE_STAGES),
+        SpeakersStage(),
         ComposeStage(),
         AnnotateStage(),
         CheckStage(),

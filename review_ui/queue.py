@@ -6,14 +6,14 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pipeline.facts import facts_of, is_withdrawn
-from pipeline.policy import reviewer_key
-from review_ui.shelves import Said, Standing
+from pipeline.policy import Standing, reviewer_key
+from review_ui.shelves import Said, Samples, Shelf
 from schemas.records import Decision, Record, Review, Sample, Segment
 from schemas.store import Store
 
@@ -38,12 +38,13 @@ class Person(NamedTuple):
 class Entry(NamedTuple):
     """One item. It holds ids and the status only, so that handing it to a page cannot unblind anyone.
 
-    What was said belongs to the segment: it has one target, whose name another face backend or a speaker that
-    is declared later may change.
+    What was said belongs to a target of the segment, by its key; `pipeline.policy.Standing` tells whom a key
+    means when another face backend or a speaker that is declared later has changed it.
     """
 
     sample_id: str
     segment_id: str
+    target: str
     consensus_id: str
     needs_review: bool
 
@@ -69,17 +70,28 @@ class Kept(NamedTuple):
 
 
 class _Order:
-    """All items in order, and the ways to find one."""
+    """All items in order, and the ways to find one. `standing`: segment -> its targets."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], standing: Mapping[str, Standing]) -> None:
         self.entries = entries
         self.place = {entry.sample_id: n for n, entry in enumerate(entries)}
-        self.by_segment = {entry.segment_id: entry for entry in entries}
-        self.waiting = frozenset(entry.segment_id for entry in entries if entry.needs_review)
+        self.waiting = frozenset(entry.sample_id for entry in entries if entry.needs_review)
+        self._standing = standing
+        self._by_target = {(entry.segment_id, entry.target): entry for entry in entries}
 
     def find(self, sample_id: str) -> Entry | None:
         place = self.place.get(sample_id)
         return None if place is None else self.entries[place]
+
+    def about(self, segment_id: str, target: str) -> Entry | None:
+        """The item that something said of a target of a segment is about now."""
+        standing = self._standing.get(segment_id)
+        meant = None if standing is None else standing.meant_by(target)
+        return None if meant is None else self._by_target.get((segment_id, meant))
+
+    def items(self, said: Iterable[tuple[str, str]]) -> set[str]:
+        """The samples of the items that something was said of."""
+        return {entry.sample_id for place in said if (entry := self.about(*place)) is not None}
 
 
 class Queue:
@@ -89,10 +101,10 @@ class Queue:
         self._store = store
         self._taxonomy = taxonomy
         self._seed = seed
-        self._decisions = Standing(store, Decision, ("consensus_id", "status", "priority"))
-        self._samples = Standing(store, Sample)
+        self._decisions = Shelf(store, Decision, ("target", "consensus_id", "status", "priority"))
+        self._samples = Samples(store)
         self._said = Said(store, taxonomy)
-        self._order = _Order([])
+        self._order = _Order([], {})
         self._withdrawn: set[str] = set()  # segments found so since they were put in order
         self._sent: dict[str, str] = {}  # review id -> id of the form that brought it
         self._look_at_s = -math.inf
@@ -107,7 +119,7 @@ class Queue:
         order = self._now()
         found = order.find(sample_id)
         if found is None and (old := stored(self._store, Sample, sample_id)) is not None:
-            found = order.by_segment.get(old.segment_id)
+            found = order.about(old.segment_id, old.target.key)
         return found
 
     def find_known(self, sample_id: str) -> Entry | None:
@@ -118,9 +130,16 @@ class Queue:
         """The first review of this item, reviewer and phase, if there is one."""
         wanted = (self._taxonomy, reviewer_key(reviewer), phase)
         for review in self._store.by_parent(Review, [entry.segment_id])[entry.segment_id]:
-            if (review.taxonomy, reviewer_key(review.reviewer), review.phase) == wanted:
+            said = (review.taxonomy, reviewer_key(review.reviewer), review.phase)
+            if said == wanted and self.is_about(entry, review.segment_id, review.target.key):
                 return review
         return None
+
+    def is_about(self, entry: Entry, segment_id: str, target: str) -> bool:
+        """Whether something said of a target of a segment is about this item."""
+        order = self._order
+        about = order.about(segment_id, target)
+        return about is not None and about == order.about(entry.segment_id, entry.target)
 
     def was_seen(self, entry: Entry, person: Person) -> bool:
         """Whether this browser could see the claims under another name: a label here would not be blind."""
@@ -141,15 +160,17 @@ class Queue:
             still_open = self._open(person)
             start = order.place.get(sample_id or "", -1) + 1
             ahead = chain(order.entries[start:], order.entries[:start])
-        wanted = (entry for entry in ahead if entry.segment_id in still_open)
+        wanted = (entry for entry in ahead if entry.sample_id in still_open)
         return next((entry for entry in wanted if not self.is_withdrawn(entry)), None)
 
     def progress(self, person: Person) -> Progress:
         with self._reading:
             order = self._now()
-            done = self._said.segments(person.name, "revealed") & order.by_segment.keys()
+            done = order.items(self._said.places(person.name, "revealed"))
             seen = (order.waiting & self._seen(person)) - done
-            return Progress(len(done), len(self._open(person) - self._withdrawn), len(seen))
+            still_open = (order.find(sample_id) for sample_id in self._open(person))
+            left = sum(entry is not None and entry.segment_id not in self._withdrawn for entry in still_open)
+            return Progress(len(done), left, len(seen))
 
     def store_once(self, entry: Entry, review: Review, form_id: str) -> Kept:
         """Append a review, unless this reviewer already said something in this phase: then that stands."""
@@ -164,15 +185,15 @@ class Queue:
         return Kept(known, "again" if same and self._sent.get(known.id) == form_id else "stands")
 
     def _open(self, person: Person) -> frozenset[str]:
-        """Segments that wait and were not seen, and those begun, which may always be ended."""
-        begun = self._said.segments(person.name, "blind") & self._order.by_segment.keys()
-        done = self._said.segments(person.name, "revealed")
+        """Items that wait and were not seen, and those begun, which may always be ended."""
+        begun = self._order.items(self._said.places(person.name, "blind"))
+        done = self._order.items(self._said.places(person.name, "revealed"))
         return ((self._order.waiting - self._seen(person)) | begun) - done
 
     def _seen(self, person: Person) -> set[str]:
-        """Segments that were labelled in this browser under other names, and not under this one."""
-        others = (self._said.segments(other, "blind") for other in person.others)
-        return set().union(*others) - self._said.segments(person.name, "blind")
+        """Items that were labelled in this browser under other names, and not under this one."""
+        others = (self._order.items(self._said.places(other, "blind")) for other in person.others)
+        return set().union(*others) - self._order.items(self._said.places(person.name, "blind"))
 
     def _now(self) -> _Order:
         """The order by what stands now; built once, then again only when something else stands."""
@@ -183,18 +204,23 @@ class Queue:
             if thoroughly:
                 self._look_at_s = time.monotonic() + LOOK_AGAIN_S
             if any(looked):
-                self._order = _Order(list(self._arranged()))
+                self._order = _Order(list(self._arranged()), self._samples.standing())
             return self._order
 
     def _arranged(self) -> Iterator[Entry]:
         """By bands of priority, and by chance inside: a place in the queue says little about the models."""
-        samples = {segment_id: sample_id for sample_id, (segment_id,) in self._samples.rows.items()}
+        samples = {row[:2]: sample_id for sample_id, row in self._samples.rows.items()}
 
-        def order(row: tuple[str, str, str, float]) -> tuple[int, bytes]:
-            segment_id, _, _, priority = row
-            chance = hashlib.sha256(f"{self._seed}|queue|{segment_id}".encode()).digest()
+        def order(row: tuple[Any, ...]) -> tuple[int, bytes]:
+            segment_id, target, _, _, priority = row
+            # Of several people in one segment each has a place of its own, where the claims about one were not
+            # just read; alone, the place does not move when the target is called otherwise.
+            drawn = segment_id if self._samples.is_alone(segment_id) else f"{segment_id}|{target}"
+            chance = hashlib.sha256(f"{self._seed}|queue|{drawn}".encode()).digest()
             return -int(float(priority) * BANDS), chance
 
-        for segment_id, consensus_id, status, _ in sorted(self._decisions.rows.values(), key=order):
-            if segment_id in samples:
-                yield Entry(samples[segment_id], segment_id, consensus_id, status == "needs_review")
+        for row in sorted(self._decisions.rows.values(), key=order):
+            segment_id, target, consensus_id, status, _ = row
+            if (segment_id, target) in samples:
+                sample_id = samples[segment_id, target]
+                yield Entry(sample_id, segment_id, target, consensus_id, status == "needs_review")

@@ -21,6 +21,9 @@ MISSING_REASONS = {
     "silence": "silent",
     "no_speech": "nobody speaks",
     "no_face": "no face found",
+    "never_alone": "never speaks alone",
+    "does_not_speak": "this face is not heard",
+    "face_unknown": "none of the faces is known to be theirs",
 }
 VERDICTS = {
     "supported": "The signal supports this.",
@@ -40,7 +43,9 @@ class BlindView:
     audio_only: bool
     target: str
     target_box: Box | None  # x, y, width, height as a share of the frame
+    speaks: tuple[tuple[float, float], ...]  # when, where others are heard as well
     words: tuple[Word, ...]
+    several: bool  # several people are heard: words bear the names of their speakers
     words_source: str | None
     context: tuple[Turn, ...]
     missing: tuple[tuple[str, str], ...]  # modality, reason
@@ -100,6 +105,8 @@ class RevealView:
 def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
     """The blind page's content. It must stay a function of the sample: no model's answer is in its reach."""
     face = next((track for track in sample.faces if track.name == sample.target.face_track), None)
+    several = len({turn.speaker for turn in sample.turns}) > 1
+    own = (turn for turn in sample.turns if turn.speaker == sample.target.speaker)
     return BlindView(
         sample_id=sample.id,
         duration_s=sample.duration_s,
@@ -107,7 +114,9 @@ def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
         audio_only=sample.missing.get("visual") == "no_video_stream",
         target=_target_text(sample),
         target_box=face.box if face else None,
+        speaks=tuple((turn.start_s, turn.end_s) for turn in own) if several else (),
         words=sample.words,
+        several=several,
         words_source=sample.words_source,
         context=sample.context,
         missing=tuple(

@@ -23,23 +23,27 @@ def brief_of(record: Record) -> Brief:
 
 
 def _features(features: Features) -> Brief:
-    """The stage; the face that is the target; what was said, as [speaker, text] in turn."""
+    """The stage; where alone it was measured; the faces; what was said, as [speaker, text] in turn."""
     by_speaker = groupby(features.words, key=lambda word: word.speaker)
     said = [[speaker, " ".join(word.text for word in words)] for speaker, words in by_speaker]
-    track = features.tracks[0].name if features.tracks else None
-    return {
-        "stage": features.stage,
-        **({"track": track} if track else {}),
-        **({"said": said} if said else {}),
+    faces = [[track.name, track.speaking, track.speaking_confidence] for track in features.tracks]
+    found = {
+        "faces": faces,
+        "voices": features.summary if features.stage == "speakers" else None,
+        "said": said,
     }
+    where = {"where": features.params["where"]} if "where" in features.params else {}
+    return {"stage": features.stage, **where, **{name: value for name, value in found.items() if value}}
 
 
 def _sample(sample: Sample) -> Brief:
-    """What a later view is compared with, and what could not be measured."""
+    """Whom it is about, what a later view is compared with, and what could not be measured."""
     return {
         "baselines": sample.baseline_ids,
         "digests": sample.feature_digests,
         "speaker": sample.target.speaker,
+        "target": sample.target.key,
+        "alone": not sample.others,
         "missing": sample.missing,
     }
 

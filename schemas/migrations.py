@@ -13,6 +13,7 @@ from schemas.briefs import BRIEFS, brief_of
 from schemas.errors import UserError
 from schemas.ids import canonical_json
 from schemas.rows import MigrationRow, RecordRow, RunRow
+from schemas.store_errors import store_error
 
 PAGE = 500  # rows that are changed at a time
 
@@ -49,6 +50,11 @@ def _fill_briefs(connection: Connection) -> None:
             last = rows[-1].seq
 
 
+def renew_briefs(connection: Connection) -> None:
+    """Briefs that tell the faces of a segment, and whom a sample is about."""
+    _fill_briefs(connection)
+
+
 def _part_failed_items(connection: Connection) -> None:
     runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
     for row in connection.execute(select(runs.c.seq, runs.c.counts)).all():
@@ -58,9 +64,11 @@ def _part_failed_items(connection: Connection) -> None:
             connection.execute(runs.update().where(runs.c.seq == row.seq).values(**parted))
 
 
+NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
     "0002_add_briefs": add_briefs,
+    "0003_renew_briefs": renew_briefs,
 }
 
 
@@ -68,11 +76,14 @@ def migrate(connection: Connection, *, now: str) -> None:
     """Bring the store up to date.
 
     Raises:
-        UserError: the store was written by a newer emotrace.
+        UserError: the store was written by a newer emotrace, or is damaged.
     """
     SQLModel.metadata.tables["migrations"].create(connection, checkfirst=True)
     done = set(connection.execute(select(MigrationRow.name)).scalars())  # type: ignore[call-overload]
     if unknown := done - set(MIGRATIONS):
+        if not max(MIGRATIONS)[:NUMBER] < min(unknown)[:NUMBER] <= "9" * NUMBER:  # no version names one so
+            error = ValueError(f"it has had an unknown change ({min(unknown)})")
+            raise store_error(error, connection.engine.url)
         raise UserError(
             "newer_store", f"this store was changed by a newer emotrace ({min(unknown)})", "upgrade emotrace"
         )

@@ -39,6 +39,8 @@ from schemas.parts import (
     Word,
 )
 
+NOT_SPEAKING = "does_not_speak"  # why a face that nobody hears has neither words nor a voice
+
 
 class Record(BaseModel):
     """Base of the twelve. `PARENT` names the field that the store indexes for look-ups."""
@@ -100,7 +102,8 @@ class Features(Record):
     """What one extractor measured on one segment (or, for shots, speech regions and turns, on a whole source).
 
     `missing` says why there is nothing: "no_audio_stream", "no_video_stream", "silence", "no_speech",
-    "no_words", "unsupported_language", "no_face". Which of the other fields are filled depends on `stage`.
+    "never_alone", "no_words", "unsupported_language", "no_face", "not_diarized". Which of the other fields are
+    filled depends on `stage`.
     """
 
     PREFIX = "fea"
@@ -112,7 +115,7 @@ class Features(Record):
     params: dict[str, Any] = {}
     weights_digest: str | None = None
 
-    stage: str  # shots | speech | diarize | asr | prosody | au, or a later one
+    stage: str  # shots | speech | diarize | asr | prosody | au | speakers, or a later one
     missing: str | None = None
     words: tuple[Word, ...] = ()
     regions: tuple[Span, ...] = ()
@@ -140,14 +143,18 @@ class Baseline(Record):
 
 
 class Sample(Record):
-    """The unified view of a segment for one target: what annotators may be shown, and what is missing."""
+    """The unified view of a segment for one target: what annotators may be shown, and what is missing.
+
+    `words` and `turns` are those of everybody in the segment, prosody and events those of the target alone.
+    `others` are the targets of the other samples of the segment.
+    """
 
     PREFIX = "smp"
     QUESTION = ("segment_id", "target", "feature_digests", "baseline_ids", "context", "view_version")
     PARENT = "segment_id"
     segment_id: str
     target: Target
-    feature_digests: tuple[str, ...]  # sorted
+    feature_digests: tuple[str, ...]  # sorted; with several people in the segment one more: who is who
     baseline_ids: tuple[str, ...]  # sorted
     context: tuple[Turn, ...] = ()
     view_version: str
@@ -163,6 +170,44 @@ class Sample(Record):
     clip: MediaRef | None = None
     audio: MediaRef | None = None
     missing: dict[str, str] = {}  # modality -> reason
+    turns: tuple[SpeakerTurn, ...] = ()
+    others: tuple[Target, ...] = ()
+
+    @property
+    def own_words(self) -> tuple[Word, ...]:
+        """The target's words, and those of nobody known; all words where speakers are not told apart."""
+        if self.missing.get("text") == NOT_SPEAKING:
+            return ()
+        names = {turn.speaker for turn in self.turns}
+        if self.target.speaker not in names | {word.speaker for word in self.words} - {None}:
+            return self.words
+        return tuple(
+            word
+            for word in self.words
+            if word.speaker in (None, self.target.speaker)
+            # A transcript may call people otherwise than the turns do.
+            or (names and word.speaker not in names and self._speaks_during(word))
+        )
+
+    @property
+    def own_speech(self) -> tuple[Span, ...]:
+        """When the target speaks; all speech where speakers are not told apart."""
+        if self.missing.get("text") == NOT_SPEAKING:
+            return ()
+        own = tuple(turn for turn in self.turns if turn.speaker == self.target.speaker)
+        return own if own and len({turn.speaker for turn in self.turns}) > 1 else self.speech
+
+    @property
+    def words_of_others(self) -> tuple[Word, ...]:
+        """What others said while the target did not speak."""
+        own = set(self.own_words)
+        return tuple(word for word in self.words if word not in own and not self._speaks_during(word))
+
+    def _speaks_during(self, word: Word) -> bool:
+        """Whether the target speaks in half of a word or more."""
+        own = (turn for turn in self.turns if turn.speaker == self.target.speaker)
+        shared = sum(max(0.0, min(turn.end_s, word.end_s) - max(turn.start_s, word.start_s)) for turn in own)
+        return shared > 0 and shared >= word.length_s / 2
 
 
 class Annotation(Record):

@@ -116,10 +116,13 @@ class SegmentSection(Section):
 
 
 class SelectSection(Section):
-    """Which samples are worth annotating; a dropped sample keeps its reason."""
+    """Who gets a sample, with how much context, and which samples are worth annotating."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
     require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
+    targets: Literal["speakers", "faces", "all"] = "speakers"
+    min_target_speech_s: NotNegative = 0.5
+    context_turns: Annotated[int, Field(ge=0)] = 2
 
 
 class FeatureSection(Section):

@@ -113,8 +113,10 @@ def _is_articulation(event: Event, sample: Sample) -> bool:
 
 
 def _while_speaking(event: Event, sample: Sample) -> bool:
-    shared_s = sum(max(0.0, min(event.end_s, s.end_s) - max(event.start_s, s.start_s)) for s in sample.speech)
-    return shared_s >= SPEAKING_SHARE * event.length_s if event.length_s else bool(sample.speech)
+    shared_s = sum(
+        max(0.0, min(event.end_s, s.end_s) - max(event.start_s, s.start_s)) for s in sample.own_speech
+    )
+    return shared_s >= SPEAKING_SHARE * event.length_s if event.length_s else bool(sample.own_speech)
 
 
 def _match(rule: Rule, events: list[Event]) -> Match | None:

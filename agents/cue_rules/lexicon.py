@@ -44,7 +44,11 @@ class Token(NamedTuple):
 
 
 def annotate(sample: Sample, taxonomy: Taxonomy) -> Answer:
-    """The triplet that the words alone give, or an abstention (no_text, no_english_word, no_emotion_word)."""
+    """The triplet that the words alone give, or an abstention (no_text, no_english_word, no_emotion_word).
+
+    What others say in the clip is left out.
+    """
+    sample = sample.model_copy(update={"words": sample.own_words})
     if "text" in sample.missing or not any(tokens(word.text) for word in sample.words):
         return abstain("no_text")
     said = _tokens(sample)

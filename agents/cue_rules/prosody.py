@@ -152,8 +152,8 @@ def _claims(
 
     An emotion rests on the ends that are reached, neutral also on those that are not.
     """
-    end_s = min(max((span.end_s for span in sample.speech), default=sample.duration_s), sample.duration_s)
-    start_s = min(min((span.start_s for span in sample.speech), default=0.0), end_s)
+    end_s = min(max((span.end_s for span in sample.own_speech), default=sample.duration_s), sample.duration_s)
+    start_s = min(min((span.start_s for span in sample.own_speech), default=0.0), end_s)
     claims = []
     for reading in readings:
         for name in filter(None, (reading.axis.high, reading.axis.low)):

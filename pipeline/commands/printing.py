@@ -177,13 +177,13 @@ def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
 
 
 def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
-    """What was decided and why, one row per segment."""
+    """What was decided and why, one row per segment and target."""
     table = Table(box=None, pad_edge=False)
     for column in ("recording", "label", "decision", "why", "votes"):
         table.add_column(column, overflow="fold")
     for item in sorted(items, key=lambda item: (item["name"], float(item["span"].partition("-")[0]))):
         table.add_row(
-            f"{item['name']} {item['span']}",
+            f"{item['name']} {item['span']}" + (f" {item['target']}" if item["others"] else ""),
             item["label"] or "(open)",
             item["status"].replace("_", " "),
             ", ".join(item["reasons"]).replace("_", " ") or "all rules hold",

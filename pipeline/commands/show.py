@@ -58,7 +58,7 @@ def show(project: Project, what: str) -> ShowOutput:
 
 
 def item_json(item: LiveItem) -> dict[str, Any]:
-    """One segment's story, every record whole with its id and digest."""
+    """The story of a segment's target, every record whole with its id and digest."""
     return {
         "segment": item.segment.as_json(),
         "features": {feature.stage: feature.as_json() for feature in item.features},
@@ -84,7 +84,7 @@ def _why_not(item: LiveItem, dropped: dict[str, str]) -> str | None:
 
 
 def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
-    """One short row per segment for tables: who voted what, what was decided, and why."""
+    """One short row per segment and target for tables: who voted what, what was decided, and why."""
     rows = []
     for item in items:
         votes = [f"{a.annotator} {a.answer.primary if a.answer else a.outcome}" for a in item.annotations]
@@ -93,7 +93,9 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
             {
                 "name": str(item.facts.get("name", item.source.id)),
                 "span": f"{item.segment.source_start_s:.2f}-{item.segment.source_end_s:.2f}",
-                "speaker": item.facts.get("speaker"),
+                "speaker": item.sample.target.speaker,
+                "target": item.sample.target.key,
+                "others": len(item.sample.others),
                 "votes": ", ".join(votes),
                 "label": (decision.label if decision and decision.label else None)
                 or (item.consensus.label if item.consensus else None),

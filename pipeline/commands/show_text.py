@@ -15,6 +15,8 @@ def item_lines(item: Json) -> Iterator[str]:
     """The lines of one item of `pipeline.commands.show.item_json`."""
     segment, sample = item["segment"], item["sample"]
     yield f"{segment['source_start_s']:.2f}-{segment['source_end_s']:.2f} s  {segment['id']}"
+    if sample["others"]:
+        yield f"  target: {_target(sample)}, one of {len(sample['others']) + 1}"
     yield _said(sample)
     if sample["missing"]:
         yield "  missing: " + ", ".join(f"{name} ({why})" for name, why in sorted(sample["missing"].items()))
@@ -28,6 +30,16 @@ def item_lines(item: Json) -> Iterator[str]:
         yield f"  {annotation['annotator']}: {_answer(annotation)}"
     for claim in item["consensus"]["evidence"] if item["consensus"] else ():
         yield f"  {_claim(claim)}"
+
+
+def _target(sample: Json) -> str:
+    target = sample["target"]
+    named = [
+        f"{kind} {name}"
+        for kind, name in (("speaker", target["speaker"]), ("face", target["face_track"]))
+        if name
+    ]
+    return ", ".join(named)
 
 
 def _said(sample: Json) -> str:

@@ -68,10 +68,14 @@ ACTION_UNITS = ("AU01", "AU02", "AU04", "AU05", "AU12", "AU15", "AU20", "AU25", 
 
 
 class Faces(NamedTuple):
-    """What geometry says of a face in n frames: `aus` and `pose_deg` map a name to values of shape (n,)."""
+    """What geometry says of a face in n frames: `aus` and `pose_deg` map a name to values of shape (n,).
+
+    `mouth_open` (n,) is the gap of the inner lips in outer eye distances: what AU25 is read from, not cut off.
+    """
 
     aus: dict[str, Array]
     pose_deg: dict[str, Array]
+    mouth_open: Array
     measurable: npt.NDArray[
         np.bool_
     ]  # turned little enough, and large enough, for the intensities to mean something
@@ -82,7 +86,7 @@ class Faces(NamedTuple):
             {name: values[first:last] for name, values in curves.items()}
             for curves in (self.aus, self.pose_deg)
         )
-        return Faces(aus, pose_deg, self.measurable[first:last])
+        return Faces(aus, pose_deg, self.mouth_open[first:last], self.measurable[first:last])
 
 
 def _rigid_model() -> tuple[tuple[int, ...], Array]:
@@ -230,7 +234,7 @@ def measure_faces(landmarks: npt.ArrayLike, rest: dict[str, float] | None = None
     if rest is None:
         rest = resting({name: values[measurable[seen]] for name, values in measured.items()})
     aus = {name: spread(values) for name, values in intensities(measured, rest).items()}
-    return Faces(aus, pose_deg, measurable)
+    return Faces(aus, pose_deg, spread(measured["lip_gap"]), measurable)
 
 
 def au_intensities(landmarks: npt.ArrayLike, rest: dict[str, float] | None = None) -> dict[str, float]:

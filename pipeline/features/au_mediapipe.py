@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from pipeline.features.active_speaker import MOUTH_OPEN
 from pipeline.features.au_events import EventRule, au_events
 from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to_pixels
 from pipeline.features.au_tracks import Track, face_boxes, track_faces
@@ -57,7 +58,7 @@ class MediapipeAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "mediapipe"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
 
     def __init__(self, params: MediapipeParams | None = None) -> None:
         self._params = params or MediapipeParams()
@@ -189,6 +190,10 @@ class MediapipeAus:
                 series.append(
                     Series(name=cue, unit="intensity", times_s=clock, values=values, track=track.name)
                 )
+            opening = _rounded(np.where(face.measurable, face.mouth_open, np.nan))
+            series.append(
+                Series(name=MOUTH_OPEN, unit="eye distances", times_s=clock, values=opening, track=track.name)
+            )
             for angle in POSE:
                 values = _rounded(face.pose_deg[angle])
                 name = f"head_{angle}_deg"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.features.prosody_summary import SUMMARY_UNITS
+from schemas.ids import canonical_json
 from schemas.parts import Measure, Stat
 from schemas.records import Baseline, Features
 
@@ -28,10 +29,7 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
         ValueError: features of different extractors, versions or parameters, or not of prosody.
     """
     usable = list({item.id: item for item in features if (item.summary.get("voiced_s") or 0.0) > 0}.values())
-    if (
-        len({(item.stage, item.extractor, item.version, str(sorted(item.params.items()))) for item in usable})
-        > 1
-    ):
+    if len({(item.stage, method_of(item)) for item in usable}) > 1:
         raise ValueError("a baseline needs features of one extractor, version and set of parameters")
     if any(item.stage != "prosody" for item in usable):
         raise ValueError("a baseline of the voice needs prosody features")
@@ -52,6 +50,12 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
         speech_s=round(math.fsum(item.summary.get("speech_s") or 0.0 for item in usable), 3),
         stats=stats,
     )
+
+
+def method_of(features: Features) -> str:
+    """How something was measured, wherever in its segment: what a baseline must not mix."""
+    params = {name: value for name, value in features.params.items() if name != "where"}
+    return canonical_json([features.extractor, features.version, params])
 
 
 def _voiced_frames(features: Sequence[Features]) -> tuple[list[float], list[float]]:

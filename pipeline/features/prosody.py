@@ -55,7 +55,7 @@ class CoreProsody:
 
     stage: ClassVar[str] = "prosody"
     name: ClassVar[str] = "core"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     def __init__(self, params: ProsodyParams | None = None) -> None:
         self._params = params or ProsodyParams()
@@ -84,16 +84,21 @@ class CoreProsody:
             return self._features(clip, missing="no_audio_stream")
         if not np.isfinite(clip.audio).all():
             raise MediaError("bad_samples", "the audio holds samples that are not numbers")
-        speech = inside(frame_times(clip.audio), clip.speech)
+        times_s = frame_times(clip.audio)
+        speech = inside(times_s, clip.speech)
         if not speech.any() or is_silent(clip.audio):
             return self._features(clip, missing=why_no_speech(clip.audio))
-        return self._describe(clip, clip.audio, intensity_db(clip.audio), speech)
+        here = np.ones(len(times_s), dtype=bool) if clip.where is None else inside(times_s, clip.where)
+        if not (speech & here).any():
+            return self._features(clip, missing="never_alone")
+        return self._describe(clip, clip.audio, intensity_db(clip.audio), speech & here, here)
 
-    def _describe(self, clip: Clip, audio: Audio, level_db: Curve, speech: Mask) -> Features:
+    def _describe(self, clip: Clip, audio: Audio, level_db: Curve, speech: Mask, here: Mask) -> Features:
+        """`here` are the frames that alone are told of, `speech` those of them in which somebody speaks."""
         p = self._params
         pitch_hz = self._tracker.track(audio, level_db, speech)
-        sound = find.sounding(level_db, speech, gate_db=p.gate_db, min_pause_s=p.min_pause_s)
-        pauses = find.pauses(sound)
+        sound = here & find.sounding(level_db, speech, gate_db=p.gate_db, min_pause_s=p.min_pause_s)
+        pauses = find.pauses(sound, here)
         events = [
             *pauses,
             *find.pitch_movements(pitch_hz, min_size_st=p.min_movement_st),
@@ -101,7 +106,7 @@ class CoreProsody:
         ]
         return self._features(
             clip,
-            series=_series(frame_times(audio), pitch_hz, level_db),
+            series=_series(frame_times(audio), pitch_hz, np.where(here, level_db, np.nan)),
             events=tuple(sorted(events, key=lambda event: (event.start_s, event.end_s, event.cue))),
             summary=self._summary(pitch_hz, level_db, sound, pauses),
         )
@@ -159,7 +164,7 @@ def _spread(values: Curve, digits: int) -> float:
 def _series(times_s: Curve, pitch_hz: Curve, level_db: Curve) -> tuple[Series, Series]:
     times = tuple(round(float(t), 3) for t in times_s)
     pitch = tuple(None if np.isnan(f) else round(float(f), 1) for f in pitch_hz)
-    level = tuple(round(float(x), 1) for x in level_db)
+    level = tuple(None if np.isnan(x) else round(float(x), 1) for x in level_db)
     return (
         Series(name="pitch_hz", unit="Hz", times_s=times, values=pitch),
         Series(name="intensity_db", unit="dB", times_s=times, values=level),

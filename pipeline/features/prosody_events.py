@@ -42,12 +42,15 @@ def sounding(level_db: Curve, speech: Mask, *, gate_db: float, min_pause_s: floa
     return close_gaps(drop_short(loud, _frames(MIN_SOUND_S)), _frames(min_pause_s) - 1)
 
 
-def pauses(sound: Mask) -> list[Event]:
-    """The silences between two stretches of speech; `size` is their length in s."""
+def pauses(sound: Mask, here: Mask | None = None) -> list[Event]:
+    """The silences between two stretches of speech; `size` is their length in s.
+
+    Only those that lie in `here` as a whole: while somebody else speaks nobody is known to pause.
+    """
     return [
         _event("pause", start, end, (end - start) * FRAME_S, "s")
         for start, end in runs(~sound)
-        if start > 0 and end < len(sound)
+        if start > 0 and end < len(sound) and (here is None or here[start:end].all())
     ]
 
 

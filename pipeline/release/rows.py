@@ -147,7 +147,7 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "conflict": consensus.conflict,
         "rationale": [step.model_dump() for step in decision.rationale],
         "evidence": [_evidence(claim, marks) for claim in decision.evidence],
-        "transcript": " ".join(word.text for word in sample.words),
+        "transcript": " ".join(word.text for word in sample.own_words),
         "words": [word.model_dump() for word in sample.words],
         "words_source": sample.words_source,
         "missing": [{"modality": name, "reason": why} for name, why in sorted(sample.missing.items())],

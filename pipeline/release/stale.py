@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from agents.annotator import Annotator
@@ -9,6 +10,10 @@ from agents.judge import Case, Judge
 from pipeline.aggregate.base import consensus_question
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
+from pipeline.stages.targets import faces_in, scene_of, targets_of
+from schemas.briefs import brief_of
+from schemas.parts import Target
+from schemas.records import Features
 from schemas.settings import Settings
 from schemas.taxonomy import Taxonomy
 
@@ -29,13 +34,19 @@ class Today:
 
     def newer_than(self, item: LiveItem) -> str | None:
         """What changed since the item was decided; None when nothing did."""
-        if item.sample.target.speaker != item.facts.get("speaker"):
-            return "what was said of its speaker"
+        if item.sample.target not in self._targets(item):
+            return "what was said of its speaker, or the settings"
         if item.annotations and not (self._asked(item) and self._judged(item)):
             return "the annotators, the judges or their settings"
         if item.consensus is None or item.decision is None or self._decided(item):
             return None
         return "its reviews, its annotations or the settings"
+
+    def _targets(self, item: LiveItem) -> list[Target]:
+        """Whom the segment would have samples of now."""
+        heard = scene_of(item.segment, item.cast, self.settings.select)
+        faces = faces_in([brief_of(features) for features in _joined_first(item.features)])
+        return [aim.target for aim in targets_of(heard.voices, faces, self.settings.select)]
 
     def _asked(self, item: LiveItem) -> bool:
         return {annotation.id for annotation in item.annotations} == {
@@ -67,3 +78,8 @@ class Today:
         inputs = (item.consensus, item.reviews, sample.missing, self.settings.policy)
         decided = decision_question(*inputs, taxonomy=self.taxonomy, seed=seed)
         return (item.consensus.id, item.decision.id) == (voted, decided)
+
+
+def _joined_first(features: Iterable[Features]) -> list[Features]:
+    """Those of the faces, and before them what they were joined with."""
+    return sorted((f for f in features if f.stage in ("speakers", "au")), key=lambda f: f.stage, reverse=True)

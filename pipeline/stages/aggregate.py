@@ -50,7 +50,7 @@ class AggregateStage:
             self.name,
             _ballots(run.project.store, items),
             make,
-            name=lambda b: b.segment_id,
+            name=lambda b: b.sample_id,
             path=lambda b: run.segment_text(b.segment_id),
         )
 

@@ -20,6 +20,7 @@ from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem, StageCounts
 from pipeline.project import Project
 from pipeline.stages.samples import Samples
+from pipeline.stages.targets import Cast
 from schemas.errors import ItemError, UserError
 from schemas.records import Record, Segment, Source
 from schemas.store import ItemOutcome
@@ -64,7 +65,9 @@ class Run:
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     source_feature_ids: list[str] = field(default_factory=list)  # shots and speech of the sources
     segments: list[Segment] = field(default_factory=list)
-    feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)  # segment -> stage -> id
+    # segment -> stage -> id; of what is measured of each voice apart: "STAGE/VOICE"
+    feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)
+    casts: dict[str, Cast] = field(default_factory=dict)  # who speaks, by source
     samples: Samples = field(init=False)
     dropped: Counter[str] = field(default_factory=Counter)
     _names: dict[str, str] = field(default_factory=dict)

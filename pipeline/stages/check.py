@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,13 +32,12 @@ class CheckStage:
     def _wanted(self, run: Run, page: Sequence[SampleRef]) -> dict[str, str]:
         """Check id -> annotation id, of the labelled annotations of some samples."""
         store = run.project.store
-        ids = [feature for ref in page for feature in run.feature_ids.get(ref.segment_id, {}).values()]
+        ids = [feature for ref in page for feature in ref.features]
         features = store.stubs(Features, ids)
         said = store.stubs_by_parent(Annotation, [ref.id for ref in page])
         wanted = {}
         for ref in page:
-            mine = run.feature_ids.get(ref.segment_id, {}).values()
-            digests = tuple(sorted(features[feature].digest for feature in mine))
+            digests = tuple(sorted(features[feature].digest for feature in ref.features))
             for annotation in said[ref.id]:
                 if annotation.live and annotation.brief["outcome"] == "labelled":
                     wanted[_question_id(annotation, digests)] = annotation.id
@@ -56,8 +54,16 @@ class CheckStage:
         def check(pair: tuple[Annotation, Sample]) -> list[Record]:
             annotation, sample = pair
             known = [baselines[i] for i in sample.baseline_ids if i in baselines]
-            mine = features[sample.segment_id]
-            found = check_annotation(annotation, mine, known, sample.duration_s, table, target=sample.target)
+            mine = [features[feature] for feature in run.samples.features[sample.id]]
+            found = check_annotation(
+                annotation,
+                mine,
+                known,
+                sample.duration_s,
+                table,
+                target=sample.target,
+                words_of_others=sample.words_of_others,
+            )
             for verdict in found.verdicts:
                 run.count(f"checks.{verdict.verdict}")
             return [found]
@@ -73,11 +79,9 @@ class CheckStage:
 
     def _measured(
         self, run: Run, items: Sequence[tuple[Annotation, Sample]]
-    ) -> tuple[dict[str, list[Features]], dict[str, Baseline]]:
-        wanted = [i for _, s in items for i in run.feature_ids.get(s.segment_id, {}).values()]
-        features: dict[str, list[Features]] = defaultdict(list)
-        for feature in run.project.store.by_id(Features, wanted):
-            features[feature.subject_id].append(feature)
+    ) -> tuple[dict[str, Features], dict[str, Baseline]]:
+        wanted = [feature for _, sample in items for feature in run.samples.features[sample.id]]
+        features = {feature.id: feature for feature in run.project.store.by_id(Features, wanted)}
         ids = sorted({i for _, sample in items for i in sample.baseline_ids})
         return features, {baseline.id: baseline for baseline in run.project.store.by_id(Baseline, ids)}
 

@@ -3,53 +3,57 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.facts import is_withdrawn, speaker_subject
-from pipeline.features.baseline import make_baseline, prosody_measures
+from pipeline.features.baseline import make_baseline, method_of, prosody_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each, shards
+from pipeline.stages.before import turns_before
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.keeping import VIEW_VERSION, Made, View, kept_baseline
 from pipeline.stages.keyframes import choose_times
+from pipeline.stages.lacking import missing_of, with_wordless
 from pipeline.stages.samples import PAGE, SampleRef, Samples
-from schemas.ids import canonical_json
-from schemas.parts import KeyFrame, MediaRef, Span, Target, Turn
+from pipeline.stages.scenes import scene
+from pipeline.stages.targets import Aim, Scene, faces_in, targets_of
+from schemas.ids import content_digest
+from schemas.parts import KeyFrame, MediaRef, Span, Target, Turn, Word
 from schemas.records import Baseline, Features, Record, Sample, Segment
 from schemas.settings import FEATURE_STAGES
 from schemas.store import Stub
 
-CONTEXT_TURNS = 2  # previous turns of the same recording that are shown
-
 
 @dataclass(frozen=True)
 class _Item:
-    """A segment, what is shown of it, its features by stage, and the baseline that it is measured against."""
+    """A target of a segment, what is shown of it, its features by stage, and its baseline."""
 
     segment: Segment
+    aim: Aim
+    others: tuple[Target, ...]
     view: View
     features: dict[str, str]
     baseline_ids: tuple[str, ...] = ()
 
     def ref(self) -> SampleRef:
-        return SampleRef(self.view.sample_id(self.baseline_ids), self.segment.id, self.view.target)
+        features = tuple(self.features.values())
+        return SampleRef(self.view.sample_id(self.baseline_ids), self.segment.id, self.view.target, features)
 
 
 class ComposeStage:
-    """A segment keeps the baseline that stands for it (`keeping`), so that later files re-buy nothing."""
+    """A target keeps the baseline that stands for it (`keeping`), so that later files re-buy nothing."""
 
     name = "compose"
     shard_size = 100
 
     def __init__(self) -> None:
-        self._expected: dict[str, SampleRef] = {}  # by segment
+        self._expected: dict[str, list[SampleRef]] = {}  # by segment
 
     def plan(self, run: Run) -> list[Any]:
         ready = self._ready(run)
-        turns = _turns(run, ready)
+        turns = turns_before(run, ready)
         items: list[_Item] = []
         without: list[_Item] = []
         self._expected = {}
@@ -58,7 +62,10 @@ class ComposeStage:
             items += self._missing(run, kept)
             without += new
         baselines = self._baselines(run, without)
-        given = [replace(item, baseline_ids=baselines.get(item.segment.id, ())) for item in without]
+        given = [
+            replace(item, baseline_ids=baselines.get(item.features.get("prosody", ""), ()))
+            for item in without
+        ]
         return [*items, *self._missing(run, given)]
 
     def _ready(self, run: Run) -> list[Segment]:
@@ -86,36 +93,36 @@ class ComposeStage:
 
     def _missing(self, run: Run, items: list[_Item]) -> list[_Item]:
         """Those whose sample is not there; the samples of all of them are expected."""
-        refs = {item.segment.id: item.ref() for item in items}
-        there = run.project.store.stubs(Sample, [ref.id for ref in refs.values()])
-        self._expected |= refs
-        return [item for item in items if refs[item.segment.id].id not in there]
+        refs = [item.ref() for item in items]
+        there = run.project.store.stubs(Sample, [ref.id for ref in refs])
+        for ref in refs:
+            self._expected.setdefault(ref.segment_id, []).append(ref)
+        return [item for item, ref in zip(items, refs, strict=True) if ref.id not in there]
 
     def _baselines(self, run: Run, items: list[_Item]) -> dict[str, tuple[str, ...]]:
-        """Segment -> the baseline of its speaker, from all that is known of the speaker now.
+        """Prosody of a target -> the baseline of its speaker, from all that is known of the speaker now.
 
         One speaker at a time. Voices that were measured in another way (an older version, other parameters) are
         not mixed in.
         """
-        if not items:
+        wanted = {item.aim.voice.subject for item in items if item.aim.voice}
+        if not wanted:
             return {}
-        wanted = {item.segment.id for item in items}
-        speakers = {subject(run, item.segment) for item in items}
-        voices: dict[str, list[str]] = defaultdict(list)
+        measured: dict[str, list[str]] = defaultdict(list)
         for segment in run.segments:
-            voice = run.feature_ids.get(segment.id, {}).get("prosody")
-            if voice is not None and (name := subject(run, segment)) in speakers:
-                voices[name].append(voice)
+            ids = run.feature_ids.get(segment.id, {})
+            for voice in scene(run, segment).voices:
+                if voice.subject in wanted and voice.key("prosody") in ids:
+                    measured[voice.subject].append(ids[voice.key("prosody")])
         found: dict[str, tuple[str, ...]] = {}
-        for name, ids in voices.items():
+        for name, names in measured.items():
             groups: dict[str, list[Features]] = defaultdict(list)
-            for features in run.project.store.by_id(Features, ids):
-                groups[_method(features)].append(features)
+            for features in run.project.store.by_id(Features, names):
+                groups[method_of(features)].append(features)
             for group in groups.values():
                 if (baseline := make_baseline(name, group)) is not None:
                     run.project.store.add([baseline])
-                    mine = (f.subject_id for f in group if f.subject_id in wanted)
-                    found |= dict.fromkeys(mine, (baseline.id,))
+                    found |= dict.fromkeys((f.id for f in group), (baseline.id,))
         return found
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
@@ -137,7 +144,7 @@ class ComposeStage:
         )
 
     def finish(self, run: Run) -> None:
-        expected = [self._expected[one.id] for one in run.segments if one.id in self._expected]
+        expected = [ref for one in run.segments for ref in self._expected.get(one.id, ())]
         there = run.project.store.stubs(Sample, [ref.id for ref in expected])
         run.samples = Samples(run.project.store, [ref for ref in expected if ref.id in there])
         run.project.store.set_live(Sample, [ref.id for ref in run.samples.refs])
@@ -145,6 +152,7 @@ class ComposeStage:
     def _compose(self, run: Run, item: _Item, baseline: Baseline | None, speech: Sequence[Span]) -> Sample:
         features = {f.stage: f for f in run.project.store.by_id(Features, list(item.features.values()))}
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
+        joined, heard = features.get("speakers"), scene(run, item.segment)
         segment, source, target = item.segment, run.source_of(item.segment), item.view.target
         span = {
             "source_id": source.id,
@@ -159,19 +167,21 @@ class ComposeStage:
             context=item.view.context,
             view_version=VIEW_VERSION,
             duration_s=segment.duration_s,
-            words=words.words if words else (),
+            words=heard.named(_words(words, joined)),
             words_source=_words_source(words),
             speech=shift(speech, segment),
             prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
             events=_events(target, prosody, faces),
-            faces=faces.tracks if faces else (),
+            faces=joined.tracks if joined and joined.tracks else faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
             audio=MediaRef(kind="audio", version=CUT_VERSION, **span) if source.media.audio else None,
-            missing=_missing(words, prosody, faces),
+            missing=missing_of(item.aim, words, prosody, faces),
+            turns=heard.turns,
+            others=item.others,
         )
         run.count("samples")
-        return sample
+        return with_wordless(sample)
 
     def _key_frames(self, run: Run, item: _Item, faces: Features | None) -> tuple[KeyFrame, ...]:
         segment, source = item.segment, run.source_of(item.segment)
@@ -197,16 +207,6 @@ class ComposeStage:
         )
 
 
-def _method(features: Features) -> str:
-    return canonical_json([features.extractor, features.version, features.params])
-
-
-def subject(run: Run, segment: Segment) -> str:
-    """Whose baseline a segment is measured against: its declared speaker, else its own recording."""
-    speaker = run.facts_of(segment).get("speaker")
-    return f"speaker:{speaker}" if speaker else f"source:{segment.source_id}"
-
-
 def _made(stub: Stub) -> Made:
     brief = stub.brief
     return Made(stub.id, tuple(brief["baselines"]), tuple(brief["digests"]), brief["speaker"], stub.live)
@@ -217,50 +217,37 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
     measured = run.project.store.stubs(Features, ids)
     items = []
     for segment in segments:
-        stages = run.feature_ids.get(segment.id, {})
-        found = {stage: measured[feature] for stage, feature in stages.items()}
-        track = found["au"].brief.get("track") if "au" in found else None
-        view = View(
-            segment_id=segment.id,
-            target=Target(speaker=run.facts_of(segment).get("speaker"), face_track=track),
-            feature_digests=tuple(sorted(feature.digest for feature in found.values())),
-            context=turns[segment.id],
-            voice=found["prosody"].digest if "prosody" in found else None,
-        )
-        items.append(_Item(segment, view, stages))
+        stages, heard = run.feature_ids.get(segment.id, {}), scene(run, segment)
+        faces = faces_in([measured[stages[stage]].brief for stage in ("speakers", "au") if stage in stages])
+        aims = targets_of(heard.voices, faces, run.project.settings.select)
+        for aim in aims:
+            mine = aim.measured(stages)
+            others = tuple(other.target for other in aims if other is not aim)
+            found = {stage: measured[feature].digest for stage, feature in mine.items()}
+            view = View(
+                segment_id=segment.id,
+                target=aim.target,
+                feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others)])),
+                context=turns[segment.id],
+                voice=found.get("prosody"),
+            )
+            items.append(_Item(segment, aim, others, view, mine))
     return items
 
 
-def _turns(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...]]:
-    """Segment -> the last turns before it in its recording."""
-    said: dict[str, Turn | None] = {}
-    for page in shards(segments, PAGE):
-        words = {segment.id: run.feature_ids.get(segment.id, {}).get("asr", "") for segment in page}
-        heard = run.project.store.stubs(Features, list(words.values()))
-        for segment in page:
-            feature = heard.get(words[segment.id])
-            said[segment.id] = _turn(run, segment, feature.brief.get("said", ())) if feature else None
-    of_source: dict[str, list[Segment]] = defaultdict(list)
-    for segment in sorted(segments, key=lambda segment: segment.index):
-        of_source[segment.source_id].append(segment)
-    found = {}
-    for together in of_source.values():
-        for n, segment in enumerate(together):
-            before = [said[one.id] for one in together[max(0, n - CONTEXT_TURNS) : n]]
-            found[segment.id] = tuple(turn for turn in before if turn is not None)
-    return found
+def _who_is_who(heard: Scene, others: Sequence[Target]) -> list[str]:
+    """The digest of what is told of the people in a segment: their names depend on what is declared."""
+    if not heard.turns and not others:
+        return []
+    told = [[part.model_dump(mode="json") for part in parts] for parts in (heard.turns, others)]
+    return [content_digest(told)]
 
 
-def _turn(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -> Turn | None:
-    """What was said in a segment, without the words of people who took their consent back."""
-    facts = run.facts_of(segment)
-    if is_withdrawn(facts):
-        return None
-    by_speaker = [(speaker or facts.get("speaker"), text) for speaker, text in said]
-    kept = [
-        (s, text) for s, text in by_speaker if not is_withdrawn(run.facts.get(speaker_subject(str(s)), {}))
-    ]
-    return Turn(speaker=kept[0][0], text=" ".join(text for _, text in kept)) if kept else None
+def _words(words: Features | None, joined: Features | None) -> tuple[Word, ...]:
+    """The words as joined with the recording's turns, where there are any, else as the transcript has them."""
+    if joined is not None and joined.turns:
+        return joined.words
+    return words.words if words else ()
 
 
 def _words_source(words: Features | None) -> str | None:
@@ -273,16 +260,3 @@ def _events(target: Target, prosody: Features | None, faces: Features | None) ->
     heard = prosody.events if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))
-
-
-def _missing(words: Features | None, prosody: Features | None, faces: Features | None) -> dict[str, str]:
-    """Why a modality has nothing to say; said to annotators as a fact."""
-    missing = {}
-    for modality, features in (("text", words), ("audio", prosody), ("visual", faces)):
-        if features is None:
-            missing[modality] = "not_extracted"
-        elif features.missing:
-            missing[modality] = features.missing
-    if "text" not in missing and words is not None and not words.words:
-        missing["text"] = "no_words"
-    return missing

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.policy import decide, decision_question
 from pipeline.project import Project
 from pipeline.stages.base import Run, each, shards
-from pipeline.stages.samples import PAGE
+from pipeline.stages.samples import PAGE, reviews_by_item
 from schemas.records import Consensus, Decision, Record, Review, Sample
 
 
@@ -43,7 +43,7 @@ class DecideStage:
             self.name,
             list(_cases(run.project, items).values()),
             make,
-            name=lambda case: case.consensus.segment_id,
+            name=lambda case: case.consensus.sample_id,
             path=lambda case: run.segment_text(case.consensus.segment_id),
         )
 
@@ -75,12 +75,12 @@ def _cases(project: Project, consensus_ids: Sequence[str]) -> dict[str, _Case]:
     """What there is to decide, by the id that the decision has or would get."""
     store, settings = project.store, project.settings
     consensuses = store.by_id(Consensus, consensus_ids)
-    reviews = store.by_parent(Review, [consensus.segment_id for consensus in consensuses])
+    reviews = reviews_by_item(store, [(c.segment_id, c.target.key) for c in consensuses])
     samples = store.stubs(Sample, [consensus.sample_id for consensus in consensuses])
     cases = {}
     for consensus in consensuses:
-        # A segment has one target, and its name is machine-made: another backend must not orphan a label.
-        mine, sample = reviews[consensus.segment_id], samples.get(consensus.sample_id)
+        mine = reviews[consensus.segment_id, consensus.target.key]
+        sample = samples.get(consensus.sample_id)
         case = _Case(consensus, mine, sample.brief["missing"] if sample else {})
         key = decision_question(*case, settings.policy, taxonomy=project.taxonomy, seed=settings.project.seed)
         cases[key] = case

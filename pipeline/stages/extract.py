@@ -14,11 +14,13 @@ from pipeline.features.select import pick_extractor
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
+from pipeline.stages.scenes import scene
+from pipeline.stages.targets import PER_VOICE
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
-from schemas.settings import FEATURE_STAGES, FeatureSection
-from schemas.store import ItemOutcome
+from schemas.settings import FeatureSection
+from schemas.store import ItemOutcome, Stub
 
 NO_EXTRACTOR = "none"  # stands for an id that is never there: the segment waits
 
@@ -31,18 +33,23 @@ class _Choice:
     identity: str
 
 
+_Where = tuple[Span, ...] | None
 _Choices = dict[tuple[str, GivenText | None, str | None], tuple[_Choice, Extractor] | None]
 
 
 @dataclass(frozen=True)
 class _Item:
     segment: Segment
+    where: _Where
     feature_id: str
     choice: _Choice
 
 
 class ExtractStage:
-    """One kind of cue. Segments that share a backend with the same parameters go to it together."""
+    """One kind of cue. Segments that share a backend with the same parameters go to it together.
+
+    Prosody is measured once for each person of a segment, where they alone speak.
+    """
 
     shard_size = 50
 
@@ -60,37 +67,42 @@ class ExtractStage:
         items: list[_Item] = []
         for segment in run.segments:
             ids = run.feature_ids.setdefault(segment.id, {})
-            if segment.id in kept:
-                ids[self.name] = kept[segment.id]
-                continue
-            chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
-            if chosen is None:
-                ids[self.name] = NO_EXTRACTOR
-                continue
-            feature_id = Features(**question_of(chosen[1], segment.id)).id
-            ids[self.name] = feature_id
-            if feature_id not in there and not run.failed_before(
-                self.name, feature_id, run.source_of(segment)
-            ):
-                items.append(_Item(segment, feature_id, chosen[0]))
+            chosen = None
+            if segment.id not in kept:
+                chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
+            for key, where in self._asked(run, segment).items():
+                if chosen is None:
+                    ids[key] = _of_where(kept.get(segment.id, ()), where)
+                    continue
+                feature_id = Features(**question_of(chosen[1], segment.id, where)).id
+                ids[key] = feature_id
+                if feature_id not in there and not run.failed_before(
+                    self.name, feature_id, run.source_of(segment)
+                ):
+                    items.append(_Item(segment, where, feature_id, chosen[0]))
         return sorted(
             items, key=lambda item: (item.choice.identity, item.segment.source_id, item.segment.index)
         )
 
-    def _of_absent_recordings(self, run: Run) -> dict[str, str]:
+    def _asked(self, run: Run, segment: Segment) -> dict[str, _Where]:
+        """What is measured of a segment: name among its features -> the stretches that alone count."""
+        if self.name not in PER_VOICE:
+            return {self.name: None}
+        return {voice.key(self.name): voice.where for voice in scene(run, segment).voices}
+
+    def _of_absent_recordings(self, run: Run) -> dict[str, list[Stub]]:
         """Segment -> its features that stand, where the recording is not there now (a disk that is not mounted).
 
         What was measured stands; measuring again without the transcript beside it would re-buy worse answers.
-        Only where none stands yet, because a run was interrupted, the newest ones do.
+        Only where none stands yet, because a run was interrupted, the newest ones do (`_of_where`).
         """
         there = {source.id: run.media.known_paths(source)[0].exists() for source in run.sources.values()}
         absent = [segment.id for segment in run.segments if not there[segment.source_id]]
         kept = {}
         for segment_id, found in run.project.store.stubs_by_parent(Features, absent).items():
             mine = [feature for feature in found if feature.brief["stage"] == self.name]
-            standing = [feature for feature in mine if feature.live]
             if mine:
-                kept[segment_id] = (standing or mine)[-1].id
+                kept[segment_id] = mine
         return kept
 
     def _chosen(
@@ -147,15 +159,16 @@ class ExtractStage:
             self._extract(run, group)
 
     def _extract(self, run: Run, items: list[_Item]) -> None:
-        ids = {item.segment.id: item.feature_id for item in items}
+        ids = {(item.segment.id, item.where): item.feature_id for item in items}
         with Writer(run, self.name) as writer:
             clips = self._clips(run, items, writer)
             for clip, result in items[0].choice.make().extract(clips):
+                feature_id = ids[clip.segment.id, clip.where]
                 if isinstance(result, ItemError):
                     name = run.path_text(clip.source)
-                    writer.add([], [failed(self.name, ids[clip.segment.id], name, result)])
+                    writer.add([], [failed(self.name, feature_id, name, result)])
                 else:
-                    writer.add([result], [ItemOutcome(self.name, ids[clip.segment.id], "done")])
+                    writer.add([result], [ItemOutcome(self.name, feature_id, "done")])
                 run.progress.advance(self.name)
                 run.stop_if_cancelled()
 
@@ -166,7 +179,7 @@ class ExtractStage:
             run.stop_if_cancelled()
             source = run.source_of(item.segment)
             try:
-                clip = make_clip(run, item.segment, speech.get(source.id, ()))
+                clip = make_clip(run, item.segment, speech.get(source.id, ()), item.where)
             except UserError:
                 raise
             except Exception as error:  # noqa: BLE001 - the per-item boundary: a failure becomes an outcome
@@ -176,13 +189,15 @@ class ExtractStage:
                 yield clip
 
     def finish(self, run: Run) -> None:
-        """Extraction stands as a whole once the last kind of cue is through."""
-        if self.name == FEATURE_STAGES[-1]:
-            there = run.project.store.digests(Features)
-            wanted = [i for stages in run.feature_ids.values() for i in stages.values()]
-            run.project.store.set_live(
-                Features, [i for i in (*run.source_feature_ids, *wanted) if i in there]
-            )
+        """What was measured stands once it is joined (`speakers`)."""
+
+
+def _of_where(found: Sequence[Stub], where: _Where) -> str:
+    """Of the features of one stage of a segment those of the same stretches: standing ones, else the newest."""
+    wanted = None if where is None else [[span.start_s, span.end_s] for span in where]
+    mine = [feature for feature in found if feature.brief.get("where") == wanted]
+    standing = [feature for feature in mine if feature.live]
+    return (standing or mine)[-1].id if mine else NO_EXTRACTOR
 
 
 def _identity(extractor: Extractor) -> str:
@@ -213,8 +228,8 @@ def shift(regions: Sequence[Span], segment: Segment) -> tuple[Span, ...]:
     return tuple(inside)
 
 
-def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
-    """A segment as extractors are given it.
+def make_clip(run: Run, segment: Segment, speech: Sequence[Span], where: _Where = None) -> Clip:
+    """A segment as extractors are given it, or the stretches of it that alone are measured.
 
     Raises:
         MediaError: the recording is gone or cannot be decoded.
@@ -233,6 +248,7 @@ def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
         speech=shift(speech, segment),
         source_speech=tuple(speech),
         shots=decoded.shots,
+        where=where,
     )
 
 

@@ -1,4 +1,4 @@
-"""Media: a browser-playable clip for every sample that a person has to look at."""
+"""Media: a browser-playable clip for every segment that a person has to look at."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class MediaStage:
         store, missing = run.project.store, []
         for page in run.samples.pages():
             decisions = store.stubs_by_parent(Decision, [ref.segment_id for ref in page])
-            waiting = [ref.id for ref in page if _waits(decisions[ref.segment_id])]
-            missing += [_Item(s.id, s.clip) for s in store.by_id(Sample, waiting) if s.clip]
+            # One clip shows all the people of a segment.
+            first = {ref.segment_id: ref.id for ref in reversed(page)}
+            waiting = [sample_id for segment_id, sample_id in first.items() if _waits(decisions[segment_id])]
+            missing += [_Item(s.id, s.clip) for s in store.by_id(Sample, waiting[::-1]) if s.clip]
         return [
             item
             for item in missing

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from agents.judge import Case
+from pipeline.policy import Standing, reviews_about
 from schemas.parts import Target
-from schemas.records import Annotation, Check, Sample
+from schemas.records import Annotation, Check, Review, Sample
 from schemas.store import Store
 
 PAGE = 500  # segments that are held at a time
 
 
 class SampleRef(NamedTuple):
-    """What is known of a sample without reading it."""
+    """What is known of a sample without reading it; `features`: ids of what was measured of its target."""
 
     id: str
     segment_id: str
     target: Target
+    features: tuple[str, ...] = ()
 
 
 class Samples:
@@ -35,9 +38,37 @@ class Samples:
         for page in self.pages():
             yield from self._store.by_id(Sample, [ref.id for ref in page])
 
+    @cached_property
+    def features(self) -> dict[str, tuple[str, ...]]:
+        """Sample -> what was measured of its target."""
+        return {ref.id: ref.features for ref in self.refs}
+
     def pages(self) -> Iterator[Sequence[SampleRef]]:
         for start in range(0, len(self.refs), PAGE):
             yield self.refs[start : start + PAGE]
+
+
+def targets_standing(store: Store, segment_ids: Sequence[str]) -> dict[str, Standing]:
+    """Segment -> its targets, from all the samples that were ever made of it."""
+    found = {}
+    for segment_id, stubs in store.stubs_by_parent(Sample, segment_ids).items():
+        keys = frozenset(stub.brief["target"] for stub in stubs if stub.live)
+        found[segment_id] = Standing(
+            keys, frozenset(stub.brief["target"] for stub in stubs if not stub.brief["alone"])
+        )
+    return found
+
+
+def reviews_by_item(store: Store, items: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[Review]]:
+    """(segment, key of a target) -> the reviews that are about it, in the order in which they came."""
+    said = store.by_parent(Review, list({segment_id: None for segment_id, _ in items}))
+    standing = targets_standing(store, [segment_id for segment_id, reviews in said.items() if reviews])
+    return {
+        (segment_id, key): reviews_about(key, standing[segment_id], said[segment_id])
+        if said[segment_id]
+        else []
+        for segment_id, key in items
+    }
 
 
 def cases(store: Store, sample_ids: Sequence[str]) -> list[Case]:

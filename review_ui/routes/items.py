@@ -189,6 +189,6 @@ def sample_of(desk: Desk, entry: Entry) -> Sample:
 
 def _consensus(desk: Desk, entry: Entry, consensus_id: str) -> Consensus:
     found = stored(desk.store, Consensus, consensus_id)
-    if found is None or found.segment_id != entry.segment_id:
+    if found is None or not desk.queue.is_about(entry, found.segment_id, found.target.key):
         raise RefusedError(404, f"There is no consensus to show for this item: run: {desk.run_command}")
     return found

@@ -148,3 +148,24 @@ def test_comparable_by_hand() -> None:
 def test_any_number_only_adds(quote: list[str], heard: list[str]) -> None:
     assert share_said(quote, heard, any_number=True) == share_said(quote, heard)
     assert share_said([*quote, "7"], heard, any_number=True) >= share_said([*quote, "7"], heard)
+
+
+@pytest.mark.parametrize(
+    ("quote", "direction", "expected"),
+    [
+        ("I am so glad", "present", "supported"),
+        ("I hate it", "present", "contradicted"),
+        ("I hate it", "absent", "supported"),
+        ("so glad I hate", "present", "contradicted"),
+    ],
+)
+def test_what_somebody_else_said_is_no_quote_of_the_target(quote: str, direction: str, expected: str) -> None:
+    heard = make.asr("I am so glad I hate it")
+    found = verdict(
+        make.claim("quote", 0.0, 3.0, quote=quote, direction=direction),
+        heard,
+        words_of_others=heard.words[4:],
+    )
+    assert found.verdict == expected
+    if quote == "I hate it":
+        assert "somebody else said it" in found.reason

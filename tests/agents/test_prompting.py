@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from agents.prompting import annotation_request, answer_schema, keyless_request, shown_features
 from agents.protocol import MediaPart, Request, TextPart
 from schemas.cues import cue_table
-from schemas.parts import FaceTrack, Measure, Target, Word
+from schemas.parts import FaceTrack, Measure, SpeakerTurn, Target, Word
+from schemas.records import NOT_SPEAKING
 from schemas.taxonomy import Taxonomy
 from tests.wire.material import answer, make_sample, section, taxonomy
 
@@ -201,3 +202,53 @@ def test_a_keyless_question_names_its_inputs() -> None:
     other = keyless_request(make_sample(duration_s=2.0), TAXONOMY, section("cues"), inputs=("rules:1",))
     assert request.digest != other.digest
     assert "great" not in json.dumps(request.model_dump(mode="json"))
+
+
+ANN, BEN = "anna", "SPEAKER_01"
+TALK = (
+    Word(start_s=0.1, end_s=0.5, text="Lovely", speaker=ANN),
+    Word(start_s=1.1, end_s=1.5, text="No <Text>", speaker=BEN),
+    Word(start_s=2.0, end_s=2.4, text="well"),
+)
+TURNS = (
+    SpeakerTurn(speaker=ANN, start_s=0.0, end_s=1.0),
+    SpeakerTurn(speaker=BEN, start_s=1.0, end_s=1.6),
+)
+FACES = (
+    FaceTrack(start_s=0, end_s=2, name="f1", frames=9, box=(0, 0, 0.2, 0.2), speaking=False),
+    FaceTrack(start_s=0, end_s=2, name="f2", frames=9, box=(0.5, 0, 0.2, 0.2), speaking=True),
+)
+
+
+def test_of_several_people_it_is_said_who_is_meant_who_speaks_and_what_is_whose() -> None:
+    changes = {"words": TALK, "turns": TURNS, "faces": FACES, "others": (Target(speaker=BEN),)}
+    sample = make_sample(target=Target(speaker=ANN, face_track="f2"), **changes)
+    text = data_of(ask(sample))
+    context, own = text.partition("</Context>")[0], text.partition("<Text>")[2].partition("</Text>")[0]
+    assert "target person: speaker anna, face f2 (left 50 %" in context
+    assert "1.00-1.60 s speaker SPEAKER_01 speaks" in context
+    assert "face f1 (left 0 %, top 0 %, width 20 %, height 20 % of the picture): does not speak" in context
+    assert "1.10-1.50 s somebody else, speaker SPEAKER_01, says: No ‹Text›" in context
+    assert "Lovely" in own
+    assert "well" in own  # nobody is known to have said it
+    assert "No" not in own
+    media = [part.text for part in ask(sample, takes=["audio"]).parts[1:] if isinstance(part, TextPart)]
+    assert media == ["The sound of the clip (of everybody in it; judge the target person alone):"]
+    assert ask(sample).digest != ask(make_sample(target=Target(speaker=BEN), **changes)).digest
+
+
+def test_a_face_that_nobody_hears_has_no_words_of_its_own() -> None:
+    missing = {"text": NOT_SPEAKING, "audio": NOT_SPEAKING}
+    sample = make_sample(
+        target=Target(face_track="f1"), words=TALK, turns=TURNS, faces=FACES, missing=missing, prosody=()
+    )
+    text = data_of(ask(sample))
+    assert "<Text>\nmissing: does_not_speak\n</Text>" in text
+    assert "somebody else, speaker anna, says: Lovely" in text
+    assert sample.own_words == sample.own_speech == ()
+    assert "quote" not in shown_features(sample, section())
+
+
+def test_one_person_is_told_as_before() -> None:
+    alone = make_sample(turns=(SpeakerTurn(speaker="anna", start_s=0, end_s=2),))
+    assert data_of(ask(alone)) == data_of(ask())

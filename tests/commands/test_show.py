@@ -128,6 +128,8 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
         "sample": {
             "words": WORDS,
             "words_source": "pocketsphinx (low quality)",
+            "target": {"speaker": "SPEAKER_00", "face_track": "f1"},
+            "others": [{"speaker": "SPEAKER_01", "face_track": None}],
             "missing": {"visual": "no_face"},
         },
         "annotations": [said.as_json()],
@@ -140,6 +142,7 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     assert "  a: joy, confidence 0.75" in lines
     assert "  said (pocketsphinx, low quality): so good" in lines
     assert "  missing: visual (no_face)" in lines
+    assert "  target: speaker SPEAKER_00, face f1, one of 2" in lines
 
 
 def test_what_nobody_was_asked_about_says_why(tmp_path: Path) -> None:

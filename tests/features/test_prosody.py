@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,40 @@ def test_angry_man_speaks_higher_and_more_melodic_than_neutral_man(media: Media)
 @pytest.mark.media
 def test_music_without_speech_has_no_prosody(media: Media) -> None:
     assert measure(recorded(media("video/pyfeat_no_face.mp4"))).missing in ("no_speech", "silence")
+
+
+def where(*borders: tuple[float, float]) -> tuple[Span, ...]:
+    return tuple(Span(start_s=start_s, end_s=end_s) for start_s, end_s in borders)
+
+
+def test_only_where_the_target_is_alone_is_measured_and_told() -> None:
+    """A low voice with a pause in it, a loud and rising one of somebody else, the low voice again."""
+    low = np.concatenate([tone(120, 0.8), silence(0.5), tone(120, 0.7)])
+    other = 3 * glide(200, 400, 1.0)
+    whole = make_clip(np.concatenate([low, other, tone(120, 1.0)]).astype(np.float32))
+    mine = measure(replace(whole, where=where((0.0, 2.0), (3.0, 4.0))))
+    theirs = measure(replace(whole, where=where((2.0, 3.0))))
+    assert mine.params["where"] == [[0.0, 2.0], [3.0, 4.0]]
+    assert len({measure(whole).id, mine.id, theirs.id}) == 3
+    assert mine.summary["pitch_median_hz"] == pytest.approx(120, rel=0.03)
+    assert theirs.summary["pitch_median_hz"] == pytest.approx(283, rel=0.05)
+    assert mine.summary["pitch_range_st"] < 1 < theirs.summary["pitch_range_st"]
+    assert [(event.cue, round(event.start_s, 1)) for event in mine.events] == [("pause", 0.8)]
+    assert [event.cue for event in theirs.events] == ["pitch_rise"]
+    assert mine.summary["pause_count"] == 1  # while somebody else speaks nobody is known to pause
+    for series in mine.series:
+        assert all(v is None for t, v in zip(series.times_s, series.values, strict=True) if 2 < t < 3)
+        assert any(v is not None for t, v in zip(series.times_s, series.values, strict=True) if t > 3)
+
+
+@pytest.mark.parametrize("alone", [(), where((1.2, 1.8))])
+def test_who_is_never_alone_has_no_prosody(alone: tuple[Span, ...]) -> None:
+    clip = make_clip(np.concatenate([tone(150, 1), silence(1)]), speech=where((0.0, 1.0)))
+    result = measure(replace(clip, where=alone))
+    assert result.missing == "never_alone"
+    assert result.series == result.events == ()
+
+
+def test_where_everything_is_told_of_the_same_is_measured() -> None:
+    clip = make_clip(np.concatenate([tone(150, 1), silence(0.5), tone(170, 1)]))
+    assert measure(replace(clip, where=where((0.0, 2.5)))).digest == measure(clip).digest

@@ -11,9 +11,11 @@ from agents.prompting import annotation_request
 from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.stages.base import Run
-from pipeline.stages.compose import CONTEXT_TURNS, ComposeStage
+from pipeline.stages.compose import ComposeStage
+from pipeline.stages.speakers import SpeakersStage
 from review_ui.views import blind_view
-from schemas.records import Baseline, Sample
+from schemas.parts import SpeakerTurn
+from schemas.records import Baseline, Features, Sample, Segment
 from schemas.settings import AnnotatorSection
 from schemas.taxonomy import load_taxonomy
 from tests.pipeline.records import face, heard, make_run, place, project_in, segment, source, voice
@@ -180,7 +182,6 @@ def test_the_last_turns_of_the_same_recording_are_context(project: Project) -> N
     told = [[turn.text for turn in composed[part.id].context] for part in parts]
     # Nobody spoke in the third: it is one of the two turns before the fourth, and has nothing to tell.
     assert told == [[], ["one"], ["one", "two"], ["two"], ["four"]]
-    assert CONTEXT_TURNS == 2
     assert {turn.speaker for turn in composed[parts[4].id].context} == {"ann"}
     assert composed[stranger.id].context == ()
 
@@ -223,3 +224,135 @@ def test_low_quality_words_are_called_so(project: Project) -> None:
     part = segment(of, 0)
     place(run, of, [(part, [heard(part, "so", notes=("low_quality_asr",))])], speaker=None)
     assert compose(run)[part.id].words_source == "sidecar (low quality)"
+
+
+# --- several people ----------------------------------------------------------------------------------
+
+
+def of_voice(of: Segment, pitch_hz: float, where: list[list[float]] | None) -> Features:
+    """A voice that was measured in some stretches alone."""
+    return Features.model_validate({**voice(of, pitch_hz).model_dump(), "params": {"where": where}})
+
+
+def debate(
+    project: Project, parts: int = 3, *, facts: dict[str, str] | None = None
+) -> tuple[Run, list[Segment]]:
+    """A low and a high voice take turns in every segment; a face is seen in each, and a second one that rests."""
+    run, of = make_run(project), source(1)
+    segments = [segment(of, n) for n in range(parts)]
+    turns = [
+        SpeakerTurn(speaker=name, start_s=5 * n + start_s, end_s=5 * n + end_s)
+        for n in range(parts)
+        for name, start_s, end_s in (("S0", 0.0, 2.0), ("S1", 2.0, 5.0))
+    ]
+    spoken = Features(subject_id=of.id, extractor="rttm", version="1", stage="diarize", turns=tuple(turns))
+    found = []
+    for n, part in enumerate(segments):
+        heard_of = [of_voice(part, 100, [[0.0, 2.0]]), of_voice(part, 200, [[2.0, 5.0]])]
+        found.append((part, [heard(part, f"one two three four five six seven eight nine {n}"), face(part)]))
+        project.store.add(heard_of)
+        run.feature_ids[part.id] = {f"prosody/S{i}": feature.id for i, feature in enumerate(heard_of)}
+    kept = {part.id: dict(run.feature_ids[part.id]) for part in segments}
+    place(run, of, found, speaker=None)
+    for part in segments:
+        run.feature_ids[part.id] |= kept[part.id]
+    run.facts[of.id] |= facts or {}
+    project.store.add([spoken])
+    run.source_feature_ids = [spoken.id]
+    return run, segments
+
+
+def composed_all(run: Run) -> dict[tuple[str, str | None], Sample]:
+    """What stands after speakers and compose, by segment and speaker."""
+    for stage in (SpeakersStage(), ComposeStage()):
+        stage.work(run, stage.plan(run))
+        stage.finish(run)
+    assert run.failures == {}
+    return {(sample.segment_id, sample.target.speaker): sample for sample in run.samples}
+
+
+def test_each_of_two_people_has_a_sample_and_a_baseline_of_their_own(project: Project) -> None:
+    run, parts = debate(project)
+    found = composed_all(run)
+    assert set(found) == {(part.id, name) for part in parts for name in ("S0", "S1")}
+    subjects = {b.id: b.subject for b in project.store.all(Baseline)}
+    assert set(subjects.values()) == {f"source:{parts[0].source_id}/{name}" for name in ("S0", "S1")}
+    for (_, name), sample in found.items():
+        assert [subjects[i] for i in sample.baseline_ids] == [f"source:{parts[0].source_id}/{name}"]
+        assert sample.prosody[0].value == (100 if name == "S0" else 200)
+        assert sample.missing == {"visual": "face_unknown"}
+        assert len(sample.others) == 1
+    assert [word.text for word in found[parts[0].id, "S0"].own_words] == ["one", "two", "three", "four"]
+
+
+def test_nothing_of_it_is_made_twice(project: Project) -> None:
+    run, parts = debate(project)
+    first = composed_all(run)
+    again, _ = debate(project)
+    assert SpeakersStage().plan(again) == []
+    assert composed_all(again) == first
+    assert again.counts["samples"] == 0
+    assert {ref.features for ref in again.samples.refs} == {
+        tuple(again.feature_ids[part.id][key] for key in ("asr", "au", f"prosody/{name}", "speakers"))
+        for part in parts
+        for name in ("S0", "S1")
+    }
+
+
+def test_the_turns_before_bear_the_names_of_their_speakers(project: Project) -> None:
+    run, parts = debate(project, facts={"speaker": "ann"})  # S1 speaks most
+    found = composed_all(run)
+    context = found[parts[1].id, "ann"].context
+    assert [(turn.speaker, turn.text) for turn in context] == [
+        ("S0", "one two three four"),
+        ("ann", "five six seven eight nine 0"),
+    ]
+    assert found[parts[1].id, "S0"].context == context
+    assert {word.speaker for word in found[parts[1].id, "S0"].words} == {"S0", "ann"}
+
+
+@pytest.mark.parametrize(("turns", "texts"), [(0, []), (1, ["five six seven eight nine 1"]), (9, [])])
+def test_as_many_turns_are_shown_as_are_wanted(tmp_path: Path, turns: int, texts: list[str]) -> None:
+    with project_in(tmp_path / "project", f"[select]\ncontext_turns = {turns}\n") as project:
+        run, parts = debate(project)
+        context = composed_all(run)[parts[2].id, "S0"].context
+        assert len(context) == min(turns, 4)
+        assert turns > 1 or [turn.text for turn in context] == texts
+
+
+def test_another_name_of_one_is_told_to_the_samples_of_all(project: Project) -> None:
+    run, parts = debate(project)
+    before = composed_all(run)
+    run, _ = debate(project, facts={"speaker": "ann"})
+    after = composed_all(run)
+    assert before[parts[0].id, "S0"].id != after[parts[0].id, "S0"].id
+    assert {turn.speaker for turn in after[parts[0].id, "S0"].turns} == {"S0", "ann"}
+    assert after[parts[0].id, "S0"].baseline_ids == before[parts[0].id, "S0"].baseline_ids
+    ann = project.store.by_id(Baseline, after[parts[0].id, "ann"].baseline_ids)
+    assert [baseline.subject for baseline in ann] == ["speaker:ann"]
+
+
+def test_a_face_that_nobody_hears_is_a_target_where_all_are_wanted(tmp_path: Path) -> None:
+    with project_in(tmp_path / "project", '[select]\ntargets = "all"\n') as project:
+        run, parts = debate(project)
+        silent = composed_all(run)[parts[0].id, None]
+        assert silent.target.key == "-/face0"
+        assert silent.missing == {"text": "does_not_speak", "audio": "does_not_speak"}
+        assert (silent.prosody, silent.baseline_ids, silent.own_words) == ((), (), ())
+        assert len(silent.others) == 2
+
+
+def test_who_is_never_alone_has_no_voice_to_show(project: Project) -> None:
+    run, of = make_run(project), source(1)
+    part = segment(of, 0)
+    place(run, of, [(part, [heard(part, "so it is"), face(part)])], speaker=None)
+    turns = tuple(SpeakerTurn(speaker=name, start_s=0, end_s=5) for name in ("S0", "S1"))
+    spoken = Features(subject_id=of.id, extractor="rttm", version="1", stage="diarize", turns=turns)
+    unheard = of_voice(part, 100, []).model_dump() | {"missing": "never_alone", "series": (), "summary": {}}
+    for name in ("S0", "S1"):
+        run.feature_ids[part.id][f"prosody/{name}"] = Features.model_validate(unheard).id
+    project.store.add([spoken, Features.model_validate(unheard)])
+    run.source_feature_ids = [spoken.id]
+    found = composed_all(run)
+    assert {sample.missing["audio"] for sample in found.values()} == {"never_alone"}
+    assert len({sample.id for sample in found.values()}) == 2

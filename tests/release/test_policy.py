@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from pipeline.policy import (
     NO_CONFLICT,
+    Standing,
     decide,
     decision_question,
     in_random_share,
     review_priority,
+    reviews_about,
 )
-from schemas.parts import MergedEvidence, Step
+from schemas.parts import MergedEvidence, Step, Target
 from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from tests.release.builder import TAXONOMY, annotation, consensus_of, evidence, judgement, mark, review
@@ -276,3 +278,27 @@ def test_a_person_may_support_what_the_signal_contradicts() -> None:
         "joy", phase="revealed", consensus_id=made.id, rationale=steps, marks=(mark("e3", "supported"),)
     )
     assert decided(made, word).rationale == steps
+
+
+@pytest.mark.parametrize(
+    ("standing", "apart", "said_of", "meant"),
+    [
+        (["ann/f1"], [], "ann/f1", "ann/f1"),
+        (["ann/f1"], [], "SPEAKER_00/face-1", "ann/f1"),  # other backends call the one person otherwise
+        (["ann/f1"], ["SPEAKER_01/-", "ann/f1"], "SPEAKER_01/-", None),  # was never the one who is left
+        (["ann/f1"], ["SPEAKER_01/-", "ann/f1"], "ann/f1", "ann/f1"),
+        (["ann/f1", "bob/-"], ["ann/f1", "bob/-"], "bob/-", "bob/-"),
+        (["ann/f1", "bob/-"], ["ann/f1", "bob/-"], "-/f1", None),  # whom of them it was about is not known
+        ([], [], "ann/f1", None),
+    ],
+)
+def test_what_was_said_of_one_person_is_about_nobody_else(
+    standing: list[str], apart: list[str], said_of: str, meant: str | None
+) -> None:
+    targets = Standing(frozenset(standing), frozenset(apart))
+    assert targets.meant_by(said_of) == meant
+    speaker, face = (None if name == "-" else name for name in said_of.split("/"))
+    spoken = review("seg_x", "joy", target=Target(speaker=speaker, face_track=face))
+    assert {key: reviews_about(key, targets, [spoken]) for key in standing} == {
+        key: [spoken] if key == meant else [] for key in standing
+    }

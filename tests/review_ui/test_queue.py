@@ -128,3 +128,58 @@ def test_a_range_of_a_clip_does_not_look_at_the_queue(browser: Browser, project:
     with watched() as sent:
         assert browser.get(path, headers={"range": "bytes=0-9"}).status_code == 206
     assert [statement for statement in sent if "records.seq >" in statement or "FROM live" in statement] == []
+
+
+def two_people(store: Store) -> dict[str, Sample]:
+    """Two samples of one segment that wait for a person, by speaker."""
+    targets = [Target(speaker="ann"), Target(speaker="SPEAKER_01", face_track="f2")]
+    samples, decisions = [], []
+    for target in targets:
+        said = {"segment_id": "seg_1", "target": target}
+        others = tuple(other for other in targets if other != target)
+        samples.append(
+            Sample(**said, feature_digests=(), baseline_ids=(), view_version="1", duration_s=1, others=others)
+        )
+        decisions.append(
+            Decision(
+                **said, consensus_id="con_1", review_ids=(), policy={}, version="1", status="needs_review"
+            )
+        )
+    store.add([*samples, *decisions])
+    store.set_live(Sample, [sample.id for sample in samples])
+    store.set_live(Decision, [decision.id for decision in decisions])
+    return {str(sample.target.speaker): sample for sample in samples}
+
+
+def reviewed(sample: Sample, phase: str, reviewer: str = "ann") -> Review:
+    said = {"segment_id": sample.segment_id, "target": sample.target, "taxonomy": "ekman7", "at": phase}
+    return Review.model_validate({**said, "reviewer": reviewer, "phase": phase})
+
+
+def test_each_person_of_a_segment_is_an_item_of_its_own(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'emotrace.db'}")
+    people, queue = two_people(store), Queue(store, "ekman7")
+    one, other = people["ann"], people["SPEAKER_01"]
+    assert {entry.sample_id for entry in queue.entries()} == {one.id, other.id}
+    store.add([reviewed(one, "blind"), reviewed(one, "revealed")])
+    progress = queue.progress(ANN)
+    assert (progress.done, progress.left) == (1, 1)
+    entry = queue.after(ANN)
+    assert entry is not None
+    assert entry.sample_id == other.id
+    assert queue.said(entry, "ann", "blind") is None
+    # What another name saw of one person in this browser says nothing of the other person.
+    assert queue.progress(Person("eve", ("ann",))).seen == 1
+
+    # Composed anew under other names: the labels of two people stay apart.
+    left = Sample.model_validate({**one.model_dump(), "target": Target(speaker="anna"), "others": ()})
+    decided = Decision(
+        segment_id="seg_1", target=left.target, consensus_id="con_1", review_ids=(), policy={}, version="1",
+        status="needs_review",
+    )  # fmt: skip
+    store.add([left, decided])
+    store.set_live(Sample, [left.id])
+    store.set_live(Decision, [decided.id])
+    assert (queue.progress(ANN).done, queue.progress(ANN).left) == (0, 1)
+    assert queue.find(one.id) is None
+    store.close()

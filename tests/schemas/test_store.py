@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import create_engine, event, text
 
 from schemas.errors import UserError
-from schemas.parts import MediaFacts, Verdict
-from schemas.records import RECORDS, Annotation, Check, Segment, Source
+from schemas.parts import MediaFacts, Target, Verdict
+from schemas.records import RECORDS, Annotation, Check, Sample, Segment, Source
 from schemas.store import CallEvent, ItemOutcome, Store, StoredPath, Stub
 
 FACTS = MediaFacts(kind="audio", container="wav", duration_s=1)
@@ -270,13 +270,32 @@ def test_an_older_store_gets_its_briefs(sqlite_file: Path) -> None:
     raw = sqlite3.connect(sqlite_file)
     raw.execute("ALTER TABLE records DROP COLUMN brief")
     raw.execute("ALTER TABLE runs DROP COLUMN failed_items")
-    raw.execute("DELETE FROM migrations WHERE name = '0002_add_briefs'")
+    raw.execute("DELETE FROM migrations WHERE name > '0001_create_tables'")
     raw.commit()
     raw.close()
     store = Store.open(f"sqlite:///{sqlite_file}")
     assert store.tally(Annotation) == [({"annotator": "a", "outcome": "abstained"}, 1)]
     assert store.last_failed_items() == [{"id": "x"}]
     assert store.runs()[0]["counts"] == {"samples": 2}
+    store.close()
+
+
+def test_briefs_of_an_older_program_are_made_anew(sqlite_file: Path) -> None:
+    sample = Sample(
+        segment_id="seg_1", target=Target(speaker="ann", face_track="f1"), feature_digests=(), baseline_ids=(),
+        view_version="1", duration_s=1,
+    )  # fmt: skip
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    store.add([sample])
+    store.close()
+    raw = sqlite3.connect(sqlite_file)
+    raw.execute("""UPDATE records SET brief = '{"speaker": "ann"}'""")
+    raw.execute("DELETE FROM migrations WHERE name = '0003_renew_briefs'")
+    raw.commit()
+    raw.close()
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    brief = store.stubs(Sample, [sample.id])[sample.id].brief
+    assert (brief["target"], brief["alone"]) == ("ann/f1", True)
     store.close()
 
 
@@ -496,6 +515,18 @@ def test_a_store_of_a_newer_program_is_refused(sqlite_file: Path) -> None:
     raw.close()
     with pytest.raises(UserError, match="newer emotrace"):
         Store.open(f"sqlite:///{sqlite_file}")
+
+
+@pytest.mark.parametrize("name", ["0001_creXte_tables", "\x00004_y", "zzz"])
+def test_a_change_that_no_program_names_so_is_damage(sqlite_file: Path, name: str) -> None:
+    Store.open(f"sqlite:///{sqlite_file}").close()
+    raw = sqlite3.connect(sqlite_file)
+    raw.execute("INSERT INTO migrations VALUES (?, 'now')", (name,))
+    raw.commit()
+    raw.close()
+    with pytest.raises(UserError) as caught:
+        Store.open(f"sqlite:///{sqlite_file}")
+    assert caught.value.code == "bad_store"
 
 
 def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(sqlite_file: Path) -> None:
