@@ -94,6 +94,7 @@ def test_third_party_names_every_package_of_a_worker() -> None:
     "heading",
     [
         "The core",
+        "Optional: `keyframes`",
         "Optional: `postgres`",
         "Optional: `release-check`",
         "Optional: `test-oracle`",
