@@ -13,8 +13,10 @@ import numpy.typing as npt
 from schemas.records import Sample
 
 MAX_LENGTH_GAP_S = 0.2
+CURVE_DIGITS = 32
 MAX_CURVE_GAP = 1.0  # mean distance of the digits of two loudness curves
 MAX_HASH_BITS = 10  # of 256 in which two pictures that look alike differ at most
+QUARTER = 2**64 - 1
 MIN_COMMON_WORDS = 0.5
 WORD = re.compile(r"\w+")
 
@@ -70,21 +72,27 @@ def second_copies(looks: Sequence[Look]) -> dict[str, str]:
 
 def _sounding_alike(looks: Sequence[Look]) -> Iterator[tuple[Look, Look]]:
     ordered = sorted(looks, key=lambda look: look.duration_s)
-    curves = np.array([look.curve for look in ordered], dtype=np.int16)
+    curves = np.array([look.curve for look in ordered], dtype=np.int16).reshape(-1, CURVE_DIGITS)
+    most = MAX_CURVE_GAP * CURVE_DIGITS
+    # Sums of four digits differ by no more than the digits do: they leave few pairs to look at closely.
+    coarse = np.ascontiguousarray(curves.reshape(-1, CURVE_DIGITS // 4, 4).sum(axis=2, dtype=np.int16).T)
     for n, end in _windows(ordered):
-        gaps = np.abs(curves[n + 1 : end] - curves[n]).mean(axis=1)
-        for other in np.flatnonzero(gaps <= MAX_CURVE_GAP):
-            pair = ordered[n], ordered[n + 1 + int(other)]
+        near = (
+            n + 1 + np.flatnonzero(np.abs(coarse[:, n + 1 : end] - coarse[:, n : n + 1]).sum(axis=0) <= most)
+        )
+        for other in near[np.abs(curves[near] - curves[n]).sum(axis=1) <= most]:
+            pair = ordered[n], ordered[int(other)]
             if _other_recordings(*pair) and _said_alike(*pair) and _seen_alike(*pair):
                 yield pair
 
 
 def _looking_alike(looks: Sequence[Look]) -> Iterator[tuple[Look, Look]]:
     ordered = sorted(looks, key=lambda look: look.duration_s)
-    first = np.array([_in_words(look.pictures[0]) for look in ordered], dtype=np.uint64).reshape(-1, 4)
+    # A quarter of the bits of the first picture leaves few pairs to look at closely.
+    first = np.array([look.pictures[0] & QUARTER for look in ordered], dtype=np.uint64)
     for n, end in _windows(ordered):
-        bits = np.bitwise_count(first[n + 1 : end] ^ first[n]).sum(axis=1)
-        for other in np.flatnonzero(bits <= MAX_HASH_BITS):
+        near = np.flatnonzero(np.bitwise_count(first[n + 1 : end] ^ first[n]) <= MAX_HASH_BITS)
+        for other in near:
             pair = ordered[n], ordered[n + 1 + int(other)]
             if _other_recordings(*pair) and _said_alike(*pair) and _one_by_one(*pair):
                 yield pair
@@ -125,8 +133,3 @@ def _one_by_one(one: Look, other: Look) -> bool:
 
 def _alike(one: int, other: int) -> bool:
     return (one ^ other).bit_count() <= MAX_HASH_BITS
-
-
-def _in_words(bits: int) -> list[int]:
-    """256 bits as four numbers of 64."""
-    return [bits >> shift & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)]
