@@ -11,7 +11,9 @@ from schemas.parts import Target, Turn
 from schemas.records import Sample
 from schemas.settings import SelectSection
 
-VIEW_VERSION = "2"
+VIEW_VERSION = (
+    "2"  # raised when what a sample holds changes, also its key frames and what is told of its sound
+)
 DEFAULT_METHOD = SelectSection().key_frame_method
 
 
