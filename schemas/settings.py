@@ -32,6 +32,7 @@ ENV_PREFIX = "EMOTRACE__"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Quota = Annotated[int, Field(ge=1)] | None
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 SOURCE_STAGES = ("diarize",)  # what is measured on a whole recording, before these
@@ -116,13 +117,21 @@ class SegmentSection(Section):
 
 
 class SelectSection(Section):
-    """Who gets a sample, with how much context, and which samples are worth annotating."""
+    """Who gets a sample and what stands for it; which samples are worth annotating: a dropped one keeps its reason."""
 
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Quota = None
     require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
     targets: Literal["speakers", "faces", "all"] = "speakers"
     min_target_speech_s: NotNegative = 0.5
     context_turns: Annotated[int, Field(ge=0)] = 2
+    min_speech_s: NotNegative = 0.0
+    min_face_s: NotNegative = 0.0
+    min_snr_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    near_duplicates: Literal["drop", "keep"] = "drop"
+    max_per_source: Quota = None
+    max_per_speaker: Quota = None
+    max_per_class: Quota = None
+    key_frame_method: Literal["difference", "flow", "orb"] = "difference"
 
 
 class FeatureSection(Section):

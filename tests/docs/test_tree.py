@@ -110,6 +110,7 @@ def test_extras_and_workers_name_the_same_versions() -> None:
     "heading",
     [
         "The core",
+        "Optional: `keyframes`",
         "Optional: `postgres`",
         "Optional: `whisperx`",
         "Optional: `pyannote`",
