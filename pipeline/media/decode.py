@@ -27,6 +27,7 @@ from pipeline.media.probe import TIME_DIGITS
 from pipeline.media.reading import frame_at, read_audio, read_frames
 from pipeline.media.shots import MIN_SHOT_FRAMES, Looks, shot_detector, shots_from_cuts
 from pipeline.media.sinks import AudioSink, PictureSink
+from pipeline.media.versions import DECODE_VERSION
 from schemas.errors import MediaError
 from schemas.parts import MediaFacts, Span
 
@@ -40,7 +41,6 @@ __all__ = [
     "read_frames",
 ]
 
-DECODE_VERSION = "2"
 AUDIO_NAME, FRAMES_NAME, THUMBNAILS_NAME, PTS_NAME = (
     "audio.wav",
     "frames.parquet",

@@ -67,7 +67,9 @@ class ContentDetector:
         self.cuts: list[int] = []
         self._threshold, self._min_frames = threshold, min_shot_frames
         self._index = -1
-        self._last: tuple[Look, Planes] | None = None  # the frame before, and its rough hue, saturation, value
+        self._last: tuple[Look, Planes] | None = (
+            None  # the frame before, and its rough hue, saturation, value
+        )
         self._last_change = 0
         self._merge_from: int | None = None
 
@@ -181,7 +183,12 @@ class FrameLook:
         factor = max(1.0, max(self.size) / longer_px)
         width, height = (max(1, round(side / factor)) for side in self.size)
         small = scaler.reformat(
-            self.frame, width=width, height=height, format="gbrp", interpolation=Interpolation.POINT, threads=1
+            self.frame,
+            width=width,
+            height=height,
+            format="gbrp",
+            interpolation=Interpolation.POINT,
+            threads=1,
         )
         green, blue, red = (
             np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:height, :width] for p in small.planes

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.facts import ROW, is_withdrawn, stretches
+from pipeline.features.base import Sound
 from pipeline.features.silence import why_no_speech
-from pipeline.media.decode import DECODE_VERSION, read_audio
+from pipeline.media.decode import DECODE_VERSION
+from pipeline.media.reading import WavSound
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS, given
 from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
@@ -99,7 +101,7 @@ class SegmentStage:
     def _segment(self, run: Run, source: Source) -> list[Record]:
         decoded = run.media.decoded(source)
         shots = shots_features(run, source, decoded.shots, decoded.notes)
-        audio = None if decoded.audio is None else read_audio(decoded.audio)
+        audio = None if decoded.audio is None else WavSound(decoded.audio)
         speech = speech_features(source, audio)
         segments = cut(run, source, source_view(run, source, shots, speech))
         run.count("sources")
@@ -170,7 +172,7 @@ def shots_features(
     )
 
 
-def speech_features(source: Source, audio: Any = None) -> Features:
+def speech_features(source: Source, audio: Sound | None = None) -> Features:
     """The speech regions of a source; without `audio` still the id that they have or will have."""
     params = VadParams()
     regions = () if audio is None else speech_regions(audio, params)

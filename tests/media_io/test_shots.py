@@ -133,7 +133,9 @@ def run_both(pictures: list[npt.NDArray[np.uint8]], ours: Any, theirs: Any) -> t
     return ours.cuts, found
 
 
-@pytest.mark.parametrize(("rough", "fine", "cuts"), [(60, 90, [20]), (60, 30, []), (90, 30, [20]), (30, 90, [])])
+@pytest.mark.parametrize(
+    ("rough", "fine", "cuts"), [(60, 90, [20]), (60, 30, []), (90, 30, [20]), (30, 90, [])]
+)
 def test_a_rough_look_near_the_threshold_is_decided_by_a_fine_one(
     rough: int, fine: int, cuts: list[int]
 ) -> None:
