@@ -6,6 +6,8 @@ now?). As long as nothing is missing no engine is started, so a run with nothing
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import threading
 import time
@@ -31,10 +33,11 @@ from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.status import totals
-from schemas.settings import FEATURE_STAGES
+from schemas.settings import FEATURE_STAGES, Settings
 from schemas.store import utc_now
 
-LOCAL_WORKERS = 2
+# Stages that keep a core busy: their items are spread over all workers, also when there are few.
+SPREAD = frozenset({"segment", *FEATURE_STAGES, "media"})
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Python hears a signal in the main thread only. One that comes just before this thread begins to wait does not
 # wake it: an engine waits in steps.
@@ -129,19 +132,31 @@ def _drive(state: Run, engine: Engine) -> None:
         return
     preflight(state.project.root, state.project.settings)
     state.project.artifacts.sweep()
+    workers = workers_of(state.project.settings)
 
     def body(execute: Execute) -> None:
         step: tuple[Stage, list[Any]] | None = first
         while step is not None:
             stage, items = step
             state.progress.start(stage.name, len(items))
-            pieces = list(shards(items, stage.shard_size))
+            pieces = list(shards(items, _shard_size(stage, len(items), workers)))
             execute(stage.name, pieces, _until_one_fails(partial(stage.work, state)))
             state.progress.finish(stage.name)
             stage.finish(state)
             step = next(work, None)
 
     engine(body)
+
+
+def workers_of(settings: Settings) -> int:
+    """Shards that are worked on at the same time."""
+    return settings.run.workers or len(os.sched_getaffinity(0))
+
+
+def _shard_size(stage: Stage, items: int, workers: int) -> int:
+    if stage.name not in SPREAD:
+        return stage.shard_size
+    return min(stage.shard_size, math.ceil(items / workers))
 
 
 def _until_one_fails(work: Work) -> Work:
@@ -171,7 +186,7 @@ def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[
             stage.finish(state)
 
 
-def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
+def local_engine(*, workers: int = 1) -> Engine:
     """Shards in threads of this process; what `--local` uses."""
 
     def execute(_stage: str, pieces: list[list[Any]], work: Work) -> None:

@@ -191,7 +191,8 @@ class FrameLook:
             threads=1,
         )
         green, blue, red = (
-            np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:height, :width] for p in small.planes
+            np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[:height, :width]
+            for p in small.planes
         )
         return red, green, blue
 
