@@ -33,6 +33,7 @@ from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.status import totals
+from pipeline.unchanged import forget, look, remember, unchanged
 from schemas.settings import FEATURE_STAGES, Settings
 from schemas.store import utc_now
 
@@ -85,7 +86,7 @@ def run(
     finished = False
     try:
         with only_run(project.root), _interruptible(state):
-            _drive(state, engine)
+            _unless_unchanged(state, engine)
             finished = True
     finally:
         this_run = _this_run(state, time.monotonic() - clock)
@@ -94,6 +95,20 @@ def run(
         project.store.add_run(started_at, this_run.wall_s, counts, failed_items=failed, finished=finished)
     whole = totals(project.store)
     return RunOutput(**whole.model_dump(), this_run=this_run)
+
+
+def _unless_unchanged(state: Run, engine: Engine) -> None:
+    """Go through the stages, unless one look tells that they would find nothing to do."""
+    before = look(state.project)
+    if not (state.retry_failed or state.rebaseline):
+        dropped = unchanged(state.project, before)
+        if dropped is not None:
+            state.dropped.update(dropped)
+            return
+    forget(state.project)
+    _drive(state, engine)
+    if not state.failures and not state.cancelled.is_set():
+        remember(state.project, before, state.dropped, state.clips)
 
 
 @contextmanager

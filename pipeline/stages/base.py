@@ -18,6 +18,7 @@ from pipeline.outputs import FailedItem
 from pipeline.project import Project
 from pipeline.stages.samples import Samples
 from schemas.errors import ItemError, UserError
+from schemas.parts import MediaRef
 from schemas.records import Record, Segment, Source
 from schemas.store import ItemOutcome
 
@@ -62,6 +63,7 @@ class Run:
     segments: list[Segment] = field(default_factory=list)
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)  # segment -> stage -> id
     samples: Samples = field(init=False)
+    clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
     _names: dict[str, str] = field(default_factory=dict)
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)

@@ -28,6 +28,7 @@ class MediaStage:
             decisions = store.stubs_by_parent(Decision, [ref.segment_id for ref in page])
             waiting = [ref.id for ref in page if _waits(decisions[ref.segment_id])]
             missing += [_Item(s.id, s.clip) for s in store.by_id(Sample, waiting) if s.clip]
+        run.clips = [item.clip for item in missing]
         return [
             item
             for item in missing
