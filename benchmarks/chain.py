@@ -1,9 +1,9 @@
 """The whole chain without speech recognition on real 720p talking heads: speed, and memory against length.
 
-Run: python -m benchmarks.chain [--minutes 10 60]
+Run: python -m benchmarks.chain [--minutes 10 60] [--memory-only]
 Recordings are made by repeating the packets of test recordings (EMOTRACE_TEST_DATA): that is quick.
 Speed: four recordings on two workers, from ingest to decisions, in CPU time; clips for the browser are counted
-apart, beside plain x264. Memory: one recording of each length, in a process of its own.
+apart, beside plain x264. Memory: one recording with small pictures of each length, in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.video.frame import PictureType
 
 from benchmarks.paired import cpu_s, emit, emit_limited
@@ -31,6 +32,7 @@ from benchmarks.paired import cpu_s, emit, emit_limited
 TALKS = tuple(f"wh_address_{letter}.mp4" for letter in "abcd")
 TALK_S = 60.0
 PLAIN_S = 10.0
+SMALL_FPS, SMALL_PX = 10, (320, 180)
 WORKERS = 2
 LEAST_SPEED = 8.0  # times real time
 MOST_MB = 1024.0
@@ -121,6 +123,28 @@ def repeated(recording: Path, to: Path, length_s: float) -> Path:
                     packet.stream = streams[packet.stream_index]
                     out.mux(packet)
             shift += end
+    return to
+
+
+def small_talk(talk: Path, to: Path) -> Path:
+    """The sound of a talk under small, plain pictures, which are decoded quickly."""
+    with av.open(str(talk)) as given, av.open(str(to), "w") as out:
+        sound = given.streams.audio[0]
+        video = out.add_stream("libx264", rate=SMALL_FPS)
+        video.width, video.height, video.pix_fmt = *SMALL_PX, "yuv420p"
+        copied = out.add_stream_from_template(sound)
+        end = Fraction(0)
+        for packet in given.demux(sound):
+            if packet.dts is not None and packet.pts is not None:
+                end = max(end, (packet.pts + packet.duration) * packet.time_base)
+                packet.stream = copied
+                out.mux(packet)
+        for number in range(int(end * SMALL_FPS)):
+            shade = np.full((SMALL_PX[1], SMALL_PX[0], 3), 60 + 2 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(shade, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, SMALL_FPS)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
     return to
 
 
@@ -217,8 +241,9 @@ def speed(place: Path) -> None:
 
 
 def memory(place: Path, minutes: Sequence[float]) -> None:
+    unit = small_talk(talks()[-1], place / "unit.mp4")
     for length in minutes:
-        recording = repeated(talks()[-1], place / f"{length:g}min.mp4", 60 * length)
+        recording = repeated(unit, place / f"{length:g}min.mp4", 60 * length)
         found = apart(place / f"memory{length:g}", [recording])
         recording.unlink()
         print(
@@ -232,6 +257,7 @@ def memory(place: Path, minutes: Sequence[float]) -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, nargs="*", default=[10, 60])
+    parser.add_argument("--memory-only", action="store_true")
     parser.add_argument("--in", dest="folder", type=Path)
     parser.add_argument("--of", dest="recordings", type=Path, nargs="*", default=[])
     asked = parser.parse_args(arguments)
@@ -240,7 +266,8 @@ def main(arguments: Sequence[str] = ()) -> None:
         return
     with tempfile.TemporaryDirectory() as place:
         memory(Path(place), asked.minutes)
-        speed(Path(place))
+        if not asked.memory_only:
+            speed(Path(place))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from schemas.records import Review, Source
 from schemas.settings import FeatureSection
 
 STATE_FILE = ".emotrace.unchanged.json"
+PROGRAM = Path(__file__).parents[1]
 PACKAGES = ("schemas", "agents", "pipeline")
 FORM = 1  # of the state file and of what is digested
 
@@ -89,7 +90,7 @@ def _outside(project: Project) -> Iterator[Any]:
     yield project.settings.model_dump(mode="json"), project.taxonomy.digest
     yield from sorted(project.store.paths().values())
     yield sorted(f"{package.name} {package.version}" for package in distributions())
-    packages = (Path(__file__).parents[1] / name for name in PACKAGES)
+    packages = (PROGRAM / name for name in PACKAGES)
     weights = [Path(constants.HF_HUB_CACHE), *_paths_in(project.settings.features, project.root)]
     for root in (*packages, *weights):
         yield list(_tree(root))
