@@ -164,7 +164,7 @@ def run(
     from pipeline.run import run as run_stages
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        engine = choose_engine(opened.settings.project.name, bars, local=local)
+        engine = choose_engine(opened.settings, bars, local=local)
         report = run_stages(opened, engine, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
     if as_json:
         emit(report)
@@ -367,7 +367,7 @@ def demo(
     from pipeline.commands.printing import TerminalProgress
 
     with TerminalProgress(err, silent=as_json) as bars:
-        result = run_demo(project, lambda name: choose_engine(name, bars, local=local), bars)
+        result = run_demo(project, lambda settings: choose_engine(settings, bars, local=local), bars)
     if as_json:
         emit(result)
     else:

@@ -214,6 +214,10 @@ class BudgetSection(Section):
     calls: Annotated[int, Field(ge=0)] | None = None
 
 
+class RunSection(Section):
+    workers: Annotated[int, Field(ge=1)] | None = None  # None: one for each core
+
+
 class ReviewSection(Section):
     host: str = "127.0.0.1"
     names: Annotated[tuple[str, ...], Field(validate_default=True)] = ()
@@ -278,6 +282,7 @@ class Settings(BaseSettings):
     aggregate: AggregateSection = AggregateSection()
     policy: PolicySection = PolicySection()
     budget: BudgetSection = BudgetSection()
+    run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()
     release: ReleaseSection = ReleaseSection()
 

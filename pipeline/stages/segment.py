@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.facts import ROW, is_withdrawn, stretches
+from pipeline.features.base import Sound
 from pipeline.features import speech_pyannote
 from pipeline.features.silence import why_no_speech
-from pipeline.media.decode import DECODE_VERSION, read_audio
+from pipeline.media.decode import DECODE_VERSION
+from pipeline.media.reading import WavSound
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS, given
 from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
@@ -104,7 +106,7 @@ class SegmentStage:
         """`found` is where a worker heard somebody, or why it could not listen; None: nobody has listened yet."""
         decoded = run.media.decoded(source)
         shots = shots_features(run, source, decoded.shots, decoded.notes)
-        audio = None if decoded.audio is None else read_audio(decoded.audio)
+        audio = None if decoded.audio is None else WavSound(decoded.audio)
         if isinstance(found, ItemError):
             raise found
         speech = _speech(run, source, audio, found)
@@ -183,7 +185,7 @@ def shots_features(
     )
 
 
-def speech_features(source: Source, audio: Any = None) -> Features:
+def speech_features(source: Source, audio: Sound | None = None) -> Features:
     """The speech regions of a source; without `audio` still the id that they have or will have."""
     params = VadParams()
     regions = () if audio is None else speech_regions(audio, params)
@@ -198,7 +200,7 @@ def speech_features(source: Source, audio: Any = None) -> Features:
     )
 
 
-def _speech(run: Run, source: Source, audio: Any = None, found: tuple[Span, ...] | None = None) -> Features:
+def _speech(run: Run, source: Source, audio: Sound | None = None, found: tuple[Span, ...] | None = None) -> Features:
     """The speech regions of a source by the detector of the settings; without `audio` still their id."""
     if run.project.settings.segment.vad == "silero":
         return speech_features(source, audio)
