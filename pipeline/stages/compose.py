@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.facts import is_withdrawn, speaker_subject
 from pipeline.features.baseline import make_baseline, prosody_measures
+from pipeline.features.event_units import in_baseline_units
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each, shards
@@ -163,7 +164,7 @@ class ComposeStage:
             words_source=_words_source(words),
             speech=shift(speech, segment),
             prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
-            events=_events(target, prosody, faces),
+            events=_events(target, prosody, faces, baseline),
             faces=faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
@@ -269,8 +270,10 @@ def _words_source(words: Features | None) -> str | None:
     return f"{words.extractor} (low quality)" if "low_quality_asr" in words.notes else words.extractor
 
 
-def _events(target: Target, prosody: Features | None, faces: Features | None) -> tuple[Any, ...]:
-    heard = prosody.events if prosody else ()
+def _events(
+    target: Target, prosody: Features | None, faces: Features | None, baseline: Baseline | None
+) -> tuple[Any, ...]:
+    heard = in_baseline_units(prosody.events, baseline) if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))
 

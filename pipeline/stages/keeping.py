@@ -10,7 +10,7 @@ from schemas.ids import content_id
 from schemas.parts import Target, Turn
 from schemas.records import Sample
 
-VIEW_VERSION = "1"
+VIEW_VERSION = "2"
 
 
 @dataclass(frozen=True)
