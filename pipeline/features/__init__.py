@@ -6,5 +6,8 @@ EXTRACTORS: dict[str, str] = {
     "asr.faster_whisper": "pipeline.features.asr_faster_whisper:FasterWhisper",
     "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
     "prosody.core": "pipeline.features.prosody:CoreProsody",
+    "prosody.praat": "pipeline.features.prosody_praat:PraatProsody",
+    "prosody.opensmile": "pipeline.features.prosody_opensmile:OpensmileProsody",
+    "prosody.csv": "pipeline.features.prosody_csv:CsvProsody",
     "au.mediapipe": "pipeline.features.au_mediapipe:MediapipeAus",
 }

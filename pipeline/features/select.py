@@ -16,6 +16,7 @@ import pydantic
 from pipeline.features import EXTRACTORS
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
 from pipeline.features.base import Extractor, Params
+from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
@@ -49,6 +50,17 @@ FACTS: dict[str, BackendFacts] = {
         "swift_f0",
         "MIT (pitch model), BSD-3-Clause (numpy, scipy)",
     ),
+    "prosody.praat": BackendFacts(
+        None,
+        "GPL-3.0-or-later (Praat), in a process of its own",
+        "an environment with praat-parselmouth 0.4.7 by uv (about 40 MB), on first use",
+    ),
+    "prosody.opensmile": BackendFacts(
+        None,
+        "openSMILE's own: free for private use, research and education, no commercial products",
+        "an environment with opensmile 2.6.0 by uv (about 300 MB), on first use",
+    ),
+    "prosody.csv": BackendFacts(None, "that of the table"),
     "au.mediapipe": BackendFacts(
         None,
         "Apache-2.0 (code and models)",
@@ -70,15 +82,16 @@ def pick_extractor(
     """The extractor of `stage` for the recording at `path`.
 
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
-    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
-    `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
+    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for the voice a table
+    beside the recording; else what `AUTO` says. `options` are the backend's parameters; with "auto" each
+    backend takes those that it knows.
     `language` is that of the recording; it, or the option of that name, chooses among several transcripts
     and is the option of a backend that listens, so that another language is another question. `segments` are
     those of the recording in source time: the words of a transcript are shared out among them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
-        ItemError: a transcript of this one recording is missing, unreadable or not the only one.
+        ItemError: a transcript or table of this one recording is missing, unreadable or not the only one.
     """
     names = backend_names(stage)
     if requested not in ("auto", *names):
@@ -94,6 +107,8 @@ def pick_extractor(
         return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path, segments)
+    if f"{stage}.{requested}" == "prosody.csv":
+        return _prosody_table(options, path)
     return _build(f"{stage}.{requested}", options, language)
 
 
@@ -118,6 +133,9 @@ def _automatic(
     language: str | None,
     segments: Sequence[Span],
 ) -> Extractor:
+    if stage == "prosody" and find_table(path) is not None:
+        known = _option_names("prosody.csv")
+        return _prosody_table({name: options[name] for name in known if name in options}, path)
     if stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
@@ -157,6 +175,12 @@ def _from_manifest(transcript: GivenText | None, path: Path, segments: Sequence[
         remedy = "fill the manifest's transcript column, or use another asr backend"
         raise ItemError("transcript_missing", f"no manifest gives a transcript of {path.name}", remedy)
     extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript, segments)
+    return extractor
+
+
+def _prosody_table(options: dict[str, Any], path: Path) -> Extractor:
+    table: Any = _build("prosody.csv", options, None)
+    extractor: Extractor = table.beside(path)
     return extractor
 
 
@@ -235,4 +259,7 @@ def why(key: str) -> str:
         "asr.manifest": "used where a manifest gives the transcript",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
+        "prosody.csv": "used where a table stands beside the recording",
+        "prosody.praat": "used when it is named",
+        "prosody.opensmile": "used when it is named",
     }.get(key, "used by default")

@@ -118,7 +118,7 @@ def test_voice_is_core(recording: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "requested", "options", "code", "part"),
     [
-        ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
+        ("prosody", "ear", {}, "unknown_backend", "known: auto, core, csv, opensmile, praat"),
         ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
         ("smell", "auto", {}, "unknown_stage", "asr, au, prosody"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
