@@ -14,6 +14,7 @@ import pytest
 from agents.providers import PROVIDERS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
+from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
@@ -25,6 +26,7 @@ REGISTRIES = {
     "provider": PROVIDERS,
     "aggregation method": AGGREGATORS,
     "extractor": EXTRACTORS,
+    "denoiser": DENOISERS,
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
 }

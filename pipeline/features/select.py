@@ -18,6 +18,7 @@ from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, 
 from pipeline.features.base import Extractor, Params
 from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
+from pipeline.features.transcripts_meld import find_row
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -37,6 +38,7 @@ class BackendFacts:
 FACTS: dict[str, BackendFacts] = {
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
     "asr.manifest": BackendFacts(None, "that of the transcript"),
+    "asr.meld": BackendFacts(None, "that of the transcript (MELD: GPL-3.0)"),
     "asr.faster_whisper": BackendFacts(
         "faster_whisper",
         "MIT (code and weights)",
@@ -82,9 +84,9 @@ def pick_extractor(
     """The extractor of `stage` for the recording at `path`.
 
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
-    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for the voice a table
-    beside the recording; else what `AUTO` says. `options` are the backend's parameters; with "auto" each
-    backend takes those that it knows.
+    `transcript`, else MELD's table, else Whisper when its weights are on this machine, else PocketSphinx; for
+    the voice a table beside the recording; else what `AUTO` says. `options` are the backend's parameters; with
+    "auto" each backend takes those that it knows.
     `language` is that of the recording; it, or the option of that name, chooses among several transcripts
     and is the option of a backend that listens, so that another language is another question. `segments` are
     those of the recording in source time: the words of a transcript are shared out among them.
@@ -107,6 +109,8 @@ def pick_extractor(
         return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path, segments)
+    if f"{stage}.{requested}" == "asr.meld":
+        return _from_meld(find_row(path), path, segments)
     if f"{stage}.{requested}" == "prosody.csv":
         return _prosody_table(options, path)
     return _build(f"{stage}.{requested}", options, language)
@@ -142,6 +146,8 @@ def _automatic(
         return _sidecar({"language": options.get("language")}, path, language, segments)
     elif transcript is not None:
         return _from_manifest(transcript, path, segments)
+    elif (row := find_row(path)) is not None:
+        return _from_meld(row, path, segments)
     else:
         chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
@@ -164,7 +170,7 @@ def _sidecar(
         raise ItemError(
             "transcript_missing",
             f"no transcript stands beside {path.name}",
-            f"put {path.stem}.srt, .vtt or .txt in the same folder, or use another asr backend",
+            f"put {path.stem}.srt, .vtt, .TextGrid or .txt in the same folder, or use another asr backend",
         )
     extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar, segments)
     return extractor
@@ -175,6 +181,14 @@ def _from_manifest(transcript: GivenText | None, path: Path, segments: Sequence[
         remedy = "fill the manifest's transcript column, or use another asr backend"
         raise ItemError("transcript_missing", f"no manifest gives a transcript of {path.name}", remedy)
     extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript, segments)
+    return extractor
+
+
+def _from_meld(row: GivenText | None, path: Path, segments: Sequence[Span]) -> Extractor:
+    if row is None:
+        remedy = "put the csv of MELD's utterances in the same folder, or use another asr backend"
+        raise ItemError("transcript_missing", f"no table of MELD's names {path.name}", remedy)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.meld", what="extractor").of(row, segments)
     return extractor
 
 
@@ -257,6 +271,7 @@ def why(key: str) -> str:
     return {
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
+        "asr.meld": "used where a table of MELD's names the recording",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
         "prosody.csv": "used where a table stands beside the recording",

@@ -38,7 +38,7 @@ def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> N
 def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
     assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
     picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
-    assert picked.params == {"padding_s": 0.2, "language": None}
+    assert picked.params == {"padding_s": 0.2, "language": None, "denoise": "none"}
 
 
 def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
@@ -119,13 +119,20 @@ def test_voice_is_core(recording: Path) -> None:
     ("stage", "requested", "options", "code", "part"),
     [
         ("prosody", "ear", {}, "unknown_backend", "known: auto, core, csv, opensmile, praat"),
-        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
+        (
+            "asr",
+            "whisper",
+            {},
+            "unknown_backend",
+            "auto, faster_whisper, manifest, meld, pocketsphinx, sidecar",
+        ),
         ("smell", "auto", {}, "unknown_stage", "asr, au, prosody"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
         ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
         ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
+        ("asr", "pocketsphinx", {"denoise": "magic"}, "bad_option", "known: none, afftdn"),
     ],
 )
 def test_mistakes_are_one_clear_line(
