@@ -14,7 +14,7 @@ from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "2"
+CHECKER_VERSION = "3"
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
 MIN_MEASURED_SHARE = 0.5

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.facts import is_withdrawn, speaker_subject
 from pipeline.features.baseline import make_baseline, prosody_measures
 from pipeline.features.event_units import in_baseline_units
+from pipeline.features.lag import lag_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each, shards
@@ -147,6 +148,7 @@ class ComposeStage:
         features = {f.stage: f for f in run.project.store.by_id(Features, list(item.features.values()))}
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
         segment, source, target = item.segment, run.source_of(item.segment), item.view.target
+        events = _events(target, prosody, faces, baseline)
         span = {
             "source_id": source.id,
             "source_start_s": segment.source_start_s,
@@ -163,8 +165,10 @@ class ComposeStage:
             words=words.words if words else (),
             words_source=_words_source(words),
             speech=shift(speech, segment),
-            prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
-            events=_events(target, prosody, faces, baseline),
+            prosody=(*prosody_measures(prosody, baseline), *lag_measures(events))
+            if prosody and not prosody.missing
+            else (),
+            events=events,
             faces=faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
