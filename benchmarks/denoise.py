@@ -17,7 +17,7 @@ from benchmarks.pitch import load
 from pipeline.features.asr_pocketsphinx import PocketSphinxAsr, PocketSphinxParams
 from pipeline.features.base import SAMPLE_RATE_HZ, Audio
 from pipeline.features.denoise import DENOISERS
-from pipeline.features.denoise.base import NONE
+from pipeline.features.denoise.base import AUTO, NONE
 from pipeline.media.vad import speech_regions
 from schemas.records import Features
 from tests.conftest import data_dir
@@ -88,7 +88,7 @@ def main(folder: Path | None = None) -> None:
     for noise in NOISES:
         made = sounds if noise is None else {name: noisy(audio, *noise) for name, audio in sounds.items()}
         case = "clean" if noise is None else f"{noise[0]}_{noise[1]:g}_db"
-        for denoise in (NONE, *DENOISERS):
+        for denoise in (NONE, *DENOISERS, AUTO):
             emit(
                 f"wer_{case}_{denoise}", word_error_rate(made, denoise), "share", None, None, True, len(made)
             )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.features.asr_pocketsphinx import PocketSphinxAsr, PocketSphinxParams
 from pipeline.features.base import Audio
 from pipeline.features.denoise import DENOISERS
-from pipeline.features.denoise.base import NONE, ListeningParams, as_heard, identity
+from pipeline.features.denoise.base import AUTO, AUTO_DENOISER, NONE, ListeningParams, as_heard, identity
 from schemas.records import Features
 from tests.features.voice_media import load, recorded
 
@@ -62,8 +62,16 @@ def test_noise_gets_less_and_speech_stays(media: Media, name: str) -> None:
     assert power_db(cleaned) == pytest.approx(power_db(speech), abs=2)
 
 
-def test_the_original_is_the_default_and_the_choice_is_part_of_the_question() -> None:
-    assert ListeningParams().denoise == NONE
+@pytest.mark.media
+def test_by_default_noisy_clips_are_denoised_and_clean_ones_are_not(media: Media) -> None:
+    assert ListeningParams().denoise == AUTO
+    clean = load(media("audio/LJ050-0131.wav"))
+    noisy = clean + noise(len(clean), 0.02)
+    assert as_heard(clean, AUTO) is clean
+    assert np.array_equal(as_heard(noisy, AUTO), as_heard(noisy, AUTO_DENOISER))
+
+
+def test_the_choice_is_part_of_the_question() -> None:
     audio = noise(1000)
     assert as_heard(audio, NONE) is audio
     asked = {

@@ -38,7 +38,7 @@ def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> N
 def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
     assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
     picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
-    assert picked.params == {"padding_s": 0.2, "language": None, "denoise": "none"}
+    assert picked.params == {"padding_s": 0.2, "language": None, "denoise": "auto/1:afftdn/1"}
 
 
 def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_voice_is_core(recording: Path) -> None:
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
         ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
         ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
-        ("asr", "pocketsphinx", {"denoise": "magic"}, "bad_option", "known: none, afftdn"),
+        ("asr", "pocketsphinx", {"denoise": "magic"}, "bad_option", "known: auto, none, afftdn"),
     ],
 )
 def test_mistakes_are_one_clear_line(

@@ -13,13 +13,12 @@ import numpy as np
 from av.filter import Graph
 
 from pipeline.features.base import SAMPLE_RATE_HZ, Audio
-from pipeline.features.denoise.base import Denoiser
+from pipeline.features.denoise.base import QUIET_PERCENTILE, Denoiser, level_db
 
 REDUCTION_DB = 12  # the filter's own default
 # The filter's floor is a level re full scale: 5 % of the frames of a clip lie under it. Its own tracking of the
 # floor does not reach it within a clip.
-FLOOR_PERCENTILE, FLOOR_RANGE_DB = 5, (-80.0, -20.0)
-FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
+FLOOR_RANGE_DB = (-80.0, -20.0)
 DELAY_SAMPLES = SAMPLE_RATE_HZ // 40  # what goes in comes out so much later
 BLOCK_SAMPLES = 4096
 
@@ -27,17 +26,9 @@ BLOCK_SAMPLES = 4096
 def clean(audio: Audio) -> Audio:
     """The denoised sound, as long as the original and in step with it."""
     late = np.concatenate([audio, np.zeros(DELAY_SAMPLES, dtype=np.float32)])
-    filtered = np.concatenate(list(_filtered(late, noise_floor_db(audio))))
+    floor_db = float(np.clip(level_db(audio, QUIET_PERCENTILE), *FLOOR_RANGE_DB))
+    filtered = np.concatenate(list(_filtered(late, floor_db)))
     return np.asarray(filtered[DELAY_SAMPLES : DELAY_SAMPLES + len(audio)], dtype=np.float32)
-
-
-def noise_floor_db(audio: Audio) -> float:
-    """The level of the quiet frames, dB re full scale (mean square), in the range that the filter takes."""
-    whole = audio[: max(1, len(audio) // FRAME_SAMPLES) * FRAME_SAMPLES]
-    frames = whole.reshape(-1, min(FRAME_SAMPLES, len(whole)))
-    powers = np.mean(np.square(frames, dtype=np.float64), axis=1)
-    level_db = 10 * np.log10(max(float(np.percentile(powers, FLOOR_PERCENTILE)), 1e-12))
-    return float(np.clip(level_db, *FLOOR_RANGE_DB))
 
 
 def _filtered(audio: Audio, floor_db: float) -> Iterator[Audio]:
