@@ -23,7 +23,15 @@ EVENTS: dict[str, dict[str, float]] = {
     "pause": {"pause": 1.0},
     "pitch_change": {"pitch_rise": 1.0, "pitch_fall": -1.0},
     "loud_burst": {"loud_burst": 1.0},
+    "rate_change": {"speed_up": 1.0, "slow_down": -1.0},
 }
+# The curve in which a backend finds such events: without it nothing is known of them.
+EVENT_CURVES = {
+    "pitch_change": "pitch_hz",
+    "loud_burst": "intensity_db",
+    "rate_change": "local_rate_syl_s",
+}
+MIN_ALONE_SHARE = 0.5  # of a span that must lie where the target's voice was measured
 CURVES = {"pitch": "pitch_hz", "voiced": "pitch_hz", "intensity": "intensity_db"}
 STATS = {"pitch": "pitch_st", "intensity": "intensity_db"}  # the baseline's names, where they differ
 NO_SOUND = ("silence", "no_speech")
@@ -94,6 +102,8 @@ class Signal:
         return ", ".join(reasons) if reasons else f"{stage} was not measured"
 
     def _raw(self, cue: Cue, span: Span) -> Measured:
+        if cue.modality == "audio" and not self._heard_alone(span):
+            return Measured(None, "the target does not speak alone there")
         if cue.statistic == "clip":
             return self._clip_value(cue, span)
         if cue.feature in EVENTS:
@@ -119,12 +129,28 @@ class Signal:
                 if pitch is not None and not _covers_half(pitch, span):
                     return Measured(None, "measured for the whole clip only")
                 return Measured(value)
+        if any(feature.missing is None for feature in self._of("prosody")):
+            return Measured(None, f"{cue.feature} was not measured")
         return Measured(None, self.why_missing("prosody"))
+
+    def _heard_alone(self, span: Span) -> bool:
+        """False where the voice was measured in other stretches only: somebody else speaks in this one."""
+        asked = [feature.params["where"] for feature in self._of("prosody") if "where" in feature.params]
+        if not asked:
+            return True
+        wide = _widened(span)
+        shared_s = max(
+            sum(max(0.0, min(b, wide.end_s) - max(a, wide.start_s)) for a, b in where) for where in asked
+        )
+        return bool(shared_s >= MIN_ALONE_SHARE * wide.length_s - 1e-9)
 
     def _event_size(self, cue: Cue, span: Span) -> Measured:
         measured = [feature for feature in self._of("prosody") if feature.missing is None]
         if not measured:
             return Measured(None, self.why_missing("prosody"))
+        curve = EVENT_CURVES.get(cue.feature)
+        if curve is not None and self._series("prosody", curve, span) is None:
+            return Measured(None, f"{curve} was not measured")
         signs = EVENTS[cue.feature]
         sizes = [
             signs[event.cue] * event.size

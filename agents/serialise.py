@@ -117,6 +117,15 @@ def _event(event: Event) -> str:
     line = f"{event.start_s:.2f}-{event.end_s:.2f} s {clean(event.cue)}"
     if event.size is not None:
         line += f" {event.size:.3g} {event.unit}".rstrip()
+    if event.z is not None:
+        line += f" ({_in_deviations(event, event.z)})"
     if event.apex_s is not None:
         line += f", strongest at {event.apex_s:.2f} s"
     return line if event.track is None else f"{line}, face {clean(event.track)}"
+
+
+def _in_deviations(event: Event, z: float) -> str:
+    """A pause is longer or shorter than usual; what moves away from the middle has a size only."""
+    if event.cue == "pause":
+        return f"{z:+.1f} sd from this person's usual pause"
+    return f"{z:.1f} sd of this person's usual variation"

@@ -6,9 +6,13 @@ EXTRACTORS: dict[str, str] = {
     "diarize.none": "pipeline.features.diarize_none:NoDiarizer",
     "asr.sidecar": "pipeline.features.asr_sidecar:SidecarTranscript",
     "asr.manifest": "pipeline.features.asr_sidecar:ManifestTranscript",
+    "asr.meld": "pipeline.features.asr_sidecar:MeldTranscript",
     "asr.whisperx": "pipeline.features.asr_whisperx:WhisperX",
     "asr.faster_whisper": "pipeline.features.asr_faster_whisper:FasterWhisper",
     "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
     "prosody.core": "pipeline.features.prosody:CoreProsody",
+    "prosody.praat": "pipeline.features.prosody_praat:PraatProsody",
+    "prosody.opensmile": "pipeline.features.prosody_opensmile:OpensmileProsody",
+    "prosody.csv": "pipeline.features.prosody_csv:CsvProsody",
     "au.mediapipe": "pipeline.features.au_mediapipe:MediapipeAus",
 }

@@ -17,8 +17,10 @@ from pipeline.features import EXTRACTORS
 from pipeline.features.asr_aligners import aligners_here, how_to_get
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
 from pipeline.features.base import Extractor, Params
+from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.features.worker import WORKERS, environment_is_built
+from pipeline.features.transcripts_meld import find_row
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -54,6 +56,7 @@ FACTS: dict[str, BackendFacts] = {
         "an environment with whisperx 3.8.6 by uv (7.2 GB), on first use; weights when download = true",
         "whisperx_asr.py",
     ),
+    "asr.meld": BackendFacts(None, "that of the transcript (MELD: GPL-3.0)"),
     "asr.faster_whisper": BackendFacts(
         "faster_whisper",
         "MIT (code and weights)",
@@ -67,6 +70,17 @@ FACTS: dict[str, BackendFacts] = {
         "swift_f0",
         "MIT (pitch model), BSD-3-Clause (numpy, scipy)",
     ),
+    "prosody.praat": BackendFacts(
+        None,
+        "GPL-3.0-or-later (Praat), in a process of its own",
+        "an environment with praat-parselmouth 0.4.7 by uv (about 40 MB), on first use",
+    ),
+    "prosody.opensmile": BackendFacts(
+        None,
+        "openSMILE's own: free for private use, research and education, no commercial products",
+        "an environment with opensmile 2.6.0 by uv (about 300 MB), on first use",
+    ),
+    "prosody.csv": BackendFacts(None, "that of the table"),
     "au.mediapipe": BackendFacts(
         None,
         "Apache-2.0 (code and models)",
@@ -95,10 +109,16 @@ def pick_extractor(
     it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
     so that another language is another question. `segments` are those of the recording in source time: the words
     of a transcript are shared out among them.
+    `transcript`, else MELD's table, else Whisper when its weights are on this machine, else PocketSphinx; for
+    the voice a table beside the recording; else what `AUTO` says. `options` are the backend's parameters; with
+    "auto" each backend takes those that it knows.
+    `language` is that of the recording; it, or the option of that name, chooses among several transcripts
+    and is the option of a backend that listens, so that another language is another question. `segments` are
+    those of the recording in source time: the words of a transcript are shared out among them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
-        ItemError: a transcript of this one recording is missing, unreadable or not the only one.
+        ItemError: a transcript or table of this one recording is missing, unreadable or not the only one.
     """
     names = backend_names(stage)
     if requested not in ("auto", *names):
@@ -114,6 +134,10 @@ def pick_extractor(
         return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path, segments)
+    if f"{stage}.{requested}" == "asr.meld":
+        return _from_meld(find_row(path), path, segments)
+    if f"{stage}.{requested}" == "prosody.csv":
+        return _prosody_table(options, path)
     return _build(f"{stage}.{requested}", options, language)
 
 
@@ -138,12 +162,17 @@ def _automatic(
     language: str | None,
     segments: Sequence[Span],
 ) -> Extractor:
+    if stage == "prosody" and find_table(path) is not None:
+        known = _option_names("prosody.csv")
+        return _prosody_table({name: options[name] for name in known if name in options}, path)
     if stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
         return _sidecar({"language": options.get("language")}, path, language, segments)
     elif transcript is not None:
         return _from_manifest(transcript, path, segments)
+    elif (row := find_row(path)) is not None:
+        return _from_meld(row, path, segments)
     else:
         chosen = _listener(options, language)
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
@@ -183,7 +212,7 @@ def _sidecar(
         raise ItemError(
             "transcript_missing",
             f"no transcript stands beside {path.name}",
-            f"put {path.stem}.srt, .vtt or .txt in the same folder, or use another asr backend",
+            f"put {path.stem}.srt, .vtt, .TextGrid or .txt in the same folder, or use another asr backend",
         )
     extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar, segments)
     return extractor
@@ -194,6 +223,20 @@ def _from_manifest(transcript: GivenText | None, path: Path, segments: Sequence[
         remedy = "fill the manifest's transcript column, or use another asr backend"
         raise ItemError("transcript_missing", f"no manifest gives a transcript of {path.name}", remedy)
     extractor: Extractor = resolve(EXTRACTORS, "asr.manifest", what="extractor").of(transcript, segments)
+    return extractor
+
+
+def _from_meld(row: GivenText | None, path: Path, segments: Sequence[Span]) -> Extractor:
+    if row is None:
+        remedy = "put the csv of MELD's utterances in the same folder, or use another asr backend"
+        raise ItemError("transcript_missing", f"no table of MELD's names {path.name}", remedy)
+    extractor: Extractor = resolve(EXTRACTORS, "asr.meld", what="extractor").of(row, segments)
+    return extractor
+
+
+def _prosody_table(options: dict[str, Any], path: Path) -> Extractor:
+    table: Any = _build("prosody.csv", options, None)
+    extractor: Extractor = table.beside(path)
     return extractor
 
 
@@ -294,7 +337,15 @@ def why(key: str) -> str:
         "diarize.none": "used when nothing better is there: nobody is told apart",
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
-        "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
+    `transcript`, else MELD's table, else WhisperX when its environment, weights and alignment model are on this
+    machine, else faster-whisper when its weights are, else PocketSphinx; for the voice a table beside the
+    recording; else what `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those
+    that it knows. `language` is that of the recording; it, or the option of that name, chooses among several
+    transcripts and is the option of a backend that listens, so that another language is another question.
+    `segments` are those of the recording in source time: the words of a transcript are shared out among them.
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
+        "prosody.csv": "used where a table stands beside the recording",
+        "prosody.praat": "used when it is named",
+        "prosody.opensmile": "used when it is named",
     }.get(key, "used by default")

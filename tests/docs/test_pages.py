@@ -15,6 +15,7 @@ from agents.providers.cues import ANNOTATORS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS
+from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
 from pipeline.segment import SEGMENTERS
@@ -27,6 +28,7 @@ from tests.docs.pages import REPO, blocks, commands, name, pages, text
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REGISTRIES = {
     "extractor": EXTRACTORS,
+    "denoiser": DENOISERS,
     "provider": PROVIDERS,
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,

@@ -49,7 +49,7 @@ def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> N
 def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
     assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
     picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
-    assert picked.params == {"padding_s": 0.2, "language": None}
+    assert picked.params == {"padding_s": 0.2, "language": None, "denoise": "auto/1:afftdn/1"}
 
 
 def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
@@ -183,14 +183,21 @@ def test_voice_is_core(recording: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "requested", "options", "code", "part"),
     [
-        ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
-        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
+        ("prosody", "ear", {}, "unknown_backend", "known: auto, core, csv, opensmile, praat"),
+        (
+            "asr",
+            "whisper",
+            {},
+            "unknown_backend",
+            "auto, faster_whisper, manifest, meld, pocketsphinx, sidecar, whisperx",
+        ),
         ("smell", "auto", {}, "unknown_stage", "asr, au, diarize, prosody"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
         ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
         ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
+        ("asr", "pocketsphinx", {"denoise": "magic"}, "bad_option", "known: auto, none, afftdn"),
     ],
 )
 def test_mistakes_are_one_clear_line(
