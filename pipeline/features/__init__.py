@@ -7,4 +7,7 @@ EXTRACTORS: dict[str, str] = {
     "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
     "prosody.core": "pipeline.features.prosody:CoreProsody",
     "au.mediapipe": "pipeline.features.au_mediapipe:MediapipeAus",
+    "au.pyfeat": "pipeline.features.au_pyfeat:PyfeatAus",
+    "au.openface": "pipeline.features.au_tables:OpenfaceAus",
+    "au.pyfeat_csv": "pipeline.features.au_tables:PyfeatTableAus",
 }

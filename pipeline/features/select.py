@@ -15,13 +15,19 @@ import pydantic
 
 from pipeline.features import EXTRACTORS
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
+from pipeline.features.au_weights import DOWNLOAD as PYFEAT_DOWNLOAD
+from pipeline.features.au_weights import find_pyfeat_weights, pyfeat_weights
 from pipeline.features.base import Extractor, Params
+from pipeline.features.face_tables import find_face_table
 from pipeline.features.transcripts import GivenText, find_sidecar
+from pipeline.features.worker import environment_is_ready
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
 
-AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe"}  # words have a rule of their own
+AUTO: dict[str, str] = {"prosody": "core"}  # words and faces have rules of their own
+BESIDE = ("au.openface", "au.pyfeat_csv")  # read a file beside the recording
+WORKERS = Path(__file__).resolve().parents[1] / "workers"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,13 @@ FACTS: dict[str, BackendFacts] = {
         "Apache-2.0 (code and models)",
         "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
     ),
+    "au.pyfeat": BackendFacts(
+        None,
+        "MIT (code, face finder); weights for non-commercial research only",
+        f"an environment with py-feat 2.1.5 by uv (about 6 GB), on first use; by hand: {PYFEAT_DOWNLOAD}",
+    ),
+    "au.openface": BackendFacts(None, "that of the table; OpenFace itself: non-commercial research only"),
+    "au.pyfeat_csv": BackendFacts(None, "that of the table"),
 }
 
 
@@ -66,6 +79,7 @@ def pick_extractor(
     transcript: GivenText | None = None,
     language: str | None = None,
     segments: Sequence[Span] = (),
+    sampling: dict[str, float] | None = None,
 ) -> Extractor:
     """The extractor of `stage` for the recording at `path`.
 
@@ -74,7 +88,8 @@ def pick_extractor(
     `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
     `language` is that of the recording; it, or the option of that name, chooses among several transcripts
     and is the option of a backend that listens, so that another language is another question. `segments` are
-    those of the recording in source time: the words of a transcript are shared out among them.
+    those of the recording in source time: the words of a transcript are shared out among them. `sampling` says
+    how pictures were taken; it is the option `frames` of a backend that looks at them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -88,13 +103,15 @@ def pick_extractor(
             f"known: auto, {', '.join(names)}",
         )
     refuse_unknown_options(stage, requested, options)
+    if sampling is not None and (requested == "auto" or "frames" in _option_names(f"{stage}.{requested}")):
+        options = {**options, "frames": sampling}
     if requested == "auto":
         return _automatic(stage, options, path, transcript, language, segments)
     if f"{stage}.{requested}" == "asr.sidecar":
         return _sidecar(options, path, language, segments)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path, segments)
-    return _build(f"{stage}.{requested}", options, language)
+    return _ready(f"{stage}.{requested}", options, language, path)
 
 
 def backend_names(stage: str) -> list[str]:
@@ -118,7 +135,9 @@ def _automatic(
     language: str | None,
     segments: Sequence[Span],
 ) -> Extractor:
-    if stage != "asr":
+    if stage == "au":
+        chosen = f"au.{_best_faces(path, options)}"
+    elif stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
         return _sidecar({"language": options.get("language")}, path, language, segments)
@@ -127,7 +146,34 @@ def _automatic(
     else:
         chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
-    return _build(chosen, taken, language)
+    return _ready(chosen, taken, language, path)
+
+
+def _best_faces(path: Path, options: dict[str, Any]) -> str:
+    """A table beside the recording, else Py-Feat when it can run without asking, else MediaPipe.
+
+    Raises:
+        UserError: named weights that are not there.
+    """
+    if (table := find_face_table(path)) is not None:
+        return table[0]
+    weights = options.get("weights")
+    if weights is not None:
+        pyfeat_weights(weights)
+    reachable = find_pyfeat_weights(weights) is not None and _is_laid_out("pyfeat_faces.py")
+    return "pyfeat" if reachable else "mediapipe"
+
+
+@cache
+def _is_laid_out(worker: str) -> bool:
+    """Whether a worker starts without the network; asked once, since it starts a process."""
+    return environment_is_ready(WORKERS / worker)
+
+
+def _ready(key: str, options: dict[str, Any], language: str | None, path: Path) -> Extractor:
+    extractor: Any = _build(key, options, language)
+    ready: Extractor = extractor.beside(path) if key in BESIDE else extractor
+    return ready
 
 
 def _whisper_reachable(options: dict[str, Any]) -> bool:
@@ -219,20 +265,32 @@ def _row(key: str) -> dict[str, Any]:
         "stage": stage,
         "name": name,
         "installed": installed,
-        "reachable": installed and (key != "asr.faster_whisper" or cached_whisper() is not None),
+        "reachable": installed and _weights_are_there(key),
         "note": why(key),
         "download": facts.download,
         "licence": facts.licence,
     }
 
 
+def _weights_are_there(key: str) -> bool:
+    if key == "asr.faster_whisper":
+        return cached_whisper() is not None
+    return key != "au.pyfeat" or find_pyfeat_weights(None) is not None
+
+
 def why(key: str) -> str:
     """One short reason: when `auto` takes this backend, or why it cannot."""
     if key == "asr.faster_whisper" and cached_whisper() is None:
         return "no Whisper weights on this machine"
+    if key == "au.pyfeat" and find_pyfeat_weights(None) is None:
+        return "no Py-Feat weights on this machine"
     return {
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
+        "au.openface": "used where an OpenFace table stands beside the recording",
+        "au.pyfeat_csv": "used where a Py-Feat table stands beside the recording",
+        "au.pyfeat": "used where no table stands beside the recording, once its environment is there",
+        "au.mediapipe": "used when nothing better is there",
     }.get(key, "used by default")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor, question_of
+from pipeline.features.face_tables import find_face_table
 from pipeline.features.select import pick_extractor
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
@@ -111,11 +112,12 @@ class ExtractStage:
                 pick_extractor,
                 self.name,
                 section.backend,
-                section.options | self._sampling(run),
+                section.options,
                 self._path(run, source, language),
                 transcript=transcript,
                 language=language,
                 segments=segments,
+                sampling=self._sampling(run),
             )
             try:
                 extractor = make()
@@ -126,18 +128,20 @@ class ExtractStage:
         return choices[key]
 
     def _path(self, run: Run, source: Source, language: str | None) -> Path:
-        """The copy of a recording that is read: for words the one that a transcript stands beside."""
+        """The copy of a recording that is read: the one that a transcript or a table stands beside."""
         paths = run.media.known_paths(source)
-        if self.name == "asr" and len(paths) > 1:
-            return next((path for path in paths if path.exists() and find_sidecar(path, language)), paths[0])
+        given: dict[str, Callable[[Path], object]] = {
+            "asr": lambda path: find_sidecar(path, language),
+            "au": find_face_table,
+        }
+        if self.name in given and len(paths) > 1:
+            return next((path for path in paths if path.exists() and given[self.name](path)), paths[0])
         return paths[0]
 
-    def _sampling(self, run: Run) -> dict[str, Any]:
-        """How the pictures were taken that a face backend is given: what it finds depends on it."""
-        if self.name != "au":
-            return {}
+    def _sampling(self, run: Run) -> dict[str, float]:
+        """How the pictures were taken that a backend is given: what it finds in them depends on it."""
         params = run.media.params
-        return {"frames": {"fps": params.face_fps, "width_px": params.frame_width_px}}
+        return {"fps": params.face_fps, "width_px": params.frame_width_px}
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}
@@ -233,6 +237,7 @@ def make_clip(run: Run, segment: Segment, speech: Sequence[Span]) -> Clip:
         speech=shift(speech, segment),
         source_speech=tuple(speech),
         shots=decoded.shots,
+        pts=decoded.pts,
     )
 
 
