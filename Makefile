@@ -4,7 +4,7 @@ DEMO_DIR ?= demo-project
 BIN := .venv/bin
 PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
-.PHONY: demo test lint format types imports tests docs bench clean
+.PHONY: demo test lint format types imports tests test-backends docs bench clean
 
 demo: .venv/core.stamp
 	$(BIN)/emotrace demo --project "$(DEMO_DIR)"
@@ -27,6 +27,10 @@ imports: .venv/dev.stamp
 
 tests: .venv/dev.stamp
 	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# WhisperX and the like as published, with weights made on the spot. The first time uv installs gigabytes.
+test-backends: .venv/dev.stamp
+	$(BIN)/pytest --timeout=1800 $(PYTEST_ARGS) tests/backends
 
 docs: .venv/dev.stamp  # writes the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate
