@@ -31,7 +31,7 @@ from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.status import totals
-from schemas.settings import FEATURE_STAGES
+from schemas.settings import FEATURE_STAGES, MORE_STAGES
 from schemas.store import utc_now
 
 LOCAL_WORKERS = 2
@@ -49,7 +49,7 @@ def all_stages() -> list[Stage]:
     """The stages in order; each one may rely on what those before it set on the `Run`."""
     return [
         SegmentStage(),
-        *(ExtractStage(stage) for stage in FEATURE_STAGES),
+        *(ExtractStage(stage) for stage in (*FEATURE_STAGES, *MORE_STAGES)),
         ComposeStage(),
         AnnotateStage(),
         CheckStage(),

@@ -34,6 +34,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
+# Measured after them, and not of every segment: `pose` only where it is asked for, `series` where a file is given.
+MORE_STAGES = ("pose", "series")
+OFF_UNLESS_NAMED = frozenset({"pose"})
 
 
 def _language(value: str) -> str:
@@ -133,7 +136,7 @@ class FeatureSection(Section):
 
 
 def _known_stage(name: str) -> str:
-    if name not in FEATURE_STAGES:
+    if name not in (*FEATURE_STAGES, *MORE_STAGES):
         raise ValueError("no such stage")
     return name
 
@@ -266,6 +269,10 @@ class Settings(BaseSettings):
     budget: BudgetSection = BudgetSection()
     review: ReviewSection = ReviewSection()
     release: ReleaseSection = ReleaseSection()
+
+    def feature(self, stage: str) -> FeatureSection:
+        """The section of a feature stage. One that is not in the file is as if it stood there empty, or is off."""
+        return self.features.get(stage) or FeatureSection(enabled=stage not in OFF_UNLESS_NAMED)
 
     @field_validator("annotators", "judges")
     @classmethod

@@ -10,4 +10,6 @@ EXTRACTORS: dict[str, str] = {
     "au.pyfeat": "pipeline.features.au_pyfeat:PyfeatAus",
     "au.openface": "pipeline.features.au_tables:OpenfaceAus",
     "au.pyfeat_csv": "pipeline.features.au_tables:PyfeatTableAus",
+    "pose.mediapipe": "pipeline.features.pose_mediapipe:MediapipePose",
+    "series.sidecar": "pipeline.features.series_sidecar:SeriesSidecar",
 }

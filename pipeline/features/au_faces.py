@@ -96,7 +96,7 @@ def tell_faces(
     if not faces:
         return features_of(extractor, clip, missing="no_face", notes=tuple(notes))
     inside = slice(*window.inside)
-    clock = _clock(window.times_s[inside], clip.segment.duration_s)
+    clock = clock_of(window.times_s[inside], clip.segment.duration_s)
     seen = [
         Face(
             face.track.within(*window.inside),
@@ -119,7 +119,7 @@ def _events(clip: Clip, window: Window, faces: Sequence[Face], rule: EventRule) 
     """Events of the whole window, cut at the segment's borders, in order of time."""
     first, last = window.inside
     clock = np.round(window.times_s, DIGITS).tolist()
-    clock[first:last] = _clock(window.times_s[first:last], clip.segment.duration_s)
+    clock[first:last] = clock_of(window.times_s[first:last], clip.segment.duration_s)
     events: list[Event] = []
     for track, curves in faces:
         for name, (unit, values) in curves.items():
@@ -141,7 +141,7 @@ def _events(clip: Clip, window: Window, faces: Sequence[Face], rule: EventRule) 
     return tuple(sorted(events, key=lambda event: (event.start_s, event.cue, event.track or "")))
 
 
-def _clock(times_s: Array, duration_s: float) -> tuple[float, ...]:
+def clock_of(times_s: Array, duration_s: float) -> tuple[float, ...]:
     """Rounded times of frames in the segment; rounding carries none across its borders."""
     return tuple(min(max(0.0, round(float(time), DIGITS)), duration_s) for time in times_s)
 

@@ -25,8 +25,9 @@ from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
 
-AUTO: dict[str, str] = {"prosody": "core"}  # words and faces have rules of their own
-BESIDE = ("au.openface", "au.pyfeat_csv")  # read a file beside the recording
+# What needs nothing else; words have a rule of their own, faces one that comes before.
+AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe", "pose": "mediapipe", "series": "sidecar"}
+BESIDE = ("au.openface", "au.pyfeat_csv", "series.sidecar")  # read a file beside the recording
 WORKERS = Path(__file__).resolve().parents[1] / "workers"
 
 
@@ -67,6 +68,12 @@ FACTS: dict[str, BackendFacts] = {
     ),
     "au.openface": BackendFacts(None, "that of the table; OpenFace itself: non-commercial research only"),
     "au.pyfeat_csv": BackendFacts(None, "that of the table"),
+    "pose.mediapipe": BackendFacts(
+        None,
+        "Apache-2.0 (code and models)",
+        "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+    ),
+    "series.sidecar": BackendFacts(None, "that of the file"),
 }
 
 
@@ -161,7 +168,7 @@ def _best_faces(path: Path, options: dict[str, Any]) -> str:
     if weights is not None:
         pyfeat_weights(weights)
     reachable = find_pyfeat_weights(weights) is not None and _is_laid_out("pyfeat_faces.py")
-    return "pyfeat" if reachable else "mediapipe"
+    return "pyfeat" if reachable else AUTO["au"]
 
 
 @cache
@@ -293,4 +300,6 @@ def why(key: str) -> str:
         "au.pyfeat_csv": "used where a Py-Feat table stands beside the recording",
         "au.pyfeat": "used where no table stands beside the recording, once its environment is there",
         "au.mediapipe": "used when nothing better is there",
+        "pose.mediapipe": "used where [features.pose] stands in the project file",
+        "series.sidecar": "used where a time series stands beside the recording",
     }.get(key, "used by default")

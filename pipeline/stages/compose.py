@@ -12,6 +12,7 @@ from pipeline.features.baseline import make_baseline, prosody_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each, shards
+from pipeline.stages.body import body_events
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.keeping import VIEW_VERSION, Made, View, kept_baseline
 from pipeline.stages.keyframes import choose_times
@@ -163,7 +164,7 @@ class ComposeStage:
             words_source=_words_source(words),
             speech=shift(speech, segment),
             prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
-            events=_events(target, prosody, faces),
+            events=_events(target, prosody, faces, features.get("pose")),
             faces=faces.tracks if faces else (),
             key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
@@ -269,9 +270,12 @@ def _words_source(words: Features | None) -> str | None:
     return f"{words.extractor} (low quality)" if "low_quality_asr" in words.notes else words.extractor
 
 
-def _events(target: Target, prosody: Features | None, faces: Features | None) -> tuple[Any, ...]:
+def _events(
+    target: Target, prosody: Features | None, faces: Features | None, body: Features | None
+) -> tuple[Any, ...]:
     heard = prosody.events if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
+    seen += body_events(target, faces, body)
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))
 
 

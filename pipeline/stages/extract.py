@@ -12,13 +12,14 @@ from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor, question_of
 from pipeline.features.face_tables import find_face_table
 from pipeline.features.select import pick_extractor
+from pipeline.features.series_sidecar import find_series
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
-from schemas.settings import FEATURE_STAGES, FeatureSection
+from schemas.settings import MORE_STAGES, FeatureSection
 from schemas.store import ItemOutcome
 
 NO_EXTRACTOR = "none"  # stands for an id that is never there: the segment waits
@@ -51,7 +52,7 @@ class ExtractStage:
         self.name = stage
 
     def plan(self, run: Run) -> list[Any]:
-        section = run.project.settings.features.get(self.name, FeatureSection())
+        section = run.project.settings.feature(self.name)
         if not section.enabled:
             return []
         there = run.project.store.digests(Features)
@@ -63,6 +64,8 @@ class ExtractStage:
             ids = run.feature_ids.setdefault(segment.id, {})
             if segment.id in kept:
                 ids[self.name] = kept[segment.id]
+                continue
+            if self._has_nothing(run, section, run.source_of(segment)):
                 continue
             chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
             if chosen is None:
@@ -93,6 +96,12 @@ class ExtractStage:
             if mine:
                 kept[segment_id] = (standing or mine)[-1].id
         return kept
+
+    def _has_nothing(self, run: Run, section: FeatureSection, source: Source) -> bool:
+        """Whether the recording has no time series: then there is nothing to ask, and nothing that is missing."""
+        if self.name != "series" or section.backend != "auto":
+            return False
+        return not any(find_series(path) for path in run.media.known_paths(source))
 
     def _chosen(
         self,
@@ -133,6 +142,7 @@ class ExtractStage:
         given: dict[str, Callable[[Path], object]] = {
             "asr": lambda path: find_sidecar(path, language),
             "au": find_face_table,
+            "series": find_series,
         }
         if self.name in given and len(paths) > 1:
             return next((path for path in paths if path.exists() and given[self.name](path)), paths[0])
@@ -181,7 +191,7 @@ class ExtractStage:
 
     def finish(self, run: Run) -> None:
         """Extraction stands as a whole once the last kind of cue is through."""
-        if self.name == FEATURE_STAGES[-1]:
+        if self.name == MORE_STAGES[-1]:
             there = run.project.store.digests(Features)
             wanted = [i for stages in run.feature_ids.values() for i in stages.values()]
             run.project.store.set_live(

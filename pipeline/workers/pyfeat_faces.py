@@ -116,7 +116,7 @@ def slots(
     for frame, rows in found.groupby("frame"):
         rows = rows[np.isfinite(rows["FaceRectX"].to_numpy(dtype=np.float64))]
         rows = rows.sort_values("FaceScore", ascending=False).iloc[:max_faces]
-        box = rows[BOX].to_numpy(dtype=np.float64)
+        box = rows[BOX].to_numpy(dtype=np.float64, copy=True)
         box[:, 2:] += box[:, :2]
         boxes[int(frame), : len(rows)] = np.clip(box / scale, 0.0, 1.0)
         scores[int(frame), : len(rows)] = rows["FaceScore"].to_numpy(dtype=np.float64)

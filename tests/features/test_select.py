@@ -146,6 +146,9 @@ def test_every_registered_backend_is_described() -> None:
     assert len(rows) == len(EXTRACTORS)
     assert not rows["asr", "faster_whisper"]["reachable"]
     assert "hf download" in rows["asr", "faster_whisper"]["download"]
-    assert all(row["reachable"] for key, row in rows.items() if key != ("asr", "faster_whisper"))
+    without_weights = {("asr", "faster_whisper"), ("au", "pyfeat")}
+    assert {key for key, row in rows.items() if not row["reachable"]} == without_weights
+    assert "non-commercial" in rows["au", "pyfeat"]["licence"]
+    assert "hf download" in rows["au", "pyfeat"]["download"]
     assert rows["asr", "pocketsphinx"]["licence"].startswith("BSD")
     assert all(row["licence"] and row["note"] for row in rows.values())
