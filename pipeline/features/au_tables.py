@@ -164,7 +164,7 @@ def openface_rows(table: FaceTable, clip: Clip, params: OpenfaceParams) -> FaceR
         if name.endswith("_r"):
             curves[unit] = Curve(INTENSITY, np.clip(values / OPENFACE_FULL_SCALE, 0.0, 1.0))
         elif strong:
-            curves[f"{unit}_present"] = Curve("flag", values)
+            curves[f"present_{unit}"] = Curve("flag", values)
         else:
             curves[unit] = Curve(PRESENCE, values)
     for name, told, sign in (
@@ -209,7 +209,7 @@ def _openface_boxes(table: FaceTable, clip: Clip) -> Array:
     width_px, height_px = _size_px(clip)
     corners = [x.min(axis=0) / width_px, y.min(axis=0) / height_px]
     corners += [x.max(axis=0) / width_px, y.max(axis=0) / height_px]
-    boxes: Array = np.clip(np.stack(corners, axis=1), 0.0, 1.0)
+    boxes: Array = np.stack(corners, axis=1)
     return boxes
 
 
@@ -226,7 +226,7 @@ def pyfeat_rows(table: FaceTable, clip: Clip, params: TableParams) -> FaceRows:
         _frame_times_s(columns["frame"], clip, "Py-Feat counts frames from 0"),
         scores,
         np.isfinite(boxes).all(axis=1) & (scores >= params.min_confidence),
-        np.clip(boxes, 0.0, 1.0),
+        boxes,
         pyfeat_curves(columns),
     )
 

@@ -16,12 +16,10 @@ from pipeline.features.au_pyfeat import SCRIPT, PyfeatAus, PyfeatParams
 from pipeline.features.base import Clip
 from pipeline.features.select import pick_extractor
 from pipeline.features.worker import uv_binary
-from pipeline.media.decode import decode
-from pipeline.media.probe import probe
 from pipeline.project import open_project
 from schemas.errors import UserError
-from schemas.ids import file_digest
-from schemas.records import Features, Sample, Segment, Source
+from schemas.records import Features, Sample
+from tests.features.test_au_mediapipe import decoded_clip
 from tests.pipeline.project import done_well, emotrace, take, write_settings
 
 pytestmark = [pytest.mark.media, pytest.mark.worker]
@@ -35,25 +33,10 @@ STILL, SMILE, CUT = (
 UNITS, EMOTIONS = 20, 7
 
 
-def clip_of(path: Path, folder: Path) -> Clip:
-    facts = probe(path)
-    source = Source(sha256=file_digest(path), size_bytes=path.stat().st_size, media=facts)
-    segment = Segment(
-        source_id=source.id,
-        rule="whole",
-        version="1",
-        source_start_s=0,
-        source_end_s=facts.duration_s,
-        index=0,
-    )
-    decoded = decode(path, facts, folder / path.name)
-    return Clip(source, segment, path, None, decoded.frames, shots=decoded.shots, pts=decoded.pts)
-
-
 @pytest.fixture(scope="module")
 def clips(media: Media, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clip]:
     folder = tmp_path_factory.mktemp("decoded")
-    return {name: clip_of(media(name), folder) for name in (STILL, SMILE, CUT)}
+    return {name: decoded_clip(media(name), folder) for name in (STILL, SMILE, CUT)}
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_voice_is_core(recording: Path) -> None:
     [
         ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
         ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
-        ("smell", "auto", {}, "unknown_stage", "asr, au, prosody"),
+        ("smell", "auto", {}, "unknown_stage", "known: asr, au"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
