@@ -34,7 +34,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
-# Measured after them, and not of every segment: `pose` only where it is asked for, `series` where a file is given.
+# Measured after them and not always: `pose` where it is asked for, `series` where a file stands beside.
 MORE_STAGES = ("pose", "series")
 OFF_UNLESS_NAMED = frozenset({"pose"})
 
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     release: ReleaseSection = ReleaseSection()
 
     def feature(self, stage: str) -> FeatureSection:
-        """The section of a feature stage. One that is not in the file is as if it stood there empty, or is off."""
+        """The section of a feature stage; one that is not in the file is as if it were empty, or is off."""
         return self.features.get(stage) or FeatureSection(enabled=stage not in OFF_UNLESS_NAMED)
 
     @field_validator("annotators", "judges")

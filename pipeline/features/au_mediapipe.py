@@ -85,10 +85,11 @@ class MediapipeAus:
             what="faces",
             window=lambda clip: surroundings(clip, self._params.rest_context_s),
             settings=settings,
-            read=self._read,
+            read=self.read,
         )
 
-    def _read(self, clip: Clip, arrays: Arrays) -> Features:
+    def read(self, clip: Clip, arrays: Arrays) -> Features:
+        """The features of one clip from the arrays that the worker left."""
         window = Window.of(arrays["times_s"], clip)
         tracks, dropped = track_faces(
             window.times_s,

@@ -110,7 +110,7 @@ class PyfeatAus:
             what="Py-Feat",
             window=lambda clip: surroundings(clip, self._params.rest_context_s),
             settings=settings | files,
-            read=self._read,
+            read=self.read,
             fatal={
                 "no_device": self._no_device,
                 "out_of_memory": self._out_of_memory,
@@ -118,7 +118,8 @@ class PyfeatAus:
             },
         )
 
-    def _read(self, clip: Clip, arrays: Arrays) -> Features:
+    def read(self, clip: Clip, arrays: Arrays) -> Features:
+        """The features of one clip from the arrays that the worker left."""
         window = Window.of(arrays["times_s"], clip)
         tracks, dropped = track_faces(
             window.times_s,

@@ -72,10 +72,11 @@ class MediapipePose:
             what="pose",
             window=lambda clip: Span(start_s=clip.segment.source_start_s, end_s=clip.segment.source_end_s),
             settings=self._params.model_dump(include={"min_confidence"}),
-            read=self._read,
+            read=self.read,
         )
 
-    def _read(self, clip: Clip, arrays: Arrays) -> Features:
+    def read(self, clip: Clip, arrays: Arrays) -> Features:
+        """The features of one clip from the arrays that the worker left."""
         window = Window.of(arrays["times_s"], clip)
         width_px, height_px = (int(size) for size in arrays["size_px"])
         measures = measure_body(arrays["landmarks"], window.times_s, (width_px, height_px))

@@ -111,7 +111,7 @@ def test_a_hand_at_the_chin_is_seen(clips: dict[str, Clip], tmp_path: Path) -> N
         "landmarks": bodies,
         "size_px": np.array(SIZE_PX),
     }
-    body = MediapipePose(PoseParams(min_event_s=0.5))._read(clip, arrays)
+    body = MediapipePose(PoseParams(min_event_s=0.5)).read(clip, arrays)
     near = [event for event in body.events if event.cue == "hand_near_face"]
     assert [(event.start_s, event.end_s, event.size) for event in near] == [(0.8, 1.6, None)]
     assert body.summary["hand_near_face_share"] == pytest.approx(4 / 11, abs=1e-4)
