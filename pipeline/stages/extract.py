@@ -57,6 +57,7 @@ class ExtractStage:
             return []
         there = run.project.store.digests(Features)
         kept = self._of_absent_recordings(run)
+        nothing = self._without_series(run, section)
         borders = _borders(run.segments)
         choices: _Choices = {}
         items: list[_Item] = []
@@ -65,7 +66,7 @@ class ExtractStage:
             if segment.id in kept:
                 ids[self.name] = kept[segment.id]
                 continue
-            if self._has_nothing(run, section, run.source_of(segment)):
+            if segment.source_id in nothing:
                 continue
             chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
             if chosen is None:
@@ -97,11 +98,12 @@ class ExtractStage:
                 kept[segment_id] = (standing or mine)[-1].id
         return kept
 
-    def _has_nothing(self, run: Run, section: FeatureSection, source: Source) -> bool:
-        """Whether the recording has no time series: then there is nothing to ask, and nothing that is missing."""
+    def _without_series(self, run: Run, section: FeatureSection) -> set[str]:
+        """Recordings without a time series: there is nothing to ask of them, and nothing that is missing."""
         if self.name != "series" or section.backend != "auto":
-            return False
-        return not any(find_series(path) for path in run.media.known_paths(source))
+            return set()
+        sources = run.sources.values()
+        return {s.id for s in sources if not any(find_series(path) for path in run.media.known_paths(s))}
 
     def _chosen(
         self,
