@@ -36,7 +36,7 @@ docs: .venv/dev.stamp  # writes the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate
 
 bench: .venv/dev.stamp
-	$(BIN)/python -m benchmarks $(NAME)
+	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 clean:
 	rm -rf .venv demo-project .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""`make bench NAME=x` runs one benchmark, `make bench` lists them."""
+"""`make bench NAME=x` runs one benchmark (`ARGS` go to it), `make bench` lists them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def main(names: list[str]) -> None:
     if not names:
         for name, line in known.items():
             print(f"{name:12} {line}")
-    elif len(names) > 1 or names[0] not in known:
-        sys.exit(f"no benchmark {' '.join(names)} -> make bench NAME={'|'.join(known)}")
+    elif names[0] not in known:
+        sys.exit(f"no benchmark {names[0]} -> make bench NAME={'|'.join(known)}")
     else:
-        importlib.import_module(f"benchmarks.{names[0]}").main()
+        importlib.import_module(f"benchmarks.{names[0]}").main(*names[1:])
 
 
 if __name__ == "__main__":

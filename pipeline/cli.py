@@ -185,7 +185,7 @@ def status(
     as_json: AsJson = False,
 ) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
-    from pipeline.commands.printing import print_claim_rates, print_decisions, print_failures, print_totals
+    from pipeline.commands.printing import print_decisions, print_failures, print_status
     from pipeline.commands.show import decision_rows
     from pipeline.live import live_items
     from pipeline.outputs import StatusOutput
@@ -200,12 +200,11 @@ def status(
         name = opened.settings.project.name
         rules = {section.name for section in opened.settings.annotators if section.provider == "cues"}
     if as_json:
-        emit(StatusOutput(**whole.model_dump(), project=name, hallucination=rates, clips=rows))
+        emit(StatusOutput(**dict(whole), project=name, hallucination=rates, clips=rows))
     else:
         if rows is not None:
             print_decisions(out, rows)
-        print_totals(out, whole)
-        print_claim_rates(out, rates, rules)
+        print_status(out, whole, rates, rules)
         print_failures(err, whole.failed_items)
     return SOME_FAILED if whole.failed_items else OK
 

@@ -24,14 +24,16 @@ os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
 
 import httpx
-from prefect import Task, flow
+from prefect import State, Task, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import wait
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from pipeline.outputs import StageCounts
 from pipeline.run import LOCAL_WORKERS, SIGNAL_POLL_S, Engine, Execute, Work
 from pipeline.stages.base import Stopped
 from schemas.errors import UserError
@@ -66,25 +68,43 @@ def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine
 def _execute(stage: str, shards: list[list[Any]], work: Work) -> None:
     """One task run per shard. Shards stay in this process: Prefect is given their numbers only.
 
+    A task run's end tells on Prefect's page how many items it worked on, how many failed, and how fast.
+
     Raises:
         Stopped: the run was interrupted; Prefect is not told by an exception, which it would retry to report.
     """
     stopped = threading.Event()
 
-    def run_shard(number: int) -> None:
+    def run_shard(shard: int) -> State[None]:
         try:
-            work(shards[number])
+            return _told(work(shards[shard - 1]))
         except Stopped:
             stopped.set()
+            return Completed(name="Stopped")
 
-    task: Task[[int], None] = Task(run_shard, name=stage, cache_policy=NO_CACHE, persist_result=False)
-    futures: list[PrefectFuture[None]] = [task.submit(number) for number in range(len(shards))]
+    task: Task[[int], State[None]] = Task(
+        run_shard,
+        name=stage,
+        task_run_name=f"{stage} {{shard}} of {len(shards)}",
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    futures = [task.submit(number) for number in range(1, len(shards) + 1)]
     while wait(futures, SIGNAL_POLL_S).not_done:
         pass
     for future in futures:
         future.result()
     if stopped.is_set():
         raise Stopped
+
+
+def _told(counts: StageCounts | None) -> State[None]:
+    if counts is None:
+        return Completed(name="Stopped")
+    per_s = counts.rated().items_per_s
+    rate = f", {per_s:.3g}/s" if per_s else ""
+    message = f"{counts.items} items, {counts.failed} failed{rate}"
+    return Completed(name="Some failed" if counts.failed else "Completed", message=message)
 
 
 def _start_server() -> None:

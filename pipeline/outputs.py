@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -55,6 +55,20 @@ class CheckCounts(Part):
     outside_clip: int = 0
 
 
+class StageCounts(Part):
+    """What a stage worked on: `wall_s` while it ran, `items_per_s` None before anything was done."""
+
+    items: int = 0
+    failed: int = 0
+    wall_s: float = 0.0
+    items_per_s: float | None = None
+
+    def rated(self) -> Self:
+        """The same with its rate."""
+        rate = round(self.items / self.wall_s, 3) if self.items and self.wall_s else None
+        return self.model_copy(update={"items_per_s": rate})
+
+
 class Totals(Part):
     """Counts of what stands. `provider_calls` are requests put on a wire; keyless annotators make none."""
 
@@ -72,6 +86,7 @@ class Totals(Part):
     needs_review: int = 0
     reviewed: int = 0
     wall_s: float = 0.0
+    stages: dict[str, StageCounts] = {}  # of all runs; `failed` are the items that stand as failed now
     failed_items: list[FailedItem] = []
 
 

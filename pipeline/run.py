@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any
 
 from pipeline.decoding import MediaMaker
+from pipeline.features.environments import prepare_environments
 from pipeline.ledger import Ledger
-from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, ThisRun
+from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, StageCounts, ThisRun
 from pipeline.preflight import preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
@@ -40,7 +41,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # wake it: an engine waits in steps.
 SIGNAL_POLL_S = 0.5
 
-Work = Callable[[list[Any]], None]
+Work = Callable[[list[Any]], StageCounts | None]  # None: an earlier shard has failed, nothing was done
 Execute = Callable[[str, list[list[Any]], Work], None]  # stage name, shards, what to do with a shard
 Engine = Callable[[Callable[[Execute], None]], None]  # calls the body with an Execute
 
@@ -90,7 +91,7 @@ def run(
         failed = counts.pop("failed_items")
         project.store.add_run(started_at, this_run.wall_s, counts, failed_items=failed, finished=finished)
     whole = totals(project.store)
-    return RunOutput(**whole.model_dump(), this_run=this_run)
+    return RunOutput(**dict(whole), this_run=this_run)
 
 
 @contextmanager
@@ -128,6 +129,7 @@ def _drive(state: Run, engine: Engine) -> None:
     if first is None:
         return
     preflight(state.project.root, state.project.settings)
+    prepare_environments(state.project.settings.features, state.progress.start, state.progress.finish)
     state.project.artifacts.sweep()
 
     def body(execute: Execute) -> None:
@@ -136,7 +138,12 @@ def _drive(state: Run, engine: Engine) -> None:
             stage, items = step
             state.progress.start(stage.name, len(items))
             pieces = list(shards(items, stage.shard_size))
-            execute(stage.name, pieces, _until_one_fails(partial(stage.work, state)))
+            started_s = time.monotonic()
+            try:
+                execute(stage.name, pieces, _until_one_fails(partial(_work, state, stage)))
+            finally:
+                wall_s = time.monotonic() - started_s
+                state.worked.setdefault(stage.name, StageCounts()).wall_s = round(wall_s, 3)
             state.progress.finish(stage.name)
             stage.finish(state)
             step = next(work, None)
@@ -144,15 +151,21 @@ def _drive(state: Run, engine: Engine) -> None:
     engine(body)
 
 
+def _work(state: Run, stage: Stage, shard: list[Any]) -> StageCounts:
+    with state.shard(stage.name, len(shard)) as counts:
+        stage.work(state, shard)
+    return counts
+
+
 def _until_one_fails(work: Work) -> Work:
     """After a shard has failed or was stopped, those that are begun later do nothing, whatever the engine."""
     over = threading.Event()
 
-    def guarded(shard: list[Any]) -> None:
+    def guarded(shard: list[Any]) -> StageCounts | None:
         if over.is_set():
-            return
+            return None
         try:
-            work(shard)
+            return work(shard)
         except BaseException:
             over.set()
             raise
@@ -190,7 +203,7 @@ def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
     return lambda body: body(execute)
 
 
-def _over(done: set[Future[None]], waiting: set[Future[None]]) -> bool:
+def _over(done: set[Future[Any]], waiting: set[Future[Any]]) -> bool:
     return not waiting or any(future.exception() for future in done)
 
 
@@ -215,6 +228,7 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         needs_review=counts["needs_review"],
         reviewed=counts["reviewed"],
         wall_s=round(wall_s, 3),
+        stages={name: counts.rated() for name, counts in state.worked.items()},
         failed_items=state.failed_items(),
         decodes=counts["decodes"],
     )

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, Totals
+from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, StageCounts, Totals
 from schemas.records import Annotation, Check, Decision, Judgement, Record, Sample, Segment
 from schemas.store import Store
 
@@ -31,8 +31,22 @@ def totals(store: Store) -> Totals:
         needs_review=decisions["needs_review"],
         reviewed=decisions["reviewed"] + decisions["adjudicated"],
         wall_s=round(sum(run["wall_s"] for run in runs), 3),
+        stages=_stages(runs, last_failures(store)),
         failed_items=[*ingest_failures(store), *last_failures(store)],
     )
+
+
+def _stages(runs: list[dict[str, Any]], failed: list[FailedItem]) -> dict[str, StageCounts]:
+    """What each stage did over all runs, and how many of its items stand as failed."""
+    found: dict[str, StageCounts] = {}
+    for run in runs:
+        for name, counts in run["counts"].get("stages", {}).items():
+            stage = found.setdefault(name, StageCounts())
+            stage.items += counts["items"]
+            stage.wall_s = round(stage.wall_s + counts["wall_s"], 3)
+    for item in failed:
+        found.setdefault(item.stage, StageCounts()).failed += 1
+    return {name: counts.rated() for name, counts in found.items()}
 
 
 def _number(store: Store, cls: type[Record]) -> int:

@@ -75,7 +75,9 @@ def _voice_activity() -> str:
 def _words() -> str:
     from pipeline.features.select import why
 
-    return f"faster_whisper: {why('asr.faster_whisper')}; pocketsphinx: {why('asr.pocketsphinx')}"
+    return "; ".join(
+        f"{name}: {why(f'asr.{name}')}" for name in ("whisperx", "faster_whisper", "pocketsphinx")
+    )
 
 
 def _faces() -> str:

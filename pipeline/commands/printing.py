@@ -24,7 +24,7 @@ from rich.text import Text
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.ingest import IngestReport
-from pipeline.outputs import DemoOutput, FailedItem, Totals
+from pipeline.outputs import DemoOutput, FailedItem, StageCounts, Totals
 
 MAX_FAILED_SHOWN = 20
 MAX_NAMES_SHOWN = 5
@@ -133,7 +133,29 @@ def print_totals(console: Console, totals: Totals) -> None:
     console.print(table)
 
 
-def print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rules: Collection[str]) -> None:
+def print_status(
+    console: Console, totals: Totals, rates: Mapping[str, dict[str, Any]], rules: Collection[str]
+) -> None:
+    """What stands, what each stage did, and how far each annotator's claims hold."""
+    print_totals(console, totals)
+    _print_stages(console, totals.stages)
+    _print_claim_rates(console, rates, rules)
+
+
+def _print_stages(console: Console, stages: Mapping[str, StageCounts]) -> None:
+    """What each stage did over all runs, how fast, and what of it stands as failed."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for column in ("items", "failed", "per s"):
+        table.add_column(column, justify="right")
+    for name, counts in stages.items():
+        rate = f"{counts.items_per_s:.3g}" if counts.items_per_s else "-"
+        table.add_row(name, str(counts.items), str(counts.failed), rate)
+    if stages:
+        console.print(table)
+
+
+def _print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rules: Collection[str]) -> None:
     """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
     for name, row in rates.items():
         blind = row["not_shown"]

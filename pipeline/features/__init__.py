@@ -3,6 +3,7 @@
 EXTRACTORS: dict[str, str] = {
     "asr.sidecar": "pipeline.features.asr_sidecar:SidecarTranscript",
     "asr.manifest": "pipeline.features.asr_sidecar:ManifestTranscript",
+    "asr.whisperx": "pipeline.features.asr_whisperx:WhisperX",
     "asr.faster_whisper": "pipeline.features.asr_faster_whisper:FasterWhisper",
     "asr.pocketsphinx": "pipeline.features.asr_pocketsphinx:PocketSphinxAsr",
     "prosody.core": "pipeline.features.prosody:CoreProsody",

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import faster_whisper
 
-from pipeline.features.asr_weights import folder_digest, whisper_folder
+from pipeline.features.asr_weights import whisper_folder
+from pipeline.features.asr_words import heard_words
 from pipeline.features.base import Audio, Clip, Params, features_of, one_by_one
 from pipeline.features.silence import why_no_speech
+from pipeline.features.weights import folder_digest
 from schemas.errors import ItemError, UserError
 from schemas.parts import Word
 from schemas.records import Features
-
-OUTSIDE_SPEECH_TOLERANCE_S = 0.2
 
 
 class FasterWhisperParams(Params):
@@ -118,19 +118,17 @@ class FasterWhisper:
             condition_on_previous_text=False,
             word_timestamps=True,
         )
-        length_s = clip.segment.duration_s
-        words = []
-        for heard in (word for piece in pieces for word in piece.words or ()):
-            start_s = round(min(max(float(heard.start), 0.0), length_s), 3)
-            end_s = round(min(max(float(heard.end), start_s), length_s), 3)
-            if heard.word.strip() and _in_speech((start_s + end_s) / 2, clip):
-                confidence = round(min(max(float(heard.probability), 0.0), 1.0), 3)
-                words.append(
-                    Word(text=heard.word.strip(), start_s=start_s, end_s=end_s, confidence=confidence)
-                )
-        return tuple(words), str(info.language)
-
-
-def _in_speech(time_s: float, clip: Clip) -> bool:
-    tolerance_s = OUTSIDE_SPEECH_TOLERANCE_S
-    return any(r.start_s - tolerance_s <= time_s <= r.end_s + tolerance_s for r in clip.speech)
+        heard = (word for piece in pieces for word in piece.words or ())
+        words = heard_words(
+            (
+                {
+                    "text": word.word,
+                    "start_s": float(word.start),
+                    "end_s": float(word.end),
+                    "score": float(word.probability),
+                }
+                for word in heard
+            ),
+            clip,
+        )
+        return words, str(info.language)

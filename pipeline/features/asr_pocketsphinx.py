@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pocketsphinx
 
-from pipeline.features.asr_weights import folder_digest
 from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, Params, features_of, one_by_one
 from pipeline.features.silence import why_no_speech
+from pipeline.features.weights import folder_digest
 from schemas.errors import ItemError
 from schemas.parts import Span, Word
 from schemas.records import Features

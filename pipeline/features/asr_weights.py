@@ -1,15 +1,15 @@
-"""Where speech recognition weights are, and which: local folders and the local hub cache, never a download."""
+"""Where Whisper weights are: a local folder or the local hub cache, and a download only when it is asked for."""
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 
+from pipeline.features.weights import download_repository, hub_folder, is_hub_name
 from schemas.errors import UserError
-from schemas.ids import file_digest
 
 NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json")
+PUBLISHED_FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
+DEFAULT_MODEL = "small"  # what is downloaded when no model is named
 
 # Best first; the licence of all of them is MIT. `auto` takes the first one that lies in the cache.
 WHISPER_REPOSITORIES: dict[str, str] = {
@@ -21,24 +21,15 @@ WHISPER_REPOSITORIES: dict[str, str] = {
     "base": "Systran/faster-whisper-base",
     "tiny": "Systran/faster-whisper-tiny",
 }
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all files under a folder of weights.
-
-    Kept for as long as names, sizes and times of change stay the same, because weights are gigabytes.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    stats = [(path.relative_to(folder).as_posix(), path.stat()) for path in files]
-    return _digest_of(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
-
-
-@lru_cache(maxsize=16)
-def _digest_of(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for name, _, _ in files:
-        digest.update(f"{name}\n{file_digest(folder / name)}\n".encode())
-    return digest.hexdigest()
+DOWNLOAD_GB = {
+    "large-v3": 3.1,
+    "large-v3-turbo": 1.6,
+    "large-v2": 3.1,
+    "medium": 1.5,
+    "small": 0.5,
+    "base": 0.15,
+    "tiny": 0.08,
+}
 
 
 def cached_whisper(model: str | None = None, cache_dir: Path | None = None) -> Path | None:
@@ -47,53 +38,72 @@ def cached_whisper(model: str | None = None, cache_dir: Path | None = None) -> P
     Raises:
         UserError: an unknown model name.
     """
-    from huggingface_hub import constants  # only when asked: it is not needed for other backends
-
     if model is not None and model not in WHISPER_REPOSITORIES:
         known = ", ".join(WHISPER_REPOSITORIES)
         raise UserError("unknown_model", f'unknown Whisper model "{model}"', f"known: {known}")
-    root = Path(cache_dir or constants.HF_HUB_CACHE)
     for name in [model] if model else list(WHISPER_REPOSITORIES):
-        snapshot = _snapshot(root / f"models--{WHISPER_REPOSITORIES[name].replace('/', '--')}")
-        if snapshot is not None and all((snapshot / file).is_file() for file in NEEDED_FILES):
-            return snapshot
+        if (found := _complete(hub_folder(WHISPER_REPOSITORIES[name], cache_dir))) is not None:
+            return found
     return None
 
 
-def _snapshot(repository: Path) -> Path | None:
-    """The newest download of a repository of the hub cache, which may be incomplete.
-
-    Read here, since it is asked once per recording and the hub's own look-up takes many times as long.
-    Reference: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
-    """
-    try:
-        revision = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
-    except OSError:
+def _complete(folder: Path | None) -> Path | None:
+    """The folder if a CTranslate2 model is whole in it."""
+    if folder is None or not all((folder / name).is_file() for name in NEEDED_FILES):
         return None
-    return repository / "snapshots" / revision
+    return folder
 
 
-def whisper_folder(weights: str | None, model: str | None = None, cache_dir: Path | None = None) -> Path:
-    """The folder of weights to load: the given one, else one of the local hub cache.
+def whisper_here(weights: str | None, model: str | None = None, cache_dir: Path | None = None) -> Path | None:
+    """The folder of weights on this machine: the given folder or hub name, else the hub cache; None without.
 
     Raises:
-        UserError: "weights_missing", nothing found or an incomplete folder.
+        UserError: "weights_missing", a given folder that holds no whole model; an unknown model name.
     """
-    if weights is not None:
-        folder = Path(weights).expanduser()
-        absent = [name for name in NEEDED_FILES if not (folder / name).is_file()]
-        if absent:
-            raise UserError(
-                "weights_missing",
-                f"no complete CTranslate2 Whisper model in {folder}: {', '.join(absent)} missing",
-                "give the folder of a converted model",
-            )
-        return folder
-    if (cached := cached_whisper(model, cache_dir)) is not None:
-        return cached
-    wanted = f'the Whisper model "{model}"' if model else "a Whisper model"
+    if weights is None:
+        return cached_whisper(model, cache_dir)
+    if is_hub_name(weights):
+        return _complete(hub_folder(weights, cache_dir))
+    folder = Path(weights).expanduser()
+    absent = [name for name in NEEDED_FILES if not (folder / name).is_file()]
+    if absent:
+        raise UserError(
+            "weights_missing",
+            f"no complete CTranslate2 Whisper model in {folder}: {', '.join(absent)} missing",
+            "give the folder of a converted model",
+        )
+    return folder
+
+
+def whisper_folder(
+    weights: str | None,
+    model: str | None = None,
+    cache_dir: Path | None = None,
+    *,
+    download: bool | None = None,
+) -> Path:
+    """The folder of weights to load; `download` fetches them when they are not here (None: the backend cannot).
+
+    Raises:
+        UserError: "weights_missing" or "weights_download", with what to fetch, how large it is and its licence.
+    """
+    if (here := whisper_here(weights, model, cache_dir)) is not None:
+        return here
+    repository = weights or WHISPER_REPOSITORIES[model or DEFAULT_MODEL]
+    if download:
+        download_repository(repository, PUBLISHED_FILES)
+        if (here := whisper_here(weights, model or DEFAULT_MODEL)) is not None:
+            return here
+        raise UserError(
+            "weights_missing",
+            f"{repository} holds no CTranslate2 Whisper model",
+            f"take one such as {WHISPER_REPOSITORIES[DEFAULT_MODEL]}, or convert it and give its folder",
+        )
+    wanted = weights or (f'the Whisper model "{model}"' if model else "a Whisper model")
+    size = "" if weights else f" ({DOWNLOAD_GB[model or DEFAULT_MODEL]:g} GB, MIT)"
+    setting = "" if download is None else "; or set download = true"
     raise UserError(
         "weights_missing",
         f"{wanted} is not on this machine",
-        f"download one: hf download {WHISPER_REPOSITORIES[model or 'small']}; or set weights to a model folder",
+        f"download one: hf download {repository}{size}{setting}; or set weights to a model folder",
     )

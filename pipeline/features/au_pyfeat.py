@@ -56,10 +56,11 @@ ANGLES = {
 
 
 class PyfeatParams(Params):
-    """`weights`, `device` and `batch_size` say where and how, so they are not in the question: what the
-    weights are is in `weights_digest`."""
+    """`weights`, `download`, `device` and `batch_size` say where and how, so they are not in the question:
+    what the weights are is in `weights_digest`."""
 
     weights: str | None = None  # folder, or name of a hub model in the local cache; None: Py-Feat's own
+    download: bool = False  # whether weights that are not here may be fetched
     device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
     batch_size: int = Field(default=8, ge=1)
     max_faces: int = Field(default=4, ge=1, le=16)
@@ -81,14 +82,14 @@ class PyfeatAus:
         """Find the weights.
 
         Raises:
-            UserError: "weights_missing".
+            UserError: "weights_missing" or "weights_download".
         """
         self._params = params or PyfeatParams()
-        self._weights: PyfeatWeights = pyfeat_weights(self._params.weights)
+        self._weights: PyfeatWeights = pyfeat_weights(self._params.weights, download=self._params.download)
 
     @property
     def params(self) -> dict[str, Any]:
-        return self._params.model_dump(mode="json", exclude={"weights", "device", "batch_size"})
+        return self._params.model_dump(mode="json", exclude={"weights", "download", "device", "batch_size"})
 
     @cached_property
     def weights_digest(self) -> str | None:

@@ -1,14 +1,12 @@
-"""Where the weights of Py-Feat are: a folder, or the local cache of the model hub; never a download."""
+"""Where the weights of Py-Feat are: a folder or the local hub cache, and a download only when it is asked for."""
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.features.weights import download_repository, files_digest, hub_folder, is_hub_name
 from schemas.errors import UserError
-from schemas.ids import file_digest
 
 MULTITASK = "py-feat/face_multitask_v2"
 FACE_FINDER = "py-feat/retinaface_r34"
@@ -28,59 +26,46 @@ class PyfeatWeights(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the bytes of both; kept as long as names, sizes and times of change stay the same."""
-        stats = [path.stat() for path in self]
-        return _digest(tuple(self), tuple((stat.st_size, stat.st_mtime_ns) for stat in stats))
-
-
-@lru_cache(maxsize=16)
-def _digest(files: tuple[Path, ...], _stats: tuple[tuple[int, int], ...]) -> str:
-    return hashlib.sha256(" ".join(file_digest(path) for path in files).encode()).hexdigest()
+        """SHA-256 over both, under names that do not depend on those of the files."""
+        return files_digest(self._asdict())
 
 
 def find_pyfeat_weights(weights: str | None) -> PyfeatWeights | None:
     """The weights in a folder, or of a hub model (None: Py-Feat's own) in the local hub cache; None without."""
-    if weights is not None and (folder := Path(weights).expanduser()).is_dir():
-        multitask = _first(folder, MULTITASK_FILES)
-        face_finder = _first(folder, FACE_FINDER_FILES) or _in_hub(FACE_FINDER, FACE_FINDER_FILES)
-    else:
-        multitask = _in_hub(weights or MULTITASK, MULTITASK_FILES)
-        face_finder = _in_hub(FACE_FINDER, FACE_FINDER_FILES)
-    if multitask is None or face_finder is None:
-        return None
-    return PyfeatWeights(multitask, face_finder)
+    folder = hub_folder(weights or MULTITASK) if weights is None or is_hub_name(weights) else Path(weights)
+    multitask = _first(folder, MULTITASK_FILES)
+    beside = _first(folder, FACE_FINDER_FILES) if weights is not None else None
+    face_finder = beside or _first(hub_folder(FACE_FINDER), FACE_FINDER_FILES)
+    return PyfeatWeights(multitask, face_finder) if multitask and face_finder else None
 
 
-def pyfeat_weights(weights: str | None) -> PyfeatWeights:
-    """As `find_pyfeat_weights`.
+def pyfeat_weights(weights: str | None, *, download: bool = False) -> PyfeatWeights:
+    """As `find_pyfeat_weights`; `download` fetches what is not here.
 
     Raises:
-        UserError: "weights_missing", what to download and which licence it has.
+        UserError: "weights_missing", what to download, how large it is and which licence it has;
+            "weights_download".
     """
     if (found := find_pyfeat_weights(weights)) is not None:
         return found
-    if weights is not None and Path(weights).expanduser().is_dir():
-        message = f"{weights} holds no {MULTITASK_FILES[0]}, or no {' or '.join(FACE_FINDER_FILES)}"
-        raise UserError("weights_missing", message, f"put both files there: {DOWNLOAD}")
+    own_folder = weights is not None and not is_hub_name(weights)
+    if download and not own_folder:
+        download_repository(weights or MULTITASK, MULTITASK_FILES)
+        download_repository(FACE_FINDER, FACE_FINDER_FILES)
+        if (found := find_pyfeat_weights(weights)) is not None:
+            return found
+    if own_folder or download:
+        message = (
+            f"{weights or MULTITASK} holds no {MULTITASK_FILES[0]}, or no {' or '.join(FACE_FINDER_FILES)}"
+        )
+        raise UserError("weights_missing", message, f"set weights to a folder with both files: {DOWNLOAD}")
     wanted = f'the Py-Feat model "{weights}" is' if weights else "Py-Feat's weights are"
-    remedy = f"{DOWNLOAD}; or set weights to a folder that holds both files"
+    remedy = f"{DOWNLOAD}; or set download = true; or set weights to a folder that holds both files"
     raise UserError("weights_missing", f"{wanted} not on this machine", remedy)
 
 
-def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _in_hub(repository: str, names: tuple[str, ...]) -> Path | None:
-    """A file of the local hub cache, without asking the hub."""
-    from huggingface_hub import constants, try_to_load_from_cache  # only when asked: others do not need it
-    from huggingface_hub.errors import HFValidationError
-
-    for name in names:
-        try:
-            found = try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)
-        except HFValidationError:  # a path that is no folder is no name of a model either
-            return None
-        if isinstance(found, str):
-            return Path(found)
-    return None
+def _first(folder: Path | None, names: tuple[str, ...]) -> Path | None:
+    if folder is None:
+        return None
+    here = folder.expanduser()
+    return next((here / name for name in names if (here / name).is_file()), None)

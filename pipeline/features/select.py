@@ -14,13 +14,14 @@ from typing import Any
 import pydantic
 
 from pipeline.features import EXTRACTORS
-from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
+from pipeline.features.asr_aligners import aligners_here, how_to_get
+from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
 from pipeline.features.au_weights import DOWNLOAD as PYFEAT_DOWNLOAD
 from pipeline.features.au_weights import find_pyfeat_weights, pyfeat_weights
 from pipeline.features.base import Extractor, Params
 from pipeline.features.face_tables import find_face_table
 from pipeline.features.transcripts import GivenText, find_sidecar
-from pipeline.features.worker import environment_is_ready
+from pipeline.features.worker import WORKERS, environment_is_built
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -28,7 +29,6 @@ from schemas.registry import resolve
 # What needs nothing else; words have a rule of their own, faces one that comes before.
 AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe", "pose": "mediapipe", "series": "sidecar"}
 BESIDE = ("au.openface", "au.pyfeat_csv", "series.sidecar")  # read a file beside the recording
-WORKERS = Path(__file__).resolve().parents[1] / "workers"
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,18 @@ class BackendFacts:
     package: str | None  # import name; None: nothing beyond the core
     licence: str
     download: str = ""  # what would be downloaded on first use
+    worker: str | None = None  # the script in pipeline/workers whose environment it needs
 
 
 FACTS: dict[str, BackendFacts] = {
     "asr.sidecar": BackendFacts(None, "that of the transcript"),
     "asr.manifest": BackendFacts(None, "that of the transcript"),
+    "asr.whisperx": BackendFacts(
+        None,
+        "BSD-2-Clause (code), MIT (Whisper); alignment: MIT (en), CC BY-NC 4.0 (de, es, fr, it), others by model",
+        "an environment with whisperx 3.8.6 by uv (7.2 GB), on first use; weights when download = true",
+        "whisperx_asr.py",
+    ),
     "asr.faster_whisper": BackendFacts(
         "faster_whisper",
         "MIT (code and weights)",
@@ -60,11 +67,13 @@ FACTS: dict[str, BackendFacts] = {
         None,
         "Apache-2.0 (code and models)",
         "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+        "mediapipe_faces.py",
     ),
     "au.pyfeat": BackendFacts(
         None,
         "MIT (code, face finder); weights for non-commercial research only",
         f"an environment with py-feat 2.1.5 by uv (about 6 GB), on first use; by hand: {PYFEAT_DOWNLOAD}",
+        "pyfeat_faces.py",
     ),
     "au.openface": BackendFacts(None, "that of the table; OpenFace itself: non-commercial research only"),
     "au.pyfeat_csv": BackendFacts(None, "that of the table"),
@@ -72,6 +81,7 @@ FACTS: dict[str, BackendFacts] = {
         None,
         "Apache-2.0 (code and models)",
         "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+        "mediapipe_pose.py",
     ),
     "series.sidecar": BackendFacts(None, "that of the file"),
 }
@@ -91,12 +101,13 @@ def pick_extractor(
     """The extractor of `stage` for the recording at `path`.
 
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
-    `transcript`, else Whisper when its weights are on this machine, else PocketSphinx; for other stages what
-    `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those that it knows.
-    `language` is that of the recording; it, or the option of that name, chooses among several transcripts
-    and is the option of a backend that listens, so that another language is another question. `segments` are
-    those of the recording in source time: the words of a transcript are shared out among them. `sampling` says
-    how pictures were taken; it is the option `frames` of a backend that looks at them.
+    `transcript`, else WhisperX when its environment, weights and alignment model are on this machine, else
+    faster-whisper when its weights are, else PocketSphinx; for other stages what `AUTO` says. `options` are the
+    backend's parameters; with "auto" each backend takes those that it knows. `language` is that of the recording;
+    it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
+    so that another language is another question. `segments` are those of the recording in source time: the words
+    of a transcript are shared out among them. `sampling` says how pictures were taken; it is the option `frames`
+    of a backend that looks at them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -151,7 +162,7 @@ def _automatic(
     elif transcript is not None:
         return _from_manifest(transcript, path, segments)
     else:
-        chosen = "asr.faster_whisper" if _whisper_reachable(options) else "asr.pocketsphinx"
+        chosen = _listener(options, language)
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
     return _ready(chosen, taken, language, path)
 
@@ -167,14 +178,8 @@ def _best_faces(path: Path, options: dict[str, Any]) -> str:
     weights = options.get("weights")
     if weights is not None:
         pyfeat_weights(weights)
-    reachable = find_pyfeat_weights(weights) is not None and _is_laid_out("pyfeat_faces.py")
+    reachable = find_pyfeat_weights(weights) is not None and built("au.pyfeat")
     return "pyfeat" if reachable else AUTO["au"]
-
-
-@cache
-def _is_laid_out(worker: str) -> bool:
-    """Whether a worker starts without the network; asked once, since it starts a process."""
-    return environment_is_ready(WORKERS / worker)
 
 
 def _ready(key: str, options: dict[str, Any], language: str | None, path: Path) -> Extractor:
@@ -183,12 +188,29 @@ def _ready(key: str, options: dict[str, Any], language: str | None, path: Path) 
     return ready
 
 
-def _whisper_reachable(options: dict[str, Any]) -> bool:
-    """Whether weights can be loaded; a folder that the user named must be there, or it is an error."""
-    if options.get("weights") is not None:
-        whisper_folder(options["weights"])
-        return True
-    return cached_whisper(options.get("model")) is not None
+def _listener(options: dict[str, Any], language: str | None) -> str:
+    """The best backend that can listen without asking. A folder that the user named must be there.
+
+    Without an alignment model for what is spoken WhisperX is not better than faster-whisper, only heavier.
+    """
+    if whisper_here(options.get("weights"), options.get("model")) is None:
+        return "asr.pocketsphinx"
+    return (
+        "asr.whisperx" if _aligned_here(options, language) and built("asr.whisperx") else "asr.faster_whisper"
+    )
+
+
+def _aligned_here(options: dict[str, Any], language: str | None) -> bool:
+    spoken = options.get("language") or language
+    code = None if spoken is None else spoken.split("-")[0].lower()
+    return bool(aligners_here(options.get("align_weights") or {}, code))
+
+
+@cache
+def built(key: str) -> bool:
+    """Whether a backend's environment lies here, or it needs none; looked up once per process."""
+    worker = FACTS[key].worker
+    return worker is None or environment_is_built(WORKERS / worker)
 
 
 def _sidecar(
@@ -267,33 +289,39 @@ def list_backends() -> list[dict[str, Any]]:
 def _row(key: str) -> dict[str, Any]:
     stage, _, name = key.partition(".")
     facts = FACTS[key]
-    installed = facts.package is None or importlib.util.find_spec(facts.package) is not None
+    installed = (facts.package is None or importlib.util.find_spec(facts.package) is not None) and built(key)
     return {
         "stage": stage,
         "name": name,
         "installed": installed,
-        "reachable": installed and _weights_are_there(key),
+        "reachable": AUTO.get(stage) == name or (installed and why_not(key) is None),
         "note": why(key),
         "download": facts.download,
         "licence": facts.licence,
     }
 
 
-def _weights_are_there(key: str) -> bool:
-    if key == "asr.faster_whisper":
-        return cached_whisper() is not None
-    return key != "au.pyfeat" or find_pyfeat_weights(None) is not None
+def why_not(key: str) -> str | None:
+    """What `auto` misses on this machine to take a backend; None: nothing."""
+    if key == "asr.whisperx" and not built(key):
+        return "its environment is not installed yet: the first run with it does that"
+    if key == "au.pyfeat" and find_pyfeat_weights(None) is None:
+        return "no Py-Feat weights on this machine"
+    if key == "au.pyfeat" and not built(key):
+        return "its environment is not installed yet: the first run with it does that"
+    if key in ("asr.whisperx", "asr.faster_whisper") and cached_whisper() is None:
+        return "no Whisper weights on this machine"
+    if key == "asr.whisperx" and not _aligned_here({}, None):
+        return f"no alignment model on this machine: {how_to_get('en')}"
+    return None
 
 
 def why(key: str) -> str:
     """One short reason: when `auto` takes this backend, or why it cannot."""
-    if key == "asr.faster_whisper" and cached_whisper() is None:
-        return "no Whisper weights on this machine"
-    if key == "au.pyfeat" and find_pyfeat_weights(None) is None:
-        return "no Py-Feat weights on this machine"
-    return {
+    return why_not(key) or {
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
+        "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
         "au.openface": "used where an OpenFace table stands beside the recording",

@@ -2,9 +2,10 @@
 
 A worker is a single-file script with inline dependency metadata (PEP 723). It gets the path of a JSON manifest
 (a list of clips, each with a unique "id") and writes JSON lines: "ready" once, then per clip "start", any number
-of "progress", and "done" or "error". Other lines on standard output are ignored. Its standard input says nothing
-and stays open as long as the caller lives: a worker should leave at its end, for after a `kill -9` of the caller
-nobody else ends it.
+of "progress", and "done" or "error". A worker that has several clips in hand at a time names them before, in a
+"batch" with "ids"; after a crash they come again, each marked "alone". Other lines on standard output are
+ignored. Its standard input says nothing and stays open as long as the caller lives: a worker should leave at its
+end, for after a `kill -9` of the caller nobody else ends it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from schemas.errors import UserError
 
 Message = dict[str, Any]
 
+WORKERS = Path(__file__).resolve().parents[1] / "workers"
 BUILD_TIMEOUT_S = 3600.0  # a first build may download gigabytes over a slow line
 IDLE_TIMEOUT_S = 600.0  # a worker says something for every clip and every few frames
 STOP_GRACE_S = 5.0
@@ -63,6 +65,27 @@ def environment_is_ready(script: Path) -> bool:
     return subprocess.run(command, capture_output=True, env=_own_environment(), check=False).returncode == 0
 
 
+def environment_is_built(script: Path) -> bool:
+    """Whether a worker's environment lies here as its script wants it; nothing is laid out or fetched."""
+    command = [uv_binary(), "sync", "--quiet", "--offline", "--check", "--python", sys.executable]
+    command += ["--script", str(script)]
+    return subprocess.run(command, capture_output=True, env=_own_environment(), check=False).returncode == 0
+
+
+def build_environment(script: Path) -> None:
+    """Make a worker's environment, from the network where parts are missing.
+
+    Raises:
+        UserError: "worker_unavailable".
+    """
+    command = [uv_binary(), "sync", "--quiet", "--python", sys.executable, "--script", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=_own_environment(), check=False)
+    if done.returncode != 0:
+        detail = " ".join(done.stderr[-STDERR_TAIL_CHARS:].split())
+        message = f"the environment of {script.name} cannot be made: {detail}"
+        raise UserError("worker_unavailable", message, "check the network and the free space, then run again")
+
+
 def _own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
 
@@ -77,8 +100,9 @@ def run_worker(
     """Yield one "done" or "error" message per clip of `manifest`; `on_message` sees all messages as they come.
 
     When the process dies, the clip in hand gets an "error" message with code "worker_crashed" (silent for
-    longer than `idle_timeout_s`: "worker_timeout") and a new process takes the rest. Closing the iterator, or
-    an exception such as Ctrl-C, ends the process with its children.
+    longer than `idle_timeout_s`: "worker_timeout") and a new process takes the rest. With several clips in hand
+    none is blamed yet: the new process gets each of them alone. Closing the iterator, or an exception such as
+    Ctrl-C, ends the process with its children.
 
     Raises:
         UserError: code "worker_unavailable", when the worker cannot start at all.
@@ -100,6 +124,8 @@ def run_worker(
         if not process.ready:
             offline = False
             tell({"type": "building", "worker": script.name})
+        elif failure is not None and len(process.batch) > 1:
+            rest = [clip | {"alone": True} if clip["id"] in process.batch else clip for clip in rest]
         elif failure is not None:
             rest = [clip for clip in rest if clip["id"] != failure["id"]]
             tell(failure)
@@ -136,6 +162,7 @@ class _Process:
         self.ready = False
         self.timed_out = False
         self.in_hand: str | None = None
+        self.batch: set[str] = set()
         self.exit_status: int | None = None
         self.idle_timeout_s = idle_timeout_s
         self._offline = offline
@@ -204,6 +231,9 @@ class _Process:
         if kind == "ready":
             self.ready = True
             return True
+        if kind == "batch":
+            self.batch = self._open_ids & set(message["ids"])
+            return False
         if message.get("id") not in self._open_ids:
             return False
         if kind == "start":
@@ -211,6 +241,7 @@ class _Process:
         elif kind in ("done", "error"):
             self.in_hand = None
             self._open_ids.discard(message["id"])
+            self.batch.discard(message["id"])
         return True
 
     def _kill(self) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from pipeline.decoding import MediaMaker
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
-from pipeline.outputs import FailedItem
+from pipeline.outputs import FailedItem, StageCounts
 from pipeline.project import Project
 from pipeline.stages.samples import Samples
 from schemas.errors import ItemError, UserError
@@ -22,6 +25,7 @@ from schemas.records import Record, Segment, Source
 from schemas.store import ItemOutcome
 
 T = TypeVar("T")
+_SHARD: ContextVar[tuple[str, StageCounts] | None] = ContextVar("shard", default=None)
 COMMIT_EVERY = 64  # records of one shard in one transaction
 CANCEL_POLL_S = 0.1
 CURABLE = frozenset({"missing_file", "changed_file"})
@@ -67,6 +71,7 @@ class Run:
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
+    worked: dict[str, StageCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -76,6 +81,21 @@ class Run:
     def count(self, name: str, n: int = 1) -> None:
         with self._lock:
             self.counts[name] += n
+
+    @contextmanager
+    def shard(self, stage: str, size: int) -> Iterator[StageCounts]:
+        """Counts what becomes of a shard that this thread works on; one that was cut off counts for nothing."""
+        counts, started_s = StageCounts(items=size), time.monotonic()
+        before = _SHARD.set((stage, counts))
+        try:
+            yield counts
+        finally:
+            _SHARD.reset(before)
+        counts.wall_s = round(time.monotonic() - started_s, 3)
+        with self._lock:
+            of_stage = self.worked.setdefault(stage, StageCounts())
+            of_stage.items += counts.items
+            of_stage.failed += counts.failed
 
     def stop_if_cancelled(self) -> None:
         """Called between items, so that an interrupted run ends with whole records.
@@ -109,6 +129,9 @@ class Run:
         return True
 
     def fail(self, outcome: ItemOutcome) -> None:
+        shard = _SHARD.get()
+        if shard is not None and shard[0] == outcome.stage:
+            shard[1].failed += 1
         with self._lock:
             self.failures[outcome.stage, outcome.item] = outcome
             self._failed[outcome.stage, outcome.item] = outcome

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.features.asr_faster_whisper import FasterWhisper, FasterWhisperParams
-from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, folder_digest, whisper_folder
+from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_folder
 from pipeline.features.base import Clip
+from pipeline.features.weights import folder_digest
 from schemas.errors import UserError
 from schemas.parts import Span
 from schemas.records import Features

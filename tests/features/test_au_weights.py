@@ -17,11 +17,13 @@ from pipeline.features.au_weights import (
 )
 from pipeline.features.select import pick_extractor
 from schemas.errors import UserError
+from tests.features.local_hub import local_hub
 
 
 @pytest.fixture(autouse=True)
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "hub"
 
 
@@ -67,7 +69,7 @@ def test_the_digest_follows_the_bytes(tmp_path: Path) -> None:
     assert pyfeat_weights(str(tmp_path)).digest != first
 
 
-@pytest.mark.parametrize("weights", [None, "someone/faces", "no such/folder/at/all"])
+@pytest.mark.parametrize("weights", [None, "someone/faces"])
 def test_missing_weights_are_one_line_with_size_licence_and_setting(weights: str | None) -> None:
     with pytest.raises(UserError) as caught:
         pyfeat_weights(weights)
@@ -75,6 +77,17 @@ def test_missing_weights_are_one_line_with_size_licence_and_setting(weights: str
     assert caught.value.code == "weights_missing"
     assert all(part in text for part in ("hf download", "GB", "non-commercial", "set weights"))
     assert "\n" not in text
+
+
+def test_they_are_fetched_when_the_project_says_so(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {MULTITASK: {MULTITASK_FILES[0]: b"a"}, FACE_FINDER: {FACE_FINDER_FILES[1]: b"b"}}
+    with local_hub(files) as (address, _):
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        found = pyfeat_weights(None, download=True)
+    assert (found.multitask.read_bytes(), found.face_finder.read_bytes()) == (b"a", b"b")
+    assert find_pyfeat_weights(None) == found
 
 
 def test_a_folder_without_them_is_named(tmp_path: Path) -> None:

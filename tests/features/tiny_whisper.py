@@ -7,6 +7,7 @@ holds, so the words are aligned to chosen times. What is heard plays no part.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,24 @@ WIDTH = 64
 FRAMES_PER_S = 50
 SENTENCE = {"hello": (0.0, 1.2), "tiny": (1.2, 2.0), "world.": (2.0, 4.4)}  # word -> time in s
 _LAST_TIME = "<|9.00|>"
+EMPTY = ""  # a token that multilingual Whisper has and the English one has not; CTranslate2 tells them by it
 
 
-def make_tiny_whisper(folder: Path) -> Path:
-    """Write the model into `folder` (English only) and return the folder."""
+Sentence = Mapping[str, tuple[float, float]]
+
+
+def make_tiny_whisper(folder: Path, language: str | None = None, *, sentence: Sentence = SENTENCE) -> Path:
+    """Write the model into `folder` and return the folder.
+
+    It knows English only; with a `language` it is multilingual and hears this one in everything.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(sentence, multilingual=language is not None)
     tokenizer.save(str(folder / "tokenizer.json"))
     spec = WhisperSpec(1, 2, 1, 2)  # layers and heads of encoder and decoder
     rng = np.random.default_rng(0)
     _fill_layers(spec, rng)
-    _fill_sentence(spec, tokenizer, rng)
+    _fill_sentence(spec, tokenizer, rng, sentence, language)
     names = {number: name for name, number in tokenizer.get_vocab().items()}
     spec.register_vocabulary([names[i] for i in range(len(names))])
     spec.config.suppress_ids = []
@@ -41,10 +49,12 @@ def make_tiny_whisper(folder: Path) -> Path:
     return folder
 
 
-def _tokenizer() -> Tokenizer:
+def _tokenizer(sentence: Sentence, *, multilingual: bool) -> Tokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {name: i for i, name in enumerate([*alphabet, *(f"Ġ{word}" for word in SENTENCE)])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    # A word is one token: each of its beginnings and the next letter merge.
+    merges = [(f"Ġ{word}"[:k], word[k - 1]) for word in sentence for k in range(1, len(word) + 1)]
+    names = [*alphabet, *("".join(pair) for pair in merges), *([EMPTY] if multilingual else [])]
+    tokenizer = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     before = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in _LANGUAGE_CODES)]
@@ -91,18 +101,26 @@ def _fill_layers(spec: WhisperSpec, rng: np.random.Generator) -> None:
     cross.linear[1].weight[:WIDTH] = np.eye(WIDTH)  # keys; the values stay zero
 
 
-def _fill_sentence(spec: WhisperSpec, tokenizer: Tokenizer, rng: np.random.Generator) -> None:
+def _fill_sentence(
+    spec: WhisperSpec,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    sentence: Sentence,
+    language: str | None,
+) -> None:
     directions = rng.standard_normal((tokenizer.get_vocab_size(), WIDTH))
     directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
     spec.decoder.embeddings.weight = directions
     spec.decoder.projection.weight = directions.copy()
-    ids = {word: tokenizer.token_to_id(f"Ġ{word}") for word in SENTENCE}
+    ids = {word: tokenizer.token_to_id(f"Ġ{word}") for word in sentence}
     first, last, end = (tokenizer.token_to_id(name) for name in ("<|0.00|>", _LAST_TIME, "<|endoftext|>"))
-    spoken = [first, *ids.values(), last, end]
+    # A multilingual decoder is asked for the language first, and is then told it and the task.
+    before = [tokenizer.token_to_id(f"<|{language}|>"), first] if language else []
+    spoken = [*before, first, *ids.values(), last, end]
     spec.decoder.position_encodings.encodings = (
         20 * directions[[spoken[min(k, len(spoken) - 1)] for k in range(448)]]
     )
     heard = np.repeat(20 * directions[[last]], 1500, axis=0)
-    for word, (start_s, end_s) in SENTENCE.items():
+    for word, (start_s, end_s) in sentence.items():
         heard[round(start_s * FRAMES_PER_S) : round(end_s * FRAMES_PER_S)] = 20 * directions[ids[word]]
     spec.encoder.position_encodings.encodings = heard

@@ -87,9 +87,22 @@ def test_a_server_of_ones_own_sees_the_run(project: Path, server: str, tmp_path:
     assert ran["segments"] == 1
     runs = asked(f"{server}/flow_runs/filter", {})
     assert [(run["name"], run["state_type"]) for run in runs] == [("served", "COMPLETED")]
-    tasks = {run["name"].rpartition("-")[0] for run in asked(f"{server}/task_runs/filter", {})}
-    assert {"segment", "asr", "prosody", "annotate", "decide"} <= tasks
+    tasks = {run["name"]: run["state"] for run in asked(f"{server}/task_runs/filter", {})}
+    assert {f"{stage} 1 of 1" for stage in ("segment", "asr", "prosody", "annotate", "decide")} <= set(tasks)
+    assert tasks["asr 1 of 1"]["message"].startswith("1 items, 0 failed, ")
+    assert tasks["asr 1 of 1"]["message"].endswith("/s")
     assert asked(f"{server}/health") is True  # it is not ours to end
+
+
+def test_what_failed_stands_on_prefects_page(project: Path, server: str, tmp_path: Path) -> None:
+    at = {"PREFECT_API_URL": server, "PREFECT_HOME": str(tmp_path / "client")}
+    (tmp_path / "recordings" / "first.wav").unlink()
+    ran = emotrace("run", "--project", project, "--json", **at)
+    assert ran.status == 1
+    assert ran.json["this_run"]["stages"]["segment"]["failed"] == 1
+    ended = {run["name"]: run["state"] for run in asked(f"{server}/task_runs/filter", {})}
+    states = [(state["name"], state["message"][:16]) for state in ended.values()]
+    assert ("Some failed", "1 items, 1 faile") in states
 
 
 def test_a_server_that_does_not_answer_is_one_line(project: Path, tmp_path: Path) -> None:

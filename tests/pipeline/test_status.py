@@ -55,6 +55,17 @@ def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(
     assert (found.wall_s, found.dropped, found.failed_items) == (1.75, {"no_speech": 1}, [])
 
 
+def test_every_stage_tells_its_items_its_failures_and_its_rate(project: Project) -> None:
+    counts = {"items": 4, "failed": 1, "wall_s": 2.0, "items_per_s": 2.0}
+    for failed_items in ([FAILED], [FAILED]):
+        project.store.add_run(
+            "2026-01-01", 3.0, {**RUN, "stages": {"pose": counts}}, failed_items=failed_items
+        )
+    found = totals(project.store).stages
+    assert (found["pose"].items, found["pose"].failed, found["pose"].items_per_s) == (8, 0, 2.0)
+    assert (found["asr"].items, found["asr"].failed, found["asr"].items_per_s) == (0, 1, None)
+
+
 def test_a_file_that_was_read_after_all_is_no_failure(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.touch()

@@ -1,0 +1,34 @@
+"""Environments of the workers that a project names: made before the first clip, so that people see it happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline.features.select import FACTS, built, pick_extractor
+from pipeline.features.worker import WORKERS, build_environment
+from schemas.settings import FeatureSection
+
+
+def prepare_environments(
+    features: Mapping[str, FeatureSection], start: Callable[[str, int], None], finish: Callable[[str], None]
+) -> None:
+    """Make what the backends that the settings name still miss; `start` and `finish` are a progress's.
+
+    A backend that `auto` takes is here already, or made when the first clip needs it. Missing weights are told
+    before gigabytes are installed for them.
+
+    Raises:
+        UserError: "worker_unavailable"; what the backend itself misses.
+    """
+    for stage, section in features.items():
+        key = f"{stage}.{section.backend}"
+        facts = FACTS.get(key)
+        if not section.enabled or facts is None or facts.worker is None or built(key):
+            continue
+        pick_extractor(stage, section.backend, section.options, Path())
+        told = f"{key}: {facts.download}"
+        start(told, 1)
+        build_environment(WORKERS / facts.worker)
+        built.cache_clear()
+        finish(told)
