@@ -15,4 +15,9 @@ EXTRACTORS: dict[str, str] = {
     "prosody.opensmile": "pipeline.features.prosody_opensmile:OpensmileProsody",
     "prosody.csv": "pipeline.features.prosody_csv:CsvProsody",
     "au.mediapipe": "pipeline.features.au_mediapipe:MediapipeAus",
+    "au.pyfeat": "pipeline.features.au_pyfeat:PyfeatAus",
+    "au.openface": "pipeline.features.au_tables:OpenfaceAus",
+    "au.pyfeat_csv": "pipeline.features.au_tables:PyfeatTableAus",
+    "pose.mediapipe": "pipeline.features.pose_mediapipe:MediapipePose",
+    "series.sidecar": "pipeline.features.series_sidecar:SeriesSidecar",
 }

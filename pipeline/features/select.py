@@ -16,7 +16,10 @@ import pydantic
 from pipeline.features import EXTRACTORS
 from pipeline.features.asr_aligners import aligners_here, how_to_get
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
+from pipeline.features.au_weights import DOWNLOAD as PYFEAT_DOWNLOAD
+from pipeline.features.au_weights import find_pyfeat_weights, pyfeat_weights
 from pipeline.features.base import Extractor, Params
+from pipeline.features.face_tables import find_face_table
 from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.features.worker import WORKERS, environment_is_built
@@ -25,7 +28,9 @@ from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
 
-AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe"}  # words have a rule of their own
+# What needs nothing else; words have a rule of their own, faces one that comes before.
+AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe", "pose": "mediapipe", "series": "sidecar"}
+BESIDE = ("au.openface", "au.pyfeat_csv", "series.sidecar")  # read a file beside the recording
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,21 @@ FACTS: dict[str, BackendFacts] = {
         "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
         "mediapipe_faces.py",
     ),
+    "au.pyfeat": BackendFacts(
+        None,
+        "MIT (code, face finder); weights for non-commercial research only",
+        f"an environment with py-feat 2.1.5 by uv (about 6 GB), on first use; by hand: {PYFEAT_DOWNLOAD}",
+        "pyfeat_faces.py",
+    ),
+    "au.openface": BackendFacts(None, "that of the table; OpenFace itself: non-commercial research only"),
+    "au.pyfeat_csv": BackendFacts(None, "that of the table"),
+    "pose.mediapipe": BackendFacts(
+        None,
+        "Apache-2.0 (code and models)",
+        "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
+        "mediapipe_pose.py",
+    ),
+    "series.sidecar": BackendFacts(None, "that of the file"),
 }
 
 
@@ -99,6 +119,7 @@ def pick_extractor(
     transcript: GivenText | None = None,
     language: str | None = None,
     segments: Sequence[Span] = (),
+    sampling: dict[str, float] | None = None,
 ) -> Extractor:
     """The extractor of `stage` for the recording at `path`.
 
@@ -108,13 +129,8 @@ def pick_extractor(
     backend's parameters; with "auto" each backend takes those that it knows. `language` is that of the recording;
     it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
     so that another language is another question. `segments` are those of the recording in source time: the words
-    of a transcript are shared out among them.
-    `transcript`, else MELD's table, else Whisper when its weights are on this machine, else PocketSphinx; for
-    the voice a table beside the recording; else what `AUTO` says. `options` are the backend's parameters; with
-    "auto" each backend takes those that it knows.
-    `language` is that of the recording; it, or the option of that name, chooses among several transcripts
-    and is the option of a backend that listens, so that another language is another question. `segments` are
-    those of the recording in source time: the words of a transcript are shared out among them.
+    of a transcript are shared out among them. `sampling` says how pictures were taken; it is the option `frames`
+    of a backend that looks at them.
 
     Raises:
         UserError: an unknown stage, backend or option; a named backend that cannot run here.
@@ -128,6 +144,8 @@ def pick_extractor(
             f"known: auto, {', '.join(names)}",
         )
     refuse_unknown_options(stage, requested, options)
+    if sampling is not None and (requested == "auto" or "frames" in _option_names(f"{stage}.{requested}")):
+        options = {**options, "frames": sampling}
     if requested == "auto":
         return _automatic(stage, options, path, transcript, language, segments)
     if f"{stage}.{requested}" == "asr.sidecar":
@@ -138,7 +156,7 @@ def pick_extractor(
         return _from_meld(find_row(path), path, segments)
     if f"{stage}.{requested}" == "prosody.csv":
         return _prosody_table(options, path)
-    return _build(f"{stage}.{requested}", options, language)
+    return _ready(f"{stage}.{requested}", options, language, path)
 
 
 def backend_names(stage: str) -> list[str]:
@@ -165,7 +183,9 @@ def _automatic(
     if stage == "prosody" and find_table(path) is not None:
         known = _option_names("prosody.csv")
         return _prosody_table({name: options[name] for name in known if name in options}, path)
-    if stage != "asr":
+    if stage == "au":
+        chosen = f"au.{_best_faces(path, options)}"
+    elif stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
         return _sidecar({"language": options.get("language")}, path, language, segments)
@@ -176,7 +196,28 @@ def _automatic(
     else:
         chosen = _listener(options, language)
     taken = {name: options[name] for name in _option_names(chosen) if name in options}
-    return _build(chosen, taken, language)
+    return _ready(chosen, taken, language, path)
+
+
+def _best_faces(path: Path, options: dict[str, Any]) -> str:
+    """A table beside the recording, else Py-Feat when it can run without asking, else MediaPipe.
+
+    Raises:
+        UserError: named weights that are not there.
+    """
+    if (table := find_face_table(path)) is not None:
+        return table[0]
+    weights = options.get("weights")
+    if weights is not None:
+        pyfeat_weights(weights)
+    reachable = find_pyfeat_weights(weights) is not None and built("au.pyfeat")
+    return "pyfeat" if reachable else AUTO["au"]
+
+
+def _ready(key: str, options: dict[str, Any], language: str | None, path: Path) -> Extractor:
+    extractor: Any = _build(key, options, language)
+    ready: Extractor = extractor.beside(path) if key in BESIDE else extractor
+    return ready
 
 
 def _listener(options: dict[str, Any], language: str | None) -> str:
@@ -310,6 +351,10 @@ def why_not(key: str) -> str | None:
     """What `auto` misses on this machine to take a backend; None: nothing."""
     if key == "asr.whisperx" and not built(key):
         return "its environment is not installed yet: the first run with it does that"
+    if key == "au.pyfeat" and find_pyfeat_weights(None) is None:
+        return "no Py-Feat weights on this machine"
+    if key == "au.pyfeat" and not built(key):
+        return "its environment is not installed yet: the first run with it does that"
     if key in ("asr.whisperx", "asr.faster_whisper") and cached_whisper() is None:
         return "no Whisper weights on this machine"
     if key == "asr.whisperx" and not _aligned_here({}, None):
@@ -337,15 +382,17 @@ def why(key: str) -> str:
         "diarize.none": "used when nothing better is there: nobody is told apart",
         "asr.sidecar": "used where a transcript stands beside the recording",
         "asr.manifest": "used where a manifest gives the transcript",
-    `transcript`, else MELD's table, else WhisperX when its environment, weights and alignment model are on this
-    machine, else faster-whisper when its weights are, else PocketSphinx; for the voice a table beside the
-    recording; else what `AUTO` says. `options` are the backend's parameters; with "auto" each backend takes those
-    that it knows. `language` is that of the recording; it, or the option of that name, chooses among several
-    transcripts and is the option of a backend that listens, so that another language is another question.
-    `segments` are those of the recording in source time: the words of a transcript are shared out among them.
+        "asr.meld": "used where a table of MELD's names the recording",
+        "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
         "asr.faster_whisper": "used where no transcript stands beside the recording",
         "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
         "prosody.csv": "used where a table stands beside the recording",
         "prosody.praat": "used when it is named",
         "prosody.opensmile": "used when it is named",
+        "au.openface": "used where an OpenFace table stands beside the recording",
+        "au.pyfeat_csv": "used where a Py-Feat table stands beside the recording",
+        "au.pyfeat": "used where no table stands beside the recording, once its environment is there",
+        "au.mediapipe": "used when nothing better is there",
+        "pose.mediapipe": "used where [features.pose] stands in the project file",
+        "series.sidecar": "used where a time series stands beside the recording",
     }.get(key, "used by default")

@@ -13,6 +13,7 @@ from pipeline.features.lag import lag_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.stages.base import Run, each, shards
 from pipeline.stages.before import turns_before
+from pipeline.stages.body import body_events
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.gist import gist_of
 from pipeline.stages.keeping import Made, View, kept_baseline, view_version
@@ -155,7 +156,7 @@ class ComposeStage:
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
         joined, heard = features.get("speakers"), scene(run, item.segment)
         segment, source, target = item.segment, run.source_of(item.segment), item.view.target
-        events = _events(target, prosody, faces, baseline)
+        events = _events(target, prosody, faces, features.get("pose"), baseline)
         span = {
             "source_id": source.id,
             "source_start_s": segment.source_start_s,
@@ -239,8 +240,9 @@ def _words_source(words: Features | None) -> str | None:
 
 
 def _events(
-    target: Target, prosody: Features | None, faces: Features | None, baseline: Baseline | None
+    target: Target, prosody: Features | None, faces: Features | None, body: Features | None, usual: Baseline | None
 ) -> tuple[Any, ...]:
-    heard = in_baseline_units(prosody.events, baseline) if prosody else ()
+    heard = in_baseline_units(prosody.events, usual) if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
+    seen += body_events(target, faces, body)
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))

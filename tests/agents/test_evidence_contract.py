@@ -78,22 +78,18 @@ def usual() -> Baseline:
 # --- a face and words -------------------------------------------------------------------------------
 
 
-def face(folder: Path, *shapes: dict[tuple[int, ...], tuple[float, float]]) -> Features:
-    """One second at rest, then a second of each shape, through the file that the worker writes."""
+def face(*shapes: dict[tuple[int, ...], tuple[float, float]]) -> Features:
+    """One second at rest, then a second of each shape, through the arrays that the worker writes."""
     steps = [{}, *shapes]
     at, size_px = np.array([300, 200, 0]), np.array([640, 480, 640])
     mesh = np.stack([(moved(shape) + at) / size_px for shape in steps for _ in range(5)])
-    out = folder / "face.npz"
-    np.savez(
-        out,
-        times_s=np.arange(len(mesh)) * FACE_STEP_S,
-        landmarks=mesh[:, None],
-        scores=np.full((len(mesh), 1), 0.9),
-        size_px=np.array([640, 480]),
-    )
-    result = MediapipeAus()._result(make_clip(None, end_s=len(steps) * 1.0), out)
-    assert isinstance(result, Features), result
-    return result
+    arrays = {
+        "times_s": np.arange(len(mesh)) * FACE_STEP_S,
+        "landmarks": mesh[:, None],
+        "scores": np.full((len(mesh), 1), 0.9),
+        "size_px": np.array([640, 480]),
+    }
+    return MediapipeAus().read(make_clip(None, end_s=len(steps) * 1.0), arrays)
 
 
 def words(text: str) -> Features:
@@ -119,7 +115,7 @@ def heard(shows: Sequence[Audio], lacks: Sequence[Audio]) -> Case:
 
 
 def seen(unit: str) -> Case:
-    return Case(lambda folder: face(folder, EXPRESSIONS[unit]), lambda folder: face(folder, {}))
+    return Case(lambda folder: face(EXPRESSIONS[unit]), lambda folder: face({}))
 
 
 UP, DOWN = [glide(120, 180)], [glide(180, 120)]

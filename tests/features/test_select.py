@@ -191,7 +191,7 @@ def test_voice_is_core(recording: Path) -> None:
             "unknown_backend",
             "auto, faster_whisper, manifest, meld, pocketsphinx, sidecar, whisperx",
         ),
-        ("smell", "auto", {}, "unknown_stage", "asr, au, diarize, prosody"),
+        ("smell", "auto", {}, "unknown_stage", "asr, au, diarize, pose, prosody, series"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
@@ -218,7 +218,9 @@ def test_every_registered_backend_is_described() -> None:
     assert len(rows) == len(EXTRACTORS)
     assert not rows["asr", "faster_whisper"]["reachable"]
     assert "hf download" in rows["asr", "faster_whisper"]["download"]
-    heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote")}
+    heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote"), ("au", "pyfeat")}
     assert all(row["reachable"] for key, row in rows.items() if key not in heavy)
+    assert "non-commercial" in rows["au", "pyfeat"]["licence"]
+    assert "hf download" in rows["au", "pyfeat"]["download"]
     assert rows["asr", "pocketsphinx"]["licence"].startswith("BSD")
     assert all(row["licence"] and row["note"] for row in rows.values())
