@@ -22,8 +22,8 @@ from pipeline.features.base import Extractor, Params
 from pipeline.features.face_tables import find_face_table
 from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
-from pipeline.features.worker import WORKERS, environment_is_built
 from pipeline.features.transcripts_meld import find_row
+from pipeline.features.worker import WORKERS, environment_is_built
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
@@ -124,8 +124,9 @@ def pick_extractor(
     """The extractor of `stage` for the recording at `path`.
 
     `requested` is a backend's name or "auto": for words a transcript beside the recording, else the manifest's
-    `transcript`, else WhisperX when its environment, weights and alignment model are on this machine, else
-    faster-whisper when its weights are, else PocketSphinx; for other stages what `AUTO` says. `options` are the
+    `transcript`, else MELD's table, else WhisperX when its environment, weights and alignment model are on this
+    machine, else faster-whisper when its weights are, else PocketSphinx; for the voice a table beside the
+    recording; for faces such a table, else Py-Feat when it can run; else what `AUTO` says. `options` are the
     backend's parameters; with "auto" each backend takes those that it knows. `language` is that of the recording;
     it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
     so that another language is another question. `segments` are those of the recording in source time: the words

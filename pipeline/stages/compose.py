@@ -240,7 +240,11 @@ def _words_source(words: Features | None) -> str | None:
 
 
 def _events(
-    target: Target, prosody: Features | None, faces: Features | None, body: Features | None, usual: Baseline | None
+    target: Target,
+    prosody: Features | None,
+    faces: Features | None,
+    body: Features | None,
+    usual: Baseline | None,
 ) -> tuple[Any, ...]:
     heard = in_baseline_units(prosody.events, usual) if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]

@@ -253,6 +253,8 @@ def test_who_is_never_alone_has_no_prosody(alone: tuple[Span, ...]) -> None:
 def test_where_everything_is_told_of_the_same_is_measured() -> None:
     clip = make_clip(np.concatenate([tone(150, 1), silence(0.5), tone(170, 1)]))
     assert measure(replace(clip, where=where((0.0, 2.5)))).digest == measure(clip).digest
+
+
 # --- only where the target speaks alone -------------------------------------------------------------
 
 
