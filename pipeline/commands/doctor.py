@@ -28,6 +28,7 @@ def examine(project: Path) -> list[dict[str, Any]]:
         "words": _words,
         "uv": _uv,
         "faces": _faces,
+        "heavy backends": _heavy,
         "free space": lambda: _space(project),
     }
     if (project / PROJECT_FILE).exists():
@@ -88,6 +89,19 @@ def _faces() -> str:
     if environment_is_ready(SCRIPT):
         return "the environment of the face worker is ready"
     return f"not made yet: {FACTS['au.mediapipe'].download}"
+
+
+def _heavy() -> str:
+    """Whether the environments of the backends are made that nobody gets unasked."""
+    from pipeline.features.select import AUTO, FACTS, built
+
+    usual = {f"{stage}.{name}" for stage, name in AUTO.items()}
+    told = []
+    for key, facts in FACTS.items():
+        if facts.worker is not None and key not in usual:
+            state = "is ready" if built(key) else f"is not made yet: {facts.download}"
+            told.append(f"{key} {state} [{facts.licence}]")
+    return "; ".join(told)
 
 
 def _uv() -> str:
