@@ -16,12 +16,13 @@ MIN_VOICED_S = 10.0
 MIN_SEGMENTS = 3
 BASELINE_VERSION = "2"  # of what is computed from the features
 # Numbers of whole segments that get a stat, from 3 segments with one on, and the least spread as a share of the
-# median: three segments may agree by chance to far less.
+# median: three segments may agree by chance to far less. What jitter, shimmer and harmonicity come to depends on
+# the text as well.
 SEGMENT_NUMBERS = {
     "speech_rate_syl_s": 0.05,
-    "jitter_local": 0.05,
-    "shimmer_local": 0.05,
-    "hnr_db": 0.05,
+    "jitter_local": 0.15,
+    "shimmer_local": 0.15,
+    "hnr_db": 0.1,
 }
 MIN_PAUSES = 5  # fewer say nothing of what is usual
 MAD_TO_SD = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.parts import Stat
+from schemas.parts import Event, Stat
 from schemas.records import Baseline, Features
 from tests.agents import cue_samples as make
 
@@ -16,13 +16,31 @@ def heard_in(*where: list[float]) -> Features:
     return features.model_copy(update={"params": {"where": list(where)}})
 
 
-@pytest.mark.parametrize("cue", ["speech", "silence", "pause", "pitch_flat", "loud_burst"])
+@pytest.mark.parametrize("cue", ["speech", "silence", "pause", "pitch_flat", "loud_burst", "pitch_rise"])
 def test_what_another_person_does_is_not_the_targets(cue: str) -> None:
     there, elsewhere = (
         make.verdict(make.claim(cue, *span), heard_in([0.0, 2.0])) for span in ((0.2, 1.8), (2.3, 3.8))
     )
     assert there.verdict != "not_measurable"
-    assert (elsewhere.verdict, "not speak alone" in elsewhere.reason) == ("not_measurable", True)
+    assert elsewhere.verdict == "not_measurable"
+
+
+def test_what_was_measured_counts_and_refutes_only_when_it_is_most_of_the_span() -> None:
+    pause = Event(cue="pause", modality="audio", start_s=0.5, end_s=1.5, size=1.0, unit="s")
+    features = make.voice(HZ, events=(pause,)).model_copy(update={"params": {"where": [[0.0, 1.6]]}})
+    wanted = {
+        ("long_pause", 4.0): "supported",
+        ("pitch_flat", 4.0): "supported",
+        ("pitch_rise", 4.0): "not_measurable",
+        ("pitch_rise", 2.0): "contradicted",
+        ("pitch_varied", 4.0): "not_measurable",
+        ("silence", 2.0): "contradicted",
+        ("silence", 4.0): "not_measurable",
+    }
+    found = {
+        (cue, end_s): make.verdict(make.claim(cue, 0.0, end_s), features).verdict for cue, end_s in wanted
+    }
+    assert found == wanted
 
 
 def test_a_target_that_is_never_heard_alone_says_nothing() -> None:

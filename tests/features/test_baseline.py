@@ -207,5 +207,5 @@ def test_voice_quality_is_measured_against_the_speakers_segments() -> None:
     assert baseline is not None
     odd = items[0].model_copy(update={"summary": items[0].summary | {"jitter_local": 0.04, "hnr_db": None}})
     z = {measure.name: measure.z for measure in prosody_measures(odd, baseline)}
-    assert z["jitter_local"] == pytest.approx((0.04 - 0.022) / (1.4826 * 0.002), abs=0.1)
+    assert z["jitter_local"] == pytest.approx((0.04 - 0.022) / (0.15 * 0.022), abs=0.05)
     assert z["hnr_db"] is None
