@@ -283,13 +283,22 @@ def _prosody_table(options: dict[str, Any], path: Path) -> Extractor:
 
 
 def _build(key: str, options: dict[str, Any], language: str | None) -> Extractor:
-    kind, _, name = key.partition(".")
     if "language" in _option_names(key) and options.get("language") is None:
         options = {**options, "language": language}
     make: Callable[[Any], Extractor] = resolve(EXTRACTORS, key, what="extractor")
+    return make(checked_params(key, options))
+
+
+def checked_params(key: str, options: dict[str, Any]) -> Params | None:
+    """The parameters of a backend from what the settings say; None for one that has none.
+
+    Raises:
+        UserError: "bad_option".
+    """
+    kind, _, name = key.partition(".")
     params_class = _params_class(key)
     try:
-        return make(params_class(**options) if params_class is not None else None)
+        return params_class(**options) if params_class is not None else None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
