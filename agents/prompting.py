@@ -139,7 +139,8 @@ def media_parts(sample: Sample, section: ModelSection) -> Parts:
         parts += [TextPart(text=f"The clip{whose}:"), MediaPart(ref=sample.clip)]
     if shown.audio and sample.audio is not None:
         parts += [TextPart(text=f"The sound of the clip{whose}:"), MediaPart(ref=sample.audio)]
-    for frame in sample.key_frames[: shown.key_frames]:
+    # The most telling ones come first in a sample, and are shown in order of time.
+    for frame in sorted(sample.key_frames[: shown.key_frames], key=lambda frame: frame.time_s):
         parts += [TextPart(text=f"Key frame at {frame.time_s:.3f} s:"), MediaPart(ref=frame.ref)]
     return tuple(parts)
 

@@ -39,6 +39,7 @@ import jiwer
 import numpy as np
 import parselmouth
 
+from benchmarks.diarization import error_rate, turns_in
 from benchmarks.paired import emit
 from pipeline.commands.show import show
 from pipeline.features.base import SAMPLE_RATE_HZ
@@ -47,6 +48,7 @@ from pipeline.media.decode import DecodeParams, decode
 from pipeline.media.probe import probe
 from pipeline.project import open_project
 from pipeline.run import local_engine, run
+from schemas.parts import SpeakerTurn
 from tests.conftest import data_dir
 
 TRUTH, COLUMNS = "truth.csv", ("path", "measure", "truth")
@@ -191,6 +193,21 @@ def _tells_speech(one: Recording) -> bool:
     return "speech" in one.truth or "transcript" in one.truth
 
 
+def diarization(recordings: list[Recording]) -> Iterator[Line]:
+    """Diarization error rate; 1 where nobody was told apart."""
+    pairs = []
+    for one in _with(recordings, "rttm"):
+        name, file_id = one.truth["rttm"].split()
+        told = turns_in(one.file.parents[len(Path(one.path).parts) - 1] / name)
+        if file_id not in told:
+            raise SystemExit(f"{name} tells nothing of {file_id} -> it tells of {', '.join(told)}")
+        pairs.append((told[file_id], [SpeakerTurn(**turn) for turn in one.found["turns"]]))
+    if pairs:
+        missing = {one.found["turns_missing"] for one in _with(recordings, "rttm")} - {None}
+        how = f"human turns; found: {', '.join(sorted(missing)) or 'turns'}"
+        yield Line("diarization_error", len(pairs), error_rate(pairs), "share of speech", how)
+
+
 def cuts(recordings: list[Recording]) -> Iterator[Line]:
     for detector in ("content", "fade"):
         told = _with(recordings, f"cuts_{detector}")
@@ -320,7 +337,7 @@ def print_table(lines: list[Line]) -> None:
 
 
 MEASURES: tuple[Callable[[list[Recording]], Iterable[Line]], ...] = (
-    cuts, speech, words, pitch, acted, faces, action_units,
+    cuts, speech, diarization, words, pitch, acted, faces, action_units,
 )  # fmt: skip
 ANY, NUMBERS, SECONDS = r"\s*\S.*", r"\d+( \d+)*", r"\d+(\.\d+)?"
 UNITS = r"AU\d\d( AU\d\d)*"

@@ -1,12 +1,16 @@
 """CPU of the one decode pass against plain decoding, and against one tool per job.
 
+All decode as PyAV does by default: threads over frames take some 15 % more CPU.
+
 Run: python -m benchmarks.decode [recording ...]
-A generated 720p recording is always measured; recordings given as arguments are measured against plain decoding.
+A generated 720p recording is always measured; recordings given as arguments (without any, one of the test data)
+are measured against plain decoding.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,10 +34,16 @@ def main(recordings: Sequence[str] = ()) -> None:
         generated = make_recording(work / "generated.mp4")
         bits = generated.stat().st_size * 8 / (SCENE_S * SCENES)
         print(f"generated: 1280x720, {SCENES * SCENE_S} s, {bits / 1e6:.2f} Mb/s, with sound")
-        for path in map(Path, recordings):
+        for path in map(Path, recordings or shared("video/psd_testvideo.mp4")):
             report(f"one pass / plain decode, {path.name}", one_pass(path, work), plain(path), 2.0)
         report("one pass / separate passes, generated", one_pass(generated, work), separate(generated), 0.5)
         report("one pass / plain decode, generated", one_pass(generated, work), plain(generated), 1.5)
+
+
+def shared(name: str) -> list[str]:
+    """A recording of the test data, where it is there."""
+    path = Path(os.environ.get("EMOTRACE_TEST_DATA", "nowhere"), "media", name)
+    return [str(path)] if path.exists() else []
 
 
 def report(name: str, a: Callable[[], object], b: Callable[[], object], target: float) -> None:
@@ -51,7 +61,6 @@ def one_pass(path: Path, work: Path) -> Callable[[], object]:
 def plain(path: Path) -> Callable[[], object]:
     def run() -> None:
         with av.open(str(path)) as container:
-            container.streams.video[0].thread_type = "AUTO"
             for _ in container.decode(video=0):
                 pass
 
@@ -64,7 +73,6 @@ def separate(path: Path) -> Callable[[], object]:
 
     def pictures() -> None:
         with av.open(str(path)) as container:
-            container.streams.video[0].thread_type = "AUTO"
             for number, frame in enumerate(container.decode(video=0)):
                 if number % (FPS // 5) == 0:
                     image = frame.to_image(width=640, height=360)  # type: ignore[no-untyped-call]

@@ -91,7 +91,7 @@ def init(
 @command("ingest", "emotrace ingest --project my-project recordings/ --license CC-BY-4.0")
 def ingest(
     inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, or manifests (.csv .jsonl .parquet).")
+        list[str], typer.Argument(help="Files, folders, globs, or manifests (.csv .edl .jsonl .parquet).")
     ],
     project: ProjectDir = HERE,
     speaker: Annotated[str | None, typer.Option(help="Who speaks in all of them.")] = None,
@@ -164,7 +164,7 @@ def run(
     from pipeline.run import run as run_stages
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        engine = choose_engine(opened.settings.project.name, bars, local=local)
+        engine = choose_engine(opened.settings, bars, local=local)
         report = run_stages(opened, engine, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
     if as_json:
         emit(report)
@@ -367,7 +367,7 @@ def demo(
     from pipeline.commands.printing import TerminalProgress
 
     with TerminalProgress(err, silent=as_json) as bars:
-        result = run_demo(project, lambda name: choose_engine(name, bars, local=local), bars)
+        result = run_demo(project, lambda settings: choose_engine(settings, bars, local=local), bars)
     if as_json:
         emit(result)
     else:

@@ -34,12 +34,12 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipeline.outputs import StageCounts
-from pipeline.run import LOCAL_WORKERS, SIGNAL_POLL_S, Engine, Execute, Work
+from pipeline.run import SIGNAL_POLL_S, Engine, Execute, Work
 from pipeline.stages.base import Stopped
 from schemas.errors import UserError
 
 
-def prefect_engine(project_name: str, *, workers: int = LOCAL_WORKERS) -> Engine:
+def prefect_engine(project_name: str, *, workers: int = 1) -> Engine:
     """Runs the stages inside one flow run named after the project; each shard is one task run.
 
     The ephemeral server is used unless `PREFECT_API_URL` names a real one.

@@ -9,6 +9,7 @@ from pathlib import Path
 from agents.asking import Model
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features.select import backend_names, refuse_unknown_options
+from pipeline.pictures import LIKENESS
 from schemas.errors import UserError
 from schemas.registry import resolve
 from schemas.settings import ModelSection, Settings
@@ -30,6 +31,8 @@ def preflight(root: Path, settings: Settings) -> None:
         for option in section.options:
             with pointing_at(root, "features", stage, option):
                 refuse_unknown_options(stage, section.backend, [option])
+    with pointing_at(root, "select", "key_frame_method"):
+        resolve(LIKENESS, settings.select.key_frame_method, what="way to choose key frames")()
     with pointing_at(root, "aggregate", "method"):
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
     priced = settings.budget.usd is not None

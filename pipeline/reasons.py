@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from pipeline.facts import facts_of, is_withdrawn
-from pipeline.project import Project
+from pipeline.facts import facts_of
 from pipeline.stages.select import drop_reasons
 from schemas.records import Annotation, Sample, Segment
+from schemas.settings import Settings
+from schemas.store import Store
 
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 
@@ -22,10 +23,7 @@ def outcome_code(annotation: Annotation) -> str:
     return annotation.detail if own else annotation.reason
 
 
-def not_annotated(project: Project) -> dict[str, str]:
+def not_annotated(store: Store, settings: Settings) -> dict[str, str]:
     """Sample id -> why nobody is asked about it, by the settings and facts as they are now."""
-    store, settings = project.store, project.settings
-    said = facts_of(store, store.live(Segment))
-    withdrawn = {segment_id for segment_id, facts in said.items() if is_withdrawn(facts)}
-    samples = store.live(Sample)
-    return drop_reasons(samples, settings.select, seed=settings.project.seed, withdrawn=withdrawn)
+    facts = facts_of(store, store.live(Segment))
+    return drop_reasons(store.live(Sample), settings.select, seed=settings.project.seed, facts=facts)

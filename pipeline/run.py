@@ -6,6 +6,8 @@ now?). As long as nothing is missing no engine is started, so a run with nothing
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import threading
 import time
@@ -34,10 +36,12 @@ from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
-from schemas.settings import FEATURE_STAGES
+from pipeline.unchanged import forget, look, remember, unchanged
+from schemas.settings import FEATURE_STAGES, Settings
 from schemas.store import utc_now
 
-LOCAL_WORKERS = 2
+# Stages that keep a core busy: their items are spread over all workers, also when there are few.
+SPREAD = frozenset({"segment", *FEATURE_STAGES, "media"})
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Python hears a signal in the main thread only. One that comes just before this thread begins to wait does not
 # wake it: an engine waits in steps.
@@ -87,7 +91,7 @@ def run(
     finished = False
     try:
         with only_run(project.root), _interruptible(state):
-            _drive(state, engine)
+            _unless_unchanged(state, engine)
             finished = True
     finally:
         this_run = _this_run(state, time.monotonic() - clock)
@@ -96,6 +100,20 @@ def run(
         project.store.add_run(started_at, this_run.wall_s, counts, failed_items=failed, finished=finished)
     whole = totals(project.store)
     return RunOutput(**dict(whole), this_run=this_run)
+
+
+def _unless_unchanged(state: Run, engine: Engine) -> None:
+    """Go through the stages, unless one look tells that they would find nothing to do."""
+    before = look(state.project)
+    if not (state.retry_failed or state.rebaseline):
+        dropped = unchanged(state.project, before)
+        if dropped is not None:
+            state.dropped.update(dropped)
+            return
+    forget(state.project)
+    _drive(state, engine)
+    if not state.failures and not state.cancelled.is_set():
+        remember(state.project, before, state.dropped, state.clips)
 
 
 @contextmanager
@@ -135,13 +153,14 @@ def _drive(state: Run, engine: Engine) -> None:
     preflight(state.project.root, state.project.settings)
     prepare_environments(state.project.settings.features, state.progress.start, state.progress.finish)
     state.project.artifacts.sweep()
+    workers = workers_of(state.project.settings)
 
     def body(execute: Execute) -> None:
         step: tuple[Stage, list[Any]] | None = first
         while step is not None:
             stage, items = step
             state.progress.start(stage.name, len(items))
-            pieces = list(shards(items, stage.shard_size))
+            pieces = list(shards(items, _shard_size(stage, len(items), workers)))
             started_s = time.monotonic()
             try:
                 execute(stage.name, pieces, _until_one_fails(partial(_work, state, stage)))
@@ -159,6 +178,17 @@ def _work(state: Run, stage: Stage, shard: list[Any]) -> StageCounts:
     with state.shard(stage.name, len(shard)) as counts:
         stage.work(state, shard)
     return counts
+
+
+def workers_of(settings: Settings) -> int:
+    """Shards that are worked on at the same time."""
+    return settings.run.workers or len(os.sched_getaffinity(0))
+
+
+def _shard_size(stage: Stage, items: int, workers: int) -> int:
+    if stage.name not in SPREAD:
+        return stage.shard_size
+    return min(stage.shard_size, math.ceil(items / workers))
 
 
 def _until_one_fails(work: Work) -> Work:
@@ -188,7 +218,7 @@ def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[
             stage.finish(state)
 
 
-def local_engine(*, workers: int = LOCAL_WORKERS) -> Engine:
+def local_engine(*, workers: int = 1) -> Engine:
     """Shards in threads of this process; what `--local` uses."""
 
     def execute(_stage: str, pieces: list[list[Any]], work: Work) -> None:

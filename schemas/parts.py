@@ -185,9 +185,15 @@ class Stat(Part):
 
 
 class KeyFrame(Part):
+    """A picture that stands for a clip. `reason`: "facial_peak", "middle", or the method that found it different.
+
+    `picture_hash` are 256 bits as hex digits, of which pictures that look alike differ in few.
+    """
+
     time_s: Seconds
     ref: MediaRef
     reason: str
+    picture_hash: str | None = None
 
 
 class Target(Part):

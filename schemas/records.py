@@ -18,6 +18,7 @@ from schemas.parts import (
     Dimensions,
     Event,
     FaceTrack,
+    Finite,
     KeyFrame,
     LabelScore,
     Measure,
@@ -166,7 +167,9 @@ class Sample(Record):
     prosody: tuple[Measure, ...] = ()
     events: tuple[Event, ...] = ()
     faces: tuple[FaceTrack, ...] = ()
-    key_frames: tuple[KeyFrame, ...] = ()
+    key_frames: tuple[KeyFrame, ...] = ()  # the most telling first
+    snr_db: Finite | None = None  # how much louder speech is than the background; never shown to annotators
+    loudness_curve: str | None = None  # its shape, by which a second copy is known
     clip: MediaRef | None = None
     audio: MediaRef | None = None
     missing: dict[str, str] = {}  # modality -> reason

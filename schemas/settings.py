@@ -32,6 +32,7 @@ ENV_PREFIX = "EMOTRACE__"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Quota = Annotated[int, Field(ge=1)] | None
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 SOURCE_STAGES = ("diarize",)  # what is measured on a whole recording, before these
@@ -94,6 +95,7 @@ class SegmentSection(Section):
     pad_s: NotNegative = 0.1
     merge_gap_s: NotNegative = 0.6
     window_s: Positive = Field(10.0, validate_default=True)
+    vad: Literal["silero", "pyannote"] = "silero"
     shot_detector: Literal["content", "fade"] = "content"
     shot_threshold: Positive | None = None  # None: the detector's own default
 
@@ -115,13 +117,21 @@ class SegmentSection(Section):
 
 
 class SelectSection(Section):
-    """Who gets a sample, with how much context, and which samples are worth annotating."""
+    """Who gets a sample and what stands for it; which samples are worth annotating: a dropped one keeps its reason."""
 
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Quota = None
     require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
     targets: Literal["speakers", "faces", "all"] = "speakers"
     min_target_speech_s: NotNegative = 0.5
     context_turns: Annotated[int, Field(ge=0)] = 2
+    min_speech_s: NotNegative = 0.0
+    min_face_s: NotNegative = 0.0
+    min_snr_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    near_duplicates: Literal["drop", "keep"] = "drop"
+    max_per_source: Quota = None
+    max_per_speaker: Quota = None
+    max_per_class: Quota = None
+    key_frame_method: Literal["difference", "flow", "orb"] = "difference"
 
 
 class FeatureSection(Section):
@@ -204,6 +214,10 @@ class BudgetSection(Section):
     calls: Annotated[int, Field(ge=0)] | None = None
 
 
+class RunSection(Section):
+    workers: Annotated[int, Field(ge=1)] | None = None  # None: one for each core
+
+
 class ReviewSection(Section):
     host: str = "127.0.0.1"
     names: Annotated[tuple[str, ...], Field(validate_default=True)] = ()
@@ -268,6 +282,7 @@ class Settings(BaseSettings):
     aggregate: AggregateSection = AggregateSection()
     policy: PolicySection = PolicySection()
     budget: BudgetSection = BudgetSection()
+    run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()
     release: ReleaseSection = ReleaseSection()
 

@@ -6,6 +6,7 @@ go through SQLAlchemy Core, one transaction a call (`synchronous=FULL`: a return
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -209,6 +210,19 @@ class Store(Notes):
             pieces = chunks(list(dict.fromkeys(ids)))
             return [r for chunk in pieces for r in self._newest(cls, _among(cls, chunk), _stands())]
         return self._newest(cls, _of_kind(cls), _stands())
+
+    def standing_digest(self) -> str:
+        """SHA-256 of which records stand now, of all kinds."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(_live.c.kind, _live.c.id)).all()
+        return hashlib.sha256("\n".join(sorted(f"{kind} {id_}" for kind, id_ in rows)).encode()).hexdigest()
+
+    def newest_by_kind(self, leave_out: Iterable[type[Record]] = ()) -> dict[str, int]:
+        """Kind -> the number of its newest row; it grows with every record that is added."""
+        query = sa.select(_records.c.kind, sa.func.max(_records.c.seq)).group_by(_records.c.kind)
+        with self._database.reading() as connection:
+            newest = {kind: int(seq) for kind, seq in connection.execute(query)}
+        return {kind: seq for kind, seq in newest.items() if kind not in map(_kind, leave_out)}
 
     def tally(self, cls: type[Record]) -> list[tuple[Brief, int]]:
         """How many records of a kind stand now, by brief."""

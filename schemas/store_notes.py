@@ -131,6 +131,11 @@ class Notes:
                     found.setdefault(row.subject, {})[row.key] = json.loads(row.value)
         return found
 
+    def newest_fact(self) -> int:
+        """The number of the newest fact; it grows with every fact that is added."""
+        with self._database.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.max(_facts.c.seq))).scalar() or 0)
+
     def set_paths(self, paths: Iterable[StoredPath]) -> None:
         """Remember where sources are; what is said last of a path stands."""
         rows = list({path.path: path._asdict() for path in paths}.values())

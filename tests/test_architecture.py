@@ -15,6 +15,7 @@ from agents.providers import PROVIDERS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
 from pipeline.importers import IMPORTERS
+from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 
@@ -27,6 +28,7 @@ REGISTRIES = {
     "extractor": EXTRACTORS,
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
+    "way to choose key frames": LIKENESS,
 }
 REVIEW_MAY_SEE = (
     "schemas", "pipeline.policy", "pipeline.artifacts", "pipeline.metrics", "pipeline.facts",

@@ -18,11 +18,12 @@ from pipeline.release.build import release, release_record
 from pipeline.release.verify import verify
 from pipeline.run import Engine, run
 from schemas.errors import UserError
+from schemas.settings import Settings
 
 VERSION = "0.1.0"
 
 
-def run_demo(folder: Path, engine: Callable[[str], Engine], progress: TerminalProgress) -> DemoOutput:
+def run_demo(folder: Path, engine: Callable[[Settings], Engine], progress: TerminalProgress) -> DemoOutput:
     """Make the demo project in `folder` and take it through every stage; safe to call again.
 
     A release that is there is kept, also when the records have changed since: then it is verified as it is.
@@ -32,7 +33,7 @@ def run_demo(folder: Path, engine: Callable[[str], Engine], progress: TerminalPr
     make_demo_project(folder, on_progress=lambda done, total, _name: show_media(done, total))
     with open_project(folder) as project:
         ingest(project, [str(folder / "manifest.csv")])
-        report = run(project, engine(project.settings.project.name), progress=progress)
+        report = run(project, engine(project.settings), progress=progress)
         path = project.releases_dir / VERSION
         is_current = release_or_keep(project)
         record = release_record(project.store, VERSION)

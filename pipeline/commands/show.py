@@ -38,7 +38,7 @@ def show(project: Project, what: str) -> ShowOutput:
     features = {f.stage: f for f in project.store.live(Features, [source_id])}
     speech, turns = features.get("speech"), features.get("diarize")
     facts = source_facts(project.store.facts(), source_id)
-    dropped = not_annotated(project)
+    dropped = not_annotated(project.store, project.settings)
     return ShowOutput(
         kind="source" if segment_id is None else "item",
         source=source.as_json(),

@@ -25,6 +25,8 @@ from schemas.errors import ItemError, UserError
 from schemas.ids import content_digest
 from schemas.records import Features
 
+# A large model on few cores takes minutes for a batch, and tells of it only at its end.
+IDLE_TIMEOUT_S = 1800.0
 SCRIPT = WORKERS / "whisperx_asr.py"
 # Where and how, not what: what the weights are stands in the digest.
 NOT_ASKED = {
@@ -111,7 +113,7 @@ class WhisperX:
                         clip, audio=None
                     )  # a shard of sound need not stay in memory
             manifest = [self._row(key, Path(folder)) for key in waiting]
-            with contextlib.closing(run_worker(SCRIPT, manifest)) as messages:
+            with contextlib.closing(run_worker(SCRIPT, manifest, idle_timeout_s=IDLE_TIMEOUT_S)) as messages:
                 for message in messages:
                     yield waiting[message["id"]], self._result(waiting[message["id"]], message)
                     Path(folder, f"{message['id']}.npy").unlink()

@@ -11,12 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.media.versions import DECODE_VERSION, VAD_VERSION
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
 
 SAMPLE_RATE_HZ = 16_000
 Audio = npt.NDArray[np.float32]  # mono, 16 kHz, in [-1, 1], shape (samples,)
+
+
+class Sound(Protocol):
+    """What is heard like `Audio`, but may be read slice by slice."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, asked: slice, /) -> Audio: ...
 
 
 class Params(BaseModel):
@@ -81,10 +89,16 @@ def question_of(extractor: Backend, subject_id: str, where: Sequence[Span] | Non
         "subject_id": subject_id,
         "extractor": extractor.name,
         "version": extractor.version,
-        "params": extractor.params | borders,
+        "params": extractor.params | borders | {"media": _media_versions(extractor.stage)},
         "weights_digest": extractor.weights_digest,
         "stage": extractor.stage,
     }
+
+
+def _media_versions(stage: str) -> dict[str, str]:
+    """What is measured anew when decoding changes and, but for faces, when the borders of speech do."""
+    versions = {"decode": DECODE_VERSION}
+    return versions if stage == "au" else versions | {"speech": VAD_VERSION}
 
 
 def one_by_one(

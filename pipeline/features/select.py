@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 
 from pipeline.features import EXTRACTORS
-from pipeline.features.asr_aligners import aligners_here
+from pipeline.features.asr_aligners import aligners_here, how_to_get
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
 from pipeline.features.base import Extractor, Params
 from pipeline.features.transcripts import GivenText, find_sidecar
@@ -270,7 +270,7 @@ def why_not(key: str) -> str | None:
     if key in ("asr.whisperx", "asr.faster_whisper") and cached_whisper() is None:
         return "no Whisper weights on this machine"
     if key == "asr.whisperx" and not _aligned_here({}, None):
-        return "no alignment model on this machine"
+        return f"no alignment model on this machine: {how_to_get('en')}"
     if key == "diarize.pyannote":
         return _why_no_pyannote(key)
     return None

@@ -131,9 +131,10 @@ def _remembered() -> Iterator[dict[str, Any]]:
     """
     path = digests_file()
     try:
-        before = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        before = {}
+        told = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        told = {}
+    before = {place: entry for place, entry in told.items() if isinstance(entry, list) and len(entry) == 3}
     known = dict(before)
     yield known
     if known == before:

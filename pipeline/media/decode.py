@@ -25,8 +25,9 @@ from pipeline.media.container import (
 from pipeline.media.pictures import PictureMaker
 from pipeline.media.probe import TIME_DIGITS
 from pipeline.media.reading import frame_at, read_audio, read_frames
-from pipeline.media.shots import MIN_SHOT_FRAMES, SmallFrames, shot_detector, shots_from_cuts
+from pipeline.media.shots import MIN_SHOT_FRAMES, Looks, shot_detector, shots_from_cuts
 from pipeline.media.sinks import AudioSink, PictureSink
+from pipeline.media.versions import DECODE_VERSION
 from schemas.errors import MediaError
 from schemas.parts import MediaFacts, Span
 
@@ -40,7 +41,6 @@ __all__ = [
     "read_frames",
 ]
 
-DECODE_VERSION = "1"
 AUDIO_NAME, FRAMES_NAME, THUMBNAILS_NAME, PTS_NAME = (
     "audio.wav",
     "frames.parquet",
@@ -105,8 +105,6 @@ def decode(
             for sink in (pictures, sound):
                 if sink is not None:
                     sinks.callback(sink.close)
-            if video:
-                video.thread_type = "AUTO"
             for packet in packets(container, [s for s in (video, audio) if s], problems):
                 sink = pictures if packet.stream.type == "video" else sound
                 for frame in decode_packet(packet, problems):
@@ -168,7 +166,7 @@ class _VideoPass:
         self.damaged = 0
         self.detector = shot_detector(params.shot_detector, params.shot_threshold, params.min_shot_frames)
         self._start_s = facts.start_s
-        self._small = SmallFrames()
+        self._looks = Looks()
         self._maker = PictureMaker(params.frame_width_px, aspect)
         self._thumbnail_width_px = params.thumbnail_width_px
         self._frame_due = _Every(1.0 / params.face_fps)
@@ -186,7 +184,7 @@ class _VideoPass:
             return  # never presented: before the first presented frame, or a repeated stamp
         self.times_s.append(time_s)
         self.damaged += bool(frame.is_corrupt)
-        self.detector.add(*self._small.planes(frame))
+        self.detector.add(self._looks.at(frame))
         frame_due, thumbnail_due = self._frame_due.due(time_s), self._thumbnail_due.due(time_s)
         if not (frame_due or thumbnail_due):
             return

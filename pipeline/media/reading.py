@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,42 @@ def read_audio(path: Path, start_s: float | None = None, end_s: float | None = N
 
     Only the asked stretch is read from disk. What lies outside the recording is left out.
     """
-    with wave.open(str(path), "rb") as file:
-        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (SAMPLE_RATE_HZ, 1, 2):
-            raise MediaError("not_decoded_audio", f"{path.name}: is not 16 kHz mono 16-bit sound")
+    with _open(path) as file:
         total = file.getnframes()
         first = min(total, max(0, round((start_s or 0.0) * SAMPLE_RATE_HZ)))
         last = total if end_s is None else min(total, max(first, round(end_s * SAMPLE_RATE_HZ)))
-        file.setpos(first)
-        samples = np.frombuffer(file.readframes(last - first), "<i2")
+        return _read(file, first, last)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[wave.Wave_read]:
+    with wave.open(str(path), "rb") as file:
+        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (SAMPLE_RATE_HZ, 1, 2):
+            raise MediaError("not_decoded_audio", f"{path.name}: is not 16 kHz mono 16-bit sound")
+        yield file
+
+
+def _read(file: wave.Wave_read, first: int, last: int) -> Audio:
+    file.setpos(first)
+    samples = np.frombuffer(file.readframes(last - first), "<i2")
     return samples.astype(np.float32) / np.float32(32768)
+
+
+class WavSound:
+    """A pass's `audio.wav` as an array of samples of which only the asked slices are read from disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _open(path) as file:
+            self._length = file.getnframes()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, asked: slice) -> Audio:
+        first, last, step = asked.indices(self._length)
+        with _open(self._path) as file:
+            return _read(file, first, max(first, last))[::step]
 
 
 def read_frames(path: Path, start_s: float = 0.0, end_s: float = math.inf) -> Iterator[tuple[float, bytes]]:

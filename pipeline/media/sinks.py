@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -15,6 +16,7 @@ from pipeline.features.base import SAMPLE_RATE_HZ
 from pipeline.media.soundline import Samples, SoundLine
 
 PICTURE_SCHEMA = pa.schema([("time_s", pa.float64()), ("jpeg", pa.binary())])
+BLOCKS_AT_ONCE = 64  # of sound: a second or two
 ROW_GROUP_PICTURES = 32  # some 2 MB of pictures: what a reader of one segment must load at least
 
 
@@ -27,6 +29,7 @@ class AudioSink:
         self._file.setsampwidth(2)
         self._file.setframerate(SAMPLE_RATE_HZ)
         self._line = SoundLine(start_s, duration_s, SAMPLE_RATE_HZ, 1, self._write)
+        self._blocks: list[Samples] = []  # sound that is not in the file yet: single frames are tiny
 
     @property
     def frames(self) -> int:
@@ -39,11 +42,19 @@ class AudioSink:
     def close(self) -> None:
         try:
             self._line.close()
+            self._flush()
         finally:
             self._file.close()
 
     def _write(self, samples: Samples) -> None:
-        self._file.writeframesraw(samples[0].astype("<i2").tobytes())
+        self._blocks.append(samples[0])
+        if len(self._blocks) == BLOCKS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._blocks:
+            self._file.writeframesraw(np.concatenate(self._blocks).astype("<i2").tobytes())
+            self._blocks = []
 
 
 class PictureSink:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
+from pipeline.reasons import not_annotated
 from pipeline.release.files import (
     MANIFEST,
     Around,
@@ -83,7 +85,12 @@ def release(
             version=version,
             date=start.date or date or datetime.now(UTC).date().isoformat(),
             out=built,
-            around=Around(len(store.live_ids(Segment)), _not_run(store), start.before),
+            around=Around(
+                len(store.live_ids(Segment)),
+                _not_run(store),
+                start.before,
+                cache(lambda: not_annotated(store, settings)),  # read only when something was not annotated
+            ),
             progress=progress,
         )
         if final.exists():

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -38,7 +38,6 @@ from pipeline.release.splits import (
 from pipeline.release.spool import Spool
 from pipeline.release.telling import RUN, left_out_text, remedy_for
 from pipeline.stages.base import Progress
-from pipeline.stages.select import drop_reasons
 from schemas.errors import UserError
 from schemas.ids import canonical_json, content_digest, file_digest
 from schemas.records import Release
@@ -77,6 +76,7 @@ class Around(NamedTuple):
     segments: int | None = None  # that stand, also those without an item; None: only those with one
     recordings_not_run: int = 0
     before: Release | None = None  # the version that was released last before this one
+    dropped: Callable[[], Mapping[str, str]] = dict  # sample -> why nobody is asked about it
 
 
 ALONE = Around()
@@ -197,7 +197,7 @@ def _spool(
     segments = set()
     for item in items:
         segments.add(item.segment.id)
-        reason = _why_not(item, settings)
+        reason = _why_not(item, settings, around)
         if item.consensus is not None and item.decision is not None and reason != "consent_withdrawn":
             _count_random(spool, item, settings)
             if reason is None:
@@ -211,14 +211,12 @@ def _spool(
     return spool
 
 
-def _why_not(item: LiveItem, settings: Settings) -> str | None:
+def _why_not(item: LiveItem, settings: Settings, around: Around) -> str | None:
     """Why an item is left out, a key of `LEFT_OUT`; None when it is not."""
     if is_withdrawn(item.facts):
         return "consent_withdrawn"
     if item.consensus is None or item.decision is None:
-        unlimited = settings.select.model_copy(update={"limit": None})
-        dropped = drop_reasons([item.sample], unlimited, seed=settings.project.seed)
-        return dropped.get(item.sample.id, "not_annotated")
+        return around.dropped().get(item.sample.id, "not_annotated")
     if item.decision.status not in DECIDED and not settings.release.include_undecided:
         return "needs_review"
     return None

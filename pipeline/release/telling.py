@@ -16,14 +16,22 @@ class Reason(NamedTuple):
 RUN = "run: emotrace run"
 REVIEW = "review first: emotrace review"
 TAKE_DOWN = "take it down and publish a version without them"
-LOOK = "emotrace status tells what is dropped; look at select.require"
+LOOK = "emotrace status tells what is dropped; look at [select] in the settings"
 LEFT_OUT = {
     "consent_withdrawn": Reason("consent withdrawn", "ingest recordings that may be used"),
     "needs_review": Reason("waiting for a person", REVIEW),
     "no_speech": Reason("dropped by select.require: no speech", LOOK),
     "no_face": Reason("dropped by select.require: no face", LOOK),
     "no_speech_or_face": Reason("dropped by select.require: neither speech nor face", LOOK),
-    "not_annotated": Reason("not annotated: not run yet, or over select.limit", RUN),
+    "too_little_speech": Reason("dropped by select.min_speech_s: too little speech", LOOK),
+    "too_little_face": Reason("dropped by select.min_face_s: the face is seen too shortly", LOOK),
+    "low_snr": Reason("dropped by select.min_snr_db: the background is too loud", LOOK),
+    "near_duplicate": Reason("dropped by select.near_duplicates: a copy of another clip", LOOK),
+    "over_source_quota": Reason("over select.max_per_source", LOOK),
+    "over_speaker_quota": Reason("over select.max_per_speaker", LOOK),
+    "over_class_quota": Reason("over select.max_per_class", LOOK),
+    "over_limit": Reason("over select.limit", LOOK),
+    "not_annotated": Reason("not annotated: not run yet", RUN),
     "not_measured": Reason("not measured: it failed, or was not run yet", "see emotrace status, then " + RUN),
     "split_needs_people": Reason("not labelled by enough people for the split of its group", REVIEW),
 }

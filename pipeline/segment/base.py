@@ -57,13 +57,15 @@ class SourceView:
 class Segmenter:
     """A rule. `split` gives spans inside [0, duration_s], ascending, and apart before padding.
 
-    `reads` names the parameters that `split` looks at: no other one may change what a segment is.
+    `reads` names the parameters that `split` looks at, `hears` says whether it looks at speech: nothing else may
+    change what a segment is.
     """
 
     name: str
     version: str
     split: Callable[[SourceView, SegmentParams], list[Span]]
     reads: tuple[str, ...]
+    hears: bool = False
 
     def params(self, all_params: SegmentParams) -> dict[str, float]:
         """What a segment of this rule states as its parameters."""

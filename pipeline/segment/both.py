@@ -24,4 +24,4 @@ def split(view: SourceView, params: SegmentParams) -> list[Span]:
     return pad(parts, params.pad_s, view.duration_s, borders_s)
 
 
-SEGMENTER = Segmenter("both", "1", split, reads=("min_s", "max_s", "pad_s", "merge_gap_s"))
+SEGMENTER = Segmenter("both", "1", split, reads=("min_s", "max_s", "pad_s", "merge_gap_s"), hears=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from agents.annotator import Annotator
 from agents.asking import Question
-from pipeline.facts import is_withdrawn
 from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.select import drop_reasons
@@ -20,8 +19,8 @@ class AnnotateStage(AskStage[Sample, Annotation]):
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
         settings, taxonomy = run.project.settings, run.project.taxonomy
         annotators = [Annotator(section, taxonomy) for section in settings.annotators]
-        withdrawn = {segment.id for segment in run.segments if is_withdrawn(run.facts_of(segment))}
-        dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed, withdrawn=withdrawn)
+        facts = {segment.id: run.facts_of(segment) for segment in run.segments}
+        dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed, facts=facts)
         run.dropped.update(dropped.values())
         # Clip by clip: annotators are asked side by side, and a budget that ends leaves whole clips.
         for sample in (sample for sample in run.samples if sample.id not in dropped):

@@ -22,6 +22,7 @@ from pipeline.project import Project
 from pipeline.stages.samples import Samples
 from pipeline.stages.targets import Cast
 from schemas.errors import ItemError, UserError
+from schemas.parts import MediaRef
 from schemas.records import Record, Segment, Source
 from schemas.store import ItemOutcome
 
@@ -69,6 +70,7 @@ class Run:
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)
     casts: dict[str, Cast] = field(default_factory=dict)  # who speaks, by source
     samples: Samples = field(init=False)
+    clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
     _names: dict[str, str] = field(default_factory=dict)
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)

@@ -9,18 +9,17 @@ from typing import Any
 
 from pipeline.features.baseline import make_baseline, method_of, prosody_measures
 from pipeline.media.cut import CUT_VERSION
-from pipeline.media.decode import DECODE_VERSION
 from pipeline.stages.base import Run, each, shards
 from pipeline.stages.before import turns_before
 from pipeline.stages.extract import shift, source_speech
-from pipeline.stages.keeping import VIEW_VERSION, Made, View, kept_baseline
-from pipeline.stages.keyframes import choose_times
+from pipeline.stages.gist import gist_of
+from pipeline.stages.keeping import Made, View, kept_baseline, view_version
 from pipeline.stages.lacking import missing_of, with_wordless
 from pipeline.stages.samples import PAGE, SampleRef, Samples
 from pipeline.stages.scenes import scene
 from pipeline.stages.targets import Aim, Scene, faces_in, targets_of
 from schemas.ids import content_digest
-from schemas.parts import KeyFrame, MediaRef, Span, Target, Turn, Word
+from schemas.parts import MediaRef, Span, Target, Turn, Word
 from schemas.records import Baseline, Features, Record, Sample, Segment
 from schemas.settings import FEATURE_STAGES
 from schemas.store import Stub
@@ -165,7 +164,7 @@ class ComposeStage:
             feature_digests=item.view.feature_digests,
             baseline_ids=item.baseline_ids,
             context=item.view.context,
-            view_version=VIEW_VERSION,
+            view_version=item.view.version,
             duration_s=segment.duration_s,
             words=heard.named(_words(words, joined)),
             words_source=_words_source(words),
@@ -173,38 +172,15 @@ class ComposeStage:
             prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
             events=_events(target, prosody, faces),
             faces=joined.tracks if joined and joined.tracks else faces.tracks if faces else (),
-            key_frames=self._key_frames(run, item, faces),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
             audio=MediaRef(kind="audio", version=CUT_VERSION, **span) if source.media.audio else None,
             missing=missing_of(item.aim, words, prosody, faces),
             turns=heard.turns,
             others=item.others,
+            **gist_of(run, segment, item.view, faces, speech),
         )
         run.count("samples")
         return with_wordless(sample)
-
-    def _key_frames(self, run: Run, item: _Item, faces: Features | None) -> tuple[KeyFrame, ...]:
-        segment, source = item.segment, run.source_of(item.segment)
-        if source.media.video is None:
-            return ()
-        params = run.media.params
-        recipe = params.model_dump(mode="json", include={"face_fps", "frame_width_px", "jpeg_quality"})
-        times = choose_times(segment.duration_s, faces, item.view.target.face_track)
-        return tuple(
-            KeyFrame(
-                time_s=time_s,
-                reason=reason,
-                ref=MediaRef(
-                    kind="image",
-                    source_id=source.id,
-                    source_start_s=round(segment.source_start_s + time_s, 6),
-                    source_end_s=round(segment.source_start_s + time_s, 6),
-                    params=recipe,
-                    version=DECODE_VERSION,
-                ),
-            )
-            for time_s, reason in times
-        )
 
 
 def _made(stub: Stub) -> Made:
@@ -230,6 +206,7 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
                 feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others)])),
                 context=turns[segment.id],
                 voice=found.get("prosody"),
+                version=view_version(run.project.settings.select),
             )
             items.append(_Item(segment, aim, others, view, mine))
     return items

@@ -9,8 +9,12 @@ from typing import NamedTuple
 from schemas.ids import content_id
 from schemas.parts import Target, Turn
 from schemas.records import Sample
+from schemas.settings import SelectSection
 
-VIEW_VERSION = "2"
+VIEW_VERSION = (
+    "2"  # raised when what a sample holds changes, also its key frames and what is told of its sound
+)
+DEFAULT_METHOD = SelectSection().key_frame_method
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class View:
     feature_digests: tuple[str, ...]  # sorted
     context: tuple[Turn, ...]
     voice: str | None
+    version: str = VIEW_VERSION
 
     def sample_id(self, baseline_ids: Sequence[str]) -> str:
         """The id that the sample with this baseline has or would get, without composing it."""
@@ -31,9 +36,15 @@ class View:
             "feature_digests": self.feature_digests,
             "baseline_ids": list(baseline_ids),
             "context": [turn.model_dump(mode="json") for turn in self.context],
-            "view_version": VIEW_VERSION,
+            "view_version": self.version,
         }
         return content_id(Sample.PREFIX, question)
+
+
+def view_version(select: SelectSection) -> str:
+    """The version of the view: what is shown also depends on how key frames are chosen."""
+    method = select.key_frame_method
+    return VIEW_VERSION if method == DEFAULT_METHOD else f"{VIEW_VERSION}/{method}"
 
 
 class Made(NamedTuple):

@@ -1,41 +1,98 @@
-"""Key frames of a segment: the facial peak, then the frames that lie farthest from those chosen."""
+"""Key frames of a segment: the facial peak, and pictures that show something else. Read from the decode pass."""
 
 from __future__ import annotations
 
-from schemas.records import Features
+from pathlib import Path
+
+from pipeline.media.decode import DECODE_VERSION, frame_at, read_frames
+from pipeline.pictures import LIKENESS
+from pipeline.pictures.base import Picture, gray_picture, picture_hash
+from pipeline.pictures.choose import choose
+from pipeline.stages.base import Run
+from schemas.errors import MediaError
+from schemas.parts import KeyFrame, MediaRef
+from schemas.records import Features, Segment
+from schemas.registry import resolve
 
 KEY_FRAMES = 4
-MIN_APART_S = 0.4  # two frames closer than this show the same
+MAX_PICTURES = 120  # that are compared: all of a segment of 24 s at 5 fps, and of a longer one evenly many
+TIME_DIGITS = 3
+SLACK_S = 1e-6  # times are rounded
 
 
-def choose_times(duration_s: float, faces: Features | None, track: str | None) -> list[tuple[float, str]]:
-    """(time, reason) of at most KEY_FRAMES frames in time order, at sampled face times where there are any.
+def key_frames(run: Run, segment: Segment, faces: Features | None, track: str | None) -> tuple[KeyFrame, ...]:
+    """At most KEY_FRAMES, the most telling first: who shows fewer takes the first ones.
 
-    The facial peak is the frame with the largest summed action-unit intensity of the target's face; the others
-    spread over the segment by the farthest-point rule.
+    `track` is the target's face, whose strongest moment is the peak. Empty without pictures.
+
+    Raises:
+        MediaError: the recording is gone and the cache does not hold its pictures, or it cannot be decoded.
     """
-    summed = _summed_intensity(faces, track)
-    times = sorted(summed) or _even_times(duration_s)
-    peak = max(times, key=lambda t: (summed.get(t, 0.0), -t)) if summed else times[len(times) // 2]
-    chosen = {peak: "facial_peak" if summed else "middle"}
-    while len(chosen) < KEY_FRAMES:
-        farthest = max(times, key=lambda t: (min(abs(t - c) for c in chosen), -t))
-        if min(abs(farthest - c) for c in chosen) < MIN_APART_S:
-            break
-        chosen[farthest] = "spread"
-    return sorted(chosen.items())
+    source = run.source_of(segment)
+    frames = run.media.decoded(source).frames if source.media.video else None
+    if frames is None:
+        return ()
+    recipe = run.media.params.model_dump(mode="json", include={"face_fps", "frame_width_px", "jpeg_quality"})
+    peak_s = facial_peak(faces, track)
+    at_s = None if peak_s is None else segment.source_start_s + peak_s
+    likeness = resolve(
+        LIKENESS, run.project.settings.select.key_frame_method, what="way to choose key frames"
+    )
+    chosen = choose(pictures_of(frames, segment, at_s), likeness(), peak_s=at_s, most=KEY_FRAMES)
+    return tuple(
+        KeyFrame(
+            time_s=_in_segment(picture.time_s, segment),
+            reason=reason,
+            picture_hash=picture_hash(picture.gray),
+            ref=MediaRef(
+                kind="image",
+                source_id=source.id,
+                source_start_s=picture.time_s,
+                source_end_s=picture.time_s,
+                params=recipe,
+                version=DECODE_VERSION,
+            ),
+        )
+        for picture, reason in chosen
+    )
 
 
-def _summed_intensity(faces: Features | None, track: str | None) -> dict[float, float]:
+def facial_peak(faces: Features | None, track: str | None) -> float | None:
+    """When the summed action-unit intensity of a face is largest, in segment time; None when no unit moved."""
     total: dict[float, float] = {}
     for series in faces.series if faces else ():
         if series.name.startswith("AU") and series.track in (None, track):
             for time_s, value in zip(series.times_s, series.values, strict=True):
                 if value is not None:
                     total[time_s] = total.get(time_s, 0.0) + value
-    return total
+    if not any(total.values()):
+        return None
+    return min(total, key=lambda time_s: (-total[time_s], time_s))
 
 
-def _even_times(duration_s: float) -> list[float]:
-    steps = max(1, int(duration_s / MIN_APART_S))
-    return [round(i * duration_s / steps, 3) for i in range(steps)]
+def pictures_of(frames: Path, segment: Segment, peak_s: float | None) -> list[Picture]:
+    """Pictures of a segment in order of time: all of them, or evenly many and the one at `peak_s` (source time).
+
+    A segment that lies between two sampled frames has the nearest one.
+    """
+    start_s, end_s = segment.source_start_s, segment.source_end_s
+    period_s = segment.duration_s / MAX_PICTURES
+    found: list[Picture] = []
+    next_s = start_s
+    for time_s, jpeg in read_frames(frames, start_s - SLACK_S, end_s):
+        is_due = time_s >= next_s - SLACK_S
+        if is_due or (peak_s is not None and abs(time_s - peak_s) < 10**-TIME_DIGITS):
+            found.append(Picture(time_s, gray_picture(jpeg)))
+        while is_due and period_s and next_s <= time_s + SLACK_S:
+            next_s += period_s
+    if found:
+        return found
+    middle_s = round((start_s + end_s) / 2, TIME_DIGITS)
+    try:
+        return [Picture(middle_s, gray_picture(frame_at(frames, middle_s)))]
+    except MediaError:  # the pass found no picture at all
+        return []
+
+
+def _in_segment(time_s: float, segment: Segment) -> float:
+    return min(segment.duration_s, max(0.0, round(time_s - segment.source_start_s, TIME_DIGITS)))

@@ -30,6 +30,7 @@ class MediaStage:
             first = {ref.segment_id: ref.id for ref in reversed(page)}
             waiting = [sample_id for segment_id, sample_id in first.items() if _waits(decisions[segment_id])]
             missing += [_Item(s.id, s.clip) for s in store.by_id(Sample, waiting[::-1]) if s.clip]
+        run.clips = [item.clip for item in missing]
         return [
             item
             for item in missing

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.facts import ROW, is_withdrawn, stretches
+from pipeline.features.base import Sound
+from pipeline.features import speech_pyannote
 from pipeline.features.silence import why_no_speech
-from pipeline.media.decode import DECODE_VERSION, read_audio
+from pipeline.media.decode import DECODE_VERSION
+from pipeline.media.reading import WavSound
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS, given
 from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
+from pipeline.segment.spans import inside
 from pipeline.stages.base import Run, each
+from schemas.errors import ItemError, UserError
 from schemas.ids import content_id
 from schemas.parts import Span
 from schemas.records import Features, Record, Segment, Source
@@ -41,11 +46,12 @@ class SegmentStage:
         return not run.done_before(self.name, key) and not run.failed_before(self.name, key, source)
 
     def work(self, run: Run, items: Sequence[Source]) -> None:
+        found = _speech_by_worker(run, items) if run.project.settings.segment.vad == "pyannote" else {}
         each(
             run,
             self.name,
             items,
-            lambda source: self._segment(run, source),
+            lambda source: self._segment(run, source, found.get(source.id)),
             name=lambda source: self._key(run, source),
             path=run.path_text,
             remember=True,
@@ -57,13 +63,13 @@ class SegmentStage:
         run.source_feature_ids = [
             features.id
             for source in sources
-            for features in (shots_features(run, source), speech_features(source))
+            for features in (shots_features(run, source), _speech(run, source))
         ]
         measured = {f.id: f for f in run.project.store.by_id(Features, run.source_feature_ids)}
         run.segments = []
         for source in sources:
             if run.done_before(self.name, self._key(run, source)):
-                wanted = (shots_features(run, source), speech_features(source))
+                wanted = (shots_features(run, source), _speech(run, source))
                 view = source_view(run, source, *(measured[features.id] for features in wanted))
                 run.segments += cut(run, source, view)
                 self._tell_wrong_times(run, source, view)
@@ -91,16 +97,19 @@ class SegmentStage:
             "version": segmenter.version,
             "params": segmenter.params(_params(run)),
             "decode": [DECODE_VERSION, settings.shot_detector, settings.shot_threshold],
-            "speech": VAD_VERSION,
+            "speech": speech_pyannote.VERSION if settings.vad == "pyannote" else VAD_VERSION,
             "given": given_times(run, source),
         }
         return content_id("cut", question)
 
-    def _segment(self, run: Run, source: Source) -> list[Record]:
+    def _segment(self, run: Run, source: Source, found: tuple[Span, ...] | ItemError | None) -> list[Record]:
+        """`found` is where a worker heard somebody, or why it could not listen; None: nobody has listened yet."""
         decoded = run.media.decoded(source)
         shots = shots_features(run, source, decoded.shots, decoded.notes)
-        audio = None if decoded.audio is None else read_audio(decoded.audio)
-        speech = speech_features(source, audio)
+        audio = None if decoded.audio is None else WavSound(decoded.audio)
+        if isinstance(found, ItemError):
+            raise found
+        speech = _speech(run, source, audio, found)
         segments = cut(run, source, source_view(run, source, shots, speech))
         run.count("sources")
         run.count("segments", len(segments))
@@ -144,13 +153,19 @@ def cut(run: Run, source: Source, view: SourceView) -> list[Segment]:
             source_id=source.id,
             rule=segmenter.name,
             version=segmenter.version,
-            params=segmenter.params(params),
+            params=segmenter.params(params) | _heard_by(run, segmenter),
             source_start_s=round(span.start_s, 3),
             source_end_s=round(span.end_s, 3),
             index=index,
         )
         for index, span in enumerate(segmenter.split(view, params))
     ]
+
+
+def _heard_by(run: Run, segmenter: Segmenter) -> dict[str, Any]:
+    """What a segment states of the voice activity that it was cut by; nothing of the one that is always there."""
+    by_worker = segmenter.hears and run.project.settings.segment.vad == "pyannote"
+    return {"vad": speech_pyannote.VERSION} if by_worker else {}
 
 
 def shots_features(
@@ -170,7 +185,7 @@ def shots_features(
     )
 
 
-def speech_features(source: Source, audio: Any = None) -> Features:
+def speech_features(source: Source, audio: Sound | None = None) -> Features:
     """The speech regions of a source; without `audio` still the id that they have or will have."""
     params = VadParams()
     regions = () if audio is None else speech_regions(audio, params)
@@ -183,3 +198,35 @@ def speech_features(source: Source, audio: Any = None) -> Features:
         missing=None if regions else why_no_speech(audio),
         regions=regions,
     )
+
+
+def _speech(run: Run, source: Source, audio: Sound | None = None, found: tuple[Span, ...] | None = None) -> Features:
+    """The speech regions of a source by the detector of the settings; without `audio` still their id."""
+    if run.project.settings.segment.vad == "silero":
+        return speech_features(source, audio)
+    return Features(
+        subject_id=source.id,
+        extractor="speech.pyannote",
+        version=speech_pyannote.VERSION,
+        params=speech_pyannote.PARAMS,
+        weights_digest=speech_pyannote.WEIGHTS_DIGEST,
+        stage="speech",
+        missing=None if found else why_no_speech(audio),
+        regions=tuple(inside(found or (), source.media.duration_s)),
+    )
+
+
+def _speech_by_worker(run: Run, sources: Sequence[Source]) -> dict[str, tuple[Span, ...] | ItemError]:
+    """Source -> where somebody speaks, in one process for all; what cannot be decoded is told by `_segment`."""
+    sounds = {}
+    for source in sources:
+        run.stop_if_cancelled()
+        try:
+            audio = run.media.decoded(source).audio
+        except UserError:
+            raise
+        except Exception:  # noqa: BLE001 - it fails again, as an item, when this source is cut
+            continue
+        if audio is not None:
+            sounds[source.id] = audio
+    return speech_pyannote.speech_of(sounds) if sounds else {}

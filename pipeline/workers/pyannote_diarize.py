@@ -113,11 +113,12 @@ def speech_pipeline(device: str, options: str) -> Any:
     return pipeline.to(device_of(device))
 
 
-def speech_weights_digest() -> str:
-    """SHA-256 (hex) of the model file that finds speech."""
+def speech_found(spans: Any) -> dict[str, Any]:
+    """The facts about speech, with the SHA-256 of the model file that found it."""
     import whisperx
 
-    return hashlib.sha256((Path(whisperx.__file__).parent / SPEECH_MODEL).read_bytes()).hexdigest()
+    digest = hashlib.sha256((Path(whisperx.__file__).parent / SPEECH_MODEL).read_bytes()).hexdigest()
+    return {"speech": [[round(s.start, 3), round(s.end, 3)] for s in spans], "weights_digest": digest}
 
 
 def raise_if_full(error: Exception) -> None:
@@ -136,7 +137,7 @@ def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
     """The facts of a recording's "done" message."""
     file = waveform_of(recording["audio"])
     if not file["waveform"].shape[1]:
-        return {"turns": []} if recording["task"] == "turns" else {"speech": []}
+        return {"turns": []} if recording["task"] == "turns" else speech_found([])
     told_at = time.monotonic()
 
     def hook(step: str, _artifact: Any, file: Any = None, total: Any = None, completed: Any = None) -> None:  # noqa: ARG001 - the hook's signature
@@ -149,11 +150,7 @@ def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
     options, device = recording["options"], recording["device"]
     if recording["task"] == "speech":
         found = speech_pipeline(device, json.dumps(options, sort_keys=True))(file, hook=hook)
-        spans = found.get_timeline().support()
-        return {
-            "speech": [[round(s.start, 3), round(s.end, 3)] for s in spans],
-            "weights_digest": speech_weights_digest(),
-        }
+        return speech_found(found.get_timeline().support())
     batches = (recording["segmentation_batch_size"], recording["embedding_batch_size"])
     pipeline = turns_pipeline(recording["weights"], device, *batches)
     found = pipeline(file, hook=hook, **{key: n for key, n in options.items() if n is not None})

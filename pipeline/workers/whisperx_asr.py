@@ -11,10 +11,10 @@ is detected)}, and the same in all of them: "weights" (folder of a CTranslate2 m
 {"path", "bundle"}), "device" (auto, cpu, cuda), "compute_type", "batch_size", "threads", "beam_size" and "vad"
 (pyannote, silero). A clip with "alone" shares no batch: a process died while it was in hand with others.
 
-Standard output carries JSON lines only: "ready" once, then per batch "batch" with its ids, per clip "start"
-and one of "done" or "error". "done" has "language", "unsupported", "by" ("alignment" or "attention") and
-"words": text, start_s, end_s, score (null: no character of it could be aligned). An "error" with a "remedy"
-holds for every clip. Nothing is downloaded.
+Standard output carries JSON lines only: "ready" once, then per batch "batch" with its ids, per clip "start",
+"progress" and one of "done" or "error". "done" has "language", "unsupported", "by" ("alignment" or
+"attention") and "words": text, start_s, end_s, score (null: no character of it could be aligned). An "error"
+with a "remedy" holds for every clip. Nothing is downloaded.
 
 What WhisperX does for one recording is done here for many at a time: its voice activity, its batched
 decoding, its alignment. Words that it cannot align get their times from Whisper's own attention.
@@ -206,7 +206,7 @@ def listen(clip: dict[str, Any], models: Models) -> Heard:
     return Heard(clip, audio, language, chunks)
 
 
-def transcribe(heard: list[Heard], models: Models) -> None:
+def transcribe(heard: list[Heard], models: Models, send: Send) -> None:
     """Fill in the texts of the chunks of all clips: those of one language go through the model together."""
     pipeline, size = models.pipeline, models.settings["batch_size"]
     for language in sorted({one.language for one in heard if one.chunks}):
@@ -217,6 +217,7 @@ def transcribe(heard: list[Heard], models: Models) -> None:
             text = out["text"] if isinstance(out["text"], str) else out["text"][0]
             times = {edge: round(chunk[edge], 3) for edge in ("start", "end")}
             one.texts.append({**times, "text": text})
+            send({"type": "progress", "id": one.clip["id"], "transcribed": len(one.texts)})
 
 
 def tokenizer_of(language: str, models: Models) -> Tokenizer:
@@ -231,13 +232,14 @@ def piece(audio: np.ndarray, chunk: dict[str, Any]) -> np.ndarray:
 # --- word times ----------------------------------------------------------------------------------------
 
 
-def timed(heard: Heard, models: Models) -> dict[str, Any]:
+def timed(heard: Heard, models: Models, send: Send) -> dict[str, Any]:
     """The words of a clip, and by what their times were found."""
     texts = [text for text in heard.texts if text["text"].strip()]
     aligner = models.aligner(heard.language)
     by = "attention" if aligner is None else "alignment"
     words: list[dict[str, Any]] = []
-    for text in texts:
+    for number, text in enumerate(texts):
+        send({"type": "progress", "id": heard.clip["id"], "aligned": number})
         found = [] if aligner is None else aligned(heard, text, aligner, models)
         words += found or attended(heard, text, models)
     return {"language": heard.language, "unsupported": False, "by": by, "words": words}
@@ -294,18 +296,18 @@ def work(clips: list[dict[str, Any]], send: Send) -> None:
                 continue
             with reporting(clip, send):
                 heard.append(listen(clip, models))
-        if not hear_together(heard, models):
+        if not hear_together(heard, models, send):
             heard = [one for one in heard if hear_alone(one, models, send)]
         for one in heard:
             send({"type": "start", "id": one.clip["id"]})
             with reporting(one.clip, send):
-                send({"type": "done", "id": one.clip["id"], **timed(one, models)})
+                send({"type": "done", "id": one.clip["id"], **timed(one, models, send)})
 
 
-def hear_together(heard: list[Heard], models: Models) -> bool:
+def hear_together(heard: list[Heard], models: Models, send: Send) -> bool:
     """Whether the whole batch went through."""
     try:
-        transcribe(heard, models)
+        transcribe(heard, models, send)
     except Exception as error:
         if is_full(error):
             raise
@@ -317,7 +319,7 @@ def hear_together(heard: list[Heard], models: Models) -> bool:
 def hear_alone(heard: Heard, models: Models, send: Send) -> bool:
     heard.texts = []
     with reporting(heard.clip, send):
-        transcribe([heard], models)
+        transcribe([heard], models, send)
         return True
     return False
 

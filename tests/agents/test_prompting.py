@@ -114,6 +114,17 @@ def test_the_model_gets_what_it_takes(changes: dict[str, Any], kinds: list[str])
     assert media_of(ask(**changes)) == kinds
 
 
+def test_of_the_key_frames_the_most_telling_are_sent_in_order_of_time() -> None:
+    frames = make_sample().key_frames
+    sample = make_sample(key_frames=(frames[2], frames[0], frames[1], frames[3]))
+    told = {
+        number: [part.text for part in ask(sample, key_frames=number).parts if isinstance(part, TextPart)][1:]
+        for number in (1, 2, 4)
+    }
+    at = [f"Key frame at {frame.time_s:.3f} s:" for frame in frames]
+    assert told == {1: at[2:3], 2: [at[0], at[2]], 4: at}
+
+
 def test_without_text_no_measurement_is_shown() -> None:
     request = ask(takes=("audio",))
     assert "great" not in data_of(request)

@@ -31,6 +31,7 @@ ENDINGS = {
 MACHINE_PATH = re.compile(
     "(?<![\\w.])/(?:" + "|".join(("work", "root", "home/(?!someone/)\\w+", "tmp", "Users/\\w+")) + ")/"
 )
+HEAVY_EXTRAS = ("whisperx", "pyannote", "pyfeat")
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 PEP_723 = re.compile(r"^# /// script\n(.*?)^# ///$", re.DOTALL | re.MULTILINE)
 
@@ -78,23 +79,42 @@ def test_third_party_names_every_direct_dependency() -> None:
         assert {normal(row[0]) for row in rows(heading)} == wanted, heading
 
 
-def test_third_party_names_every_package_of_a_worker() -> None:
-    wanted = set()
+def worker_packages() -> list[tuple[str, str]]:
+    """(worker, requirement) of every package that a worker script names."""
+    found = []
     scripts = sorted((REPO / "pipeline" / "workers").glob("*.py"))
     shared = {"caller.py", "demo_voice.py"}  # imported by the scripts beside them, in their environments
     for script in [script for script in scripts if script.name not in shared]:
         block = PEP_723.search(script.read_text("utf-8"))
         assert block is not None, f"{script.name} has no PEP 723 block"
         toml = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block[1].splitlines())
-        wanted |= {(script.stem, normal(package)) for package in tomllib.loads(toml)["dependencies"]}
+        found += [(script.stem, package) for package in tomllib.loads(toml)["dependencies"]]
+    return found
+
+
+def test_third_party_names_every_package_of_a_worker() -> None:
+    wanted = {(worker, normal(package)) for worker, package in worker_packages()}
     assert {(row[0], normal(row[1])) for row in rows("Workers")} == wanted
+
+
+def test_extras_and_workers_name_the_same_versions() -> None:
+    extras = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    pinned = {normal(one): one for names in HEAVY_EXTRAS for one in extras[names]}
+    assert all("==" in requirement for requirement in pinned.values())
+    for worker, requirement in worker_packages():
+        wanted = pinned.get(normal(requirement), requirement)
+        assert requirement.replace(" ", "") == wanted, worker
 
 
 @pytest.mark.parametrize(
     "heading",
     [
         "The core",
+        "Optional: `keyframes`",
         "Optional: `postgres`",
+        "Optional: `whisperx`",
+        "Optional: `pyannote`",
+        "Optional: `pyfeat`",
         "Optional: `release-check`",
         "Optional: `test-oracle`",
         "Development",

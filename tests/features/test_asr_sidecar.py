@@ -68,7 +68,7 @@ def test_an_edited_transcript_is_another_question(tmp_path: Path) -> None:
     after = words_of(path, clip)
     assert before == again
     assert before.id != after.id
-    assert set(before.params) == {"sha256", "format", "segments"}
+    assert set(before.params) == {"sha256", "format", "segments", "media"}
     assert words_of(write(tmp_path, "talk.vtt", "WEBVTT\n"), clip).params["format"] == ".vtt"
 
 

@@ -7,18 +7,29 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from pipeline.features import EXTRACTORS
+from pipeline.features import EXTRACTORS, environments, select
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES
-from pipeline.features.select import AUTO, FACTS, backend_names, list_backends, pick_extractor
+from pipeline.features.environments import prepare_environments
+from pipeline.features.select import AUTO, FACTS, backend_names, built, list_backends, pick_extractor
 from pipeline.features.transcripts import GivenText
+from pipeline.features.worker import build_environment
 from schemas.errors import ItemError, UserError
+from schemas.settings import FeatureSection
 from tests.features.tiny_whisper import make_tiny_whisper
 
 
 @pytest.fixture(autouse=True)
 def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own Whisper models must not change these tests."""
+    """A developer's own models must not change these tests."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+SMALL_WORKER = """# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = ["idna"]
+# ///
+"""
 
 
 @pytest.fixture
@@ -77,6 +88,60 @@ def test_the_language_of_the_recording_is_an_option_of_who_listens(recording: Pa
     assert params("auto", {"weights": weights})["language"] == "de"
     assert params("faster_whisper", {"weights": weights, "language": "en"})["language"] == "en"
     assert "language" not in pick_extractor("prosody", "core", {}, recording, language="de").params
+
+
+def test_words_are_whisperx_when_all_that_it_needs_is_here(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aligner = tmp_path / "aligner"
+    aligner.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (aligner / name).write_text("{}")
+    weights = str(make_tiny_whisper(tmp_path / "tiny"))
+    options = {"weights": weights, "align_weights": {"de": str(aligner)}, "batch_size": 2}
+
+    def picked(language: str | None = None) -> str:
+        return pick_extractor("asr", "auto", options, recording, language=language).name
+
+    worker = tmp_path / "whisperx_asr.py"
+    worker.write_text(SMALL_WORKER)
+    monkeypatch.setattr(select, "WORKERS", tmp_path)
+    built.cache_clear()
+    assert picked("de") == "faster_whisper"  # its environment is not made
+    build_environment(worker)
+    built.cache_clear()
+    assert [picked("de"), picked("de-AT"), picked()] == ["whisperx"] * 3
+    assert picked("nl") == "faster_whisper"  # no alignment model
+    recording.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhi\n")
+    assert picked("de") == "sidecar"
+    built.cache_clear()
+
+
+def test_a_named_environment_is_made_before_the_first_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "whisperx_asr.py"
+    worker.write_text(SMALL_WORKER)
+    monkeypatch.setattr(select, "WORKERS", tmp_path)
+    monkeypatch.setattr(environments, "WORKERS", tmp_path)
+    built.cache_clear()
+    told: list[str] = []
+
+    def prepare(**options: object) -> None:
+        section = FeatureSection.model_validate({"backend": "whisperx", **options})
+        prepare_environments({"asr": section}, lambda name, total: told.append(name), told.append)
+
+    with pytest.raises(UserError, match="no complete CTranslate2"):
+        prepare(weights=str(tmp_path))
+    prepare(enabled=False)
+    assert told == []
+    weights = str(make_tiny_whisper(tmp_path / "tiny"))
+    prepare(weights=weights)
+    assert len(told) == 2
+    assert "7.2 GB" in told[0]
+    prepare(weights=weights)
+    assert len(told) == 2
+    built.cache_clear()
 
 
 def test_weights_that_come_to_the_cache_later_are_found(recording: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.features.au_mediapipe import SCRIPT
-from pipeline.features.worker import run_worker
+from pipeline.features.worker import build_environment, environment_is_built, run_worker
 from schemas.errors import UserError
 
 pytestmark = pytest.mark.worker
@@ -76,6 +76,21 @@ def test_one_process_does_a_shard_and_every_message_is_told(tmp_path: Path) -> N
     assert kinds == ["ready", "start", "done", "start", "progress", "done", "start", "done"]
 
 
+def test_whether_an_environment_is_there_is_looked_up_without_making_it(tmp_path: Path) -> None:
+    worker = script(tmp_path)
+    header = worker.read_text()
+    worker.write_text(header.replace("dependencies = []", 'dependencies = ["idna"]'))
+    assert not environment_is_built(worker)
+    assert not environment_is_built(worker)
+    build_environment(worker)
+    assert environment_is_built(worker)
+    worker.write_text(header.replace("dependencies = []", 'dependencies = ["idna==0"]'))
+    assert not environment_is_built(worker)
+    with pytest.raises(UserError, match="cannot be made") as caught:
+        build_environment(worker)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_empty_shard_starts_nothing(tmp_path: Path) -> None:
     assert list(run_worker(tmp_path / "absent.py", [])) == []
 
@@ -92,6 +107,26 @@ def test_a_crash_costs_the_clip_in_hand_only(tmp_path: Path) -> None:
     ]
     assert results[1]["code"] == "worker_crashed"
     assert "out of memory" in results[1]["message"]
+
+
+def test_after_a_crash_clips_that_shared_a_batch_go_alone(tmp_path: Path) -> None:
+    together = """
+    send(type="ready")
+    groups = [[c] for c in clips if c.get("alone")] + [[c for c in clips if not c.get("alone")]]
+    for group in groups:
+        send(type="batch", ids=[clip["id"] for clip in group])
+        for clip in group:
+            send(type="start", id=clip["id"])
+        for clip in group:
+            if clip.get("do"):
+                exec(clip["do"])
+        for clip in group:
+            send(type="done", id=clip["id"], alone=clip.get("alone", False))
+    """
+    results = list(run_worker(script(tmp_path, together), clips("", "os._exit(9)", "")))
+    assert {r["id"]: r["type"] for r in results} == {"c0": "done", "c1": "error", "c2": "done"}
+    assert [r["code"] for r in results if r["type"] == "error"] == ["worker_crashed"]
+    assert all(r["alone"] for r in results if r["type"] == "done")
 
 
 def test_a_worker_that_dies_between_clips_still_comes_to_an_end(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from pipeline.media.shots import (
     FADE_THRESHOLD,
     ContentDetector,
     FadeDetector,
+    Looks,
+    Planes,
     hsv_planes,
     shots_from_cuts,
 )
@@ -103,13 +106,60 @@ def test_fade_rule_equals_pyscenedetect_after_leading_black(levels: list[int], m
     assert ours == [cut for cut in theirs if lit == 0 or cut > lit]
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A BGR picture, and another that stands for its rough look."""
+
+    fine_bgr: npt.NDArray[np.uint8]
+    rough_bgr: npt.NDArray[np.uint8]
+
+    def fine(self) -> Planes:
+        return planes(self.fine_bgr)
+
+    def rough(self) -> Planes:
+        return planes(self.rough_bgr)
+
+
+def planes(bgr: npt.NDArray[np.uint8]) -> Planes:
+    blue, green, red = (np.ascontiguousarray(bgr[..., n]) for n in range(3))
+    return red, green, blue
+
+
 def run_both(pictures: list[npt.NDArray[np.uint8]], ours: Any, theirs: Any) -> tuple[list[int], list[int]]:
     found: list[int] = []
     for number, picture in enumerate(pictures):
-        blue, green, red = (np.ascontiguousarray(picture[..., n]) for n in range(3))
-        ours.add(red, green, blue)
+        ours.add(Picture(picture, picture))
         found += [cut.frame_num for cut in theirs.process_frame(FrameTimecode(number, fps=25.0), picture)]
     return ours.cuts, found
+
+
+@pytest.mark.parametrize(
+    ("rough", "fine", "cuts"), [(60, 90, [20]), (60, 30, []), (90, 30, [20]), (30, 90, [])]
+)
+def test_a_rough_look_near_the_threshold_is_decided_by_a_fine_one(
+    rough: int, fine: int, cuts: list[int]
+) -> None:
+    # From black to grey only the value changes: the score is a third of the step, 20 for a step of 60.
+    detector = ContentDetector(threshold=21.0)
+    for number in range(40):
+        grey = [np.full((4, 4, 3), level if number >= 20 else 0, np.uint8) for level in (fine, rough)]
+        detector.add(Picture(*grey))
+    assert detector.cuts == cuts
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("name", ["psd_testvideo.mp4", "pyfeat_face_noface.mov", "wh_address_d.mp4"])
+def test_rough_looks_never_change_what_fine_ones_say(media: Media, name: str) -> None:
+    looks, content, fade = Looks(), (ContentDetector(), ContentDetector()), (FadeDetector(), FadeDetector())
+    with av.open(str(media(f"video/{name}"))) as container:
+        for frame in container.decode(video=0):
+            look = looks.at(frame)
+            fine = replace(look, rough_scaler=look.fine_scaler, rough_px=look.fine_px)
+            for rough_one, fine_one in (content, fade):
+                rough_one.add(look)
+                fine_one.add(fine)
+    assert content[0].cuts == content[1].cuts
+    assert fade[0].cuts == fade[1].cuts
 
 
 def test_hue_saturation_value_equal_opencv_for_every_kind_of_colour() -> None:

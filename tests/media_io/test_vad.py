@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
+import faster_whisper.vad
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.features.base import Audio
 from pipeline.media.cut import cut_audio
 from pipeline.media.probe import probe
-from pipeline.media.reading import read_audio
-from pipeline.media.vad import VadParams, speech_regions
+from pipeline.media.reading import WavSound, read_audio
+from pipeline.media.vad import WINDOW, WINDOWS_AT_ONCE, VadParams, _padded, _runs, speech_regions
 from schemas.parts import Span
 
 Media = Callable[[str], Path]
@@ -96,3 +100,68 @@ def test_parameters_matter_and_results_repeat(media: Media, tmp_path: Path) -> N
     samples = sound(media("audio/jfk.flac"), tmp_path)
     assert speech_regions(samples) == speech_regions(samples)
     assert len(speech_regions(samples, VadParams(min_silence_ms=2000))) < len(speech_regions(samples))
+
+
+def by_the_library(samples: Audio, params: VadParams) -> list[tuple[float, float]]:
+    """Regions of the whole sound at once, by the rules of the package that carries the model."""
+    tail = np.zeros((params.min_silence_ms + 250) * 16, np.float32)
+    options = faster_whisper.vad.VadOptions(
+        threshold=params.threshold,
+        min_speech_duration_ms=params.min_speech_ms,
+        min_silence_duration_ms=params.min_silence_ms,
+        speech_pad_ms=params.speech_pad_ms,
+    )
+    found = faster_whisper.vad.get_speech_timestamps(np.concatenate([samples, tail]), options)
+    ends = [(region["start"], min(region["end"], len(samples))) for region in found]
+    return [(start / 16_000, end / 16_000) for start, end in ends if end > start]
+
+
+@pytest.mark.media
+@pytest.mark.parametrize(
+    "params", [VadParams(), VadParams(min_silence_ms=90, min_speech_ms=0, speech_pad_ms=400)]
+)
+def test_pieces_are_heard_as_the_whole_is(media: Media, tmp_path: Path, params: VadParams) -> None:
+    names = [*SPOKEN, *(f"video/{name}" for name in UNSPOKEN), *(f"audio/emodb_{n}.wav" for n in EMODB)]
+    everything = []
+    for name in names:
+        samples = sound(media(name), tmp_path)
+        mine = [(region.start_s, region.end_s) for region in speech_regions(samples, params)]
+        assert mine == by_the_library(samples, params), name
+        everything.append(samples)
+    long = np.concatenate(everything)
+    assert len(long) > 3 * WINDOW * WINDOWS_AT_ONCE
+    mine = [(region.start_s, region.end_s) for region in speech_regions(long, params)]
+    assert mine == by_the_library(long, params)
+
+
+@given(
+    levels=st.lists(st.sampled_from([0.1, 0.4, 0.9]), min_size=1, max_size=80),
+    min_silence_ms=st.integers(0, 300),
+    pad_ms=st.integers(0, 200),
+    min_speech_ms=st.integers(0, 200),
+)
+def test_regions_are_made_by_the_rules_of_the_library(
+    levels: list[float], min_silence_ms: int, pad_ms: int, min_speech_ms: int
+) -> None:
+    params = VadParams(min_silence_ms=min_silence_ms, speech_pad_ms=pad_ms, min_speech_ms=min_speech_ms)
+    total = len(levels) * WINDOW - 1
+    options = faster_whisper.vad.VadOptions(
+        min_speech_duration_ms=min_speech_ms, min_silence_duration_ms=min_silence_ms, speech_pad_ms=pad_ms
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faster_whisper.vad, "get_vad_model", lambda: lambda _: np.array(levels))
+        theirs = faster_whisper.vad.get_speech_timestamps(np.zeros(total, np.float32), options)
+    mine = _padded(_runs(iter(levels), total, params), total, params)
+    assert mine == [(region["start"], region["end"]) for region in theirs]
+
+
+def test_sound_on_disk_is_heard_as_sound_in_memory(tmp_path: Path) -> None:
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, 20_000).astype(np.float32)
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((samples * 32768).astype("<i2").tobytes())
+    whole, lazy = read_audio(path), WavSound(path)
+    assert len(lazy) == len(whole) == 20_000
+    for asked in (slice(0, 5), slice(19_990, 30_000), slice(30_000, 40_000), slice(None), slice(5, 2)):
+        assert np.array_equal(lazy[asked], whole[asked])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.decoding import MediaMaker
+import numpy as np
+from PIL import Image
+
+from pipeline.decoding import REPORT, MediaMaker
 from pipeline.ledger import Ledger
+from pipeline.media.decode import DECODE_VERSION
+from pipeline.media.sinks import AudioSink, PictureSink
 from pipeline.project import Project, open_project
 from pipeline.stages.base import Run
+from schemas.ids import content_id
 from schemas.parts import AudioFacts, FaceTrack, MediaFacts, Series, VideoFacts, Word
 from schemas.records import Features, Record, Segment, Source
 from tests.pipeline.project import write_settings
@@ -88,6 +95,24 @@ def face(of: Segment, *, missing: str | None = None) -> Features:
     )
 
 
+def decoded(run: Run, of: Source) -> None:
+    """As if the recording had been decoded: pictures of noise that stand still, and silence."""
+    params, cache = run.media.params.model_dump(mode="json"), run.project.artifacts
+    key = content_id("dec", {"source": of.id, "version": DECODE_VERSION, "params": params})
+    noise = np.random.default_rng(int(of.sha256, 16) % 2**32).integers(0, 256, (48, 64), dtype=np.uint8)
+    with cache.workdir() as folder:
+        pictures = PictureSink(folder / "frames.parquet", 90)
+        for n in range(300 if of.media.video else 0):
+            pictures.add(round(n * 0.2, 6), Image.fromarray(noise).convert("YCbCr"))
+        pictures.close()
+        AudioSink(folder / "audio.wav", 0.0, of.media.duration_s).close()
+        names = ["audio.wav", *(["frames.parquet"] if of.media.video else [])]
+        for name in names:
+            cache.put(key, name, folder / name)
+    report = {"files": names, "shots": [], "cut_frames": [], "frames_decoded": 0, "errors": 0, "notes": []}
+    cache.put_bytes(key, REPORT, json.dumps(report).encode())
+
+
 def place(run: Run, of: Source, found: list[tuple[Segment, list[Features]]], *, speaker: str | None) -> None:
     """As if segment and extract had just made these records."""
     records: list[Record] = [of]
@@ -95,6 +120,7 @@ def place(run: Run, of: Source, found: list[tuple[Segment, list[Features]]], *, 
         records += [part, *features]
         run.segments.append(part)
         run.feature_ids[part.id] = {feature.stage: feature.id for feature in features}
+    decoded(run, of)
     run.project.store.add(records)
     run.project.store.set_live(Segment, [part.id for part in run.segments])
     run.sources[of.id] = of

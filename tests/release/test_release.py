@@ -181,7 +181,7 @@ def unheard(project: Project, live: bool = True) -> None:
 @pytest.mark.parametrize(
     ("live", "left_out", "remedy"),
     [
-        (True, "1 clip (dropped by select.require: neither speech nor face", "look at select.require"),
+        (True, "1 clip (dropped by select.require: neither speech nor face", "look at [select]"),
         (False, "1 clip (not measured: ", "see emotrace status, then run: emotrace run"),
     ],
 )

@@ -1,10 +1,6 @@
-# /// script
-# requires-python = ">=3.11,<3.13"
-# dependencies = ["whisperx==3.8.6", "pyannote.audio==4.0.7"]
-# ///
 """Writes a pyannote diarization pipeline into a folder, without a download.
 
-Usage: uv run --script make_pyannote.py FOLDER
+Usage: FOLDER; run in the worker's environment.
 
 The segmentation model is the trained one in WhisperX's wheel, so turns begin and end where people do; the model
 of voices is a random one, so who is who is chance.

@@ -1,0 +1,140 @@
+"""Recognises in one look that nothing changed since a run that left nothing to do, so that the next one is quick.
+
+What a run would find missing follows from the code, the settings, the store and files outside. A run that ends
+with everything done leaves a digest of all these beside the project. The next run that sees the same digest has
+nothing to do; any other, and any doubt, and it looks at every item as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants
+
+from pipeline.decoding import MEDIA_NAMES
+from pipeline.project import Project
+from schemas.ids import canonical_json
+from schemas.parts import MediaRef
+from schemas.records import Review, Source
+from schemas.settings import FeatureSection
+
+STATE_FILE = ".emotrace.unchanged.json"
+PROGRAM = Path(__file__).parents[1]
+PACKAGES = ("schemas", "agents", "pipeline")
+FORM = 1  # of the state file and of what is digested
+
+
+@dataclass(frozen=True)
+class Before:
+    """What held when a run began; people may ingest and review while it goes on."""
+
+    outside: str
+    people: list[int]
+
+
+def look(project: Project) -> Before:
+    """What a run rests on and does not make itself, as it is now."""
+    return Before(_digest(_outside(project)), _of_people(project))
+
+
+def unchanged(project: Project, now: Before) -> dict[str, int] | None:
+    """How many samples were dropped and why, when a run would find nothing to do; None when it has to look."""
+    try:
+        left = json.loads((project.root / STATE_FILE).read_text("utf-8"))
+        same = left["state"] == _state(project, now)
+        clips = [(str(key), str(name)) for key, name in left["clips"]]
+        dropped: dict[str, int] = left["dropped"]
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or not what this program wrote
+        return None
+    if not same or not all(project.artifacts.has(key, name) for key, name in clips):
+        return None
+    return dropped
+
+
+def forget(project: Project) -> None:
+    """A run that begins may be killed at any time: until its end nothing is known to be done."""
+    (project.root / STATE_FILE).unlink(missing_ok=True)
+
+
+def remember(project: Project, before: Before, dropped: dict[str, int], clips: Sequence[MediaRef]) -> None:
+    """Note that everything is done; `clips` are those that people still need."""
+    state = {
+        "state": _state(project, before),
+        "dropped": dropped,
+        "clips": [[clip.key, MEDIA_NAMES[clip.kind]] for clip in clips],
+    }
+    part = project.root / f"{STATE_FILE}.part"
+    part.write_text(json.dumps(state), encoding="utf-8")
+    part.replace(project.root / STATE_FILE)
+
+
+def _state(project: Project, before: Before) -> str:
+    own = project.store.newest_by_kind(leave_out=(Review, Source)), project.store.standing_digest()
+    return _digest([FORM, before.outside, before.people, *own])
+
+
+def _of_people(project: Project) -> list[int]:
+    """The newest of what others than a run write: recordings, reviews, facts."""
+    newest = project.store.newest_by_kind()
+    return [newest.get(kind, 0) for kind in ("source", "review")] + [project.store.newest_fact()]
+
+
+def _outside(project: Project) -> Iterator[Any]:
+    yield project.settings.model_dump(mode="json"), project.taxonomy.digest
+    yield from sorted(project.store.paths().values())
+    yield sorted(f"{package.name} {package.version}" for package in distributions())
+    packages = (PROGRAM / name for name in PACKAGES)
+    weights = [Path(constants.HF_HUB_CACHE), *_paths_in(project.settings.features, project.root)]
+    for root in (*packages, *weights):
+        yield list(_tree(root))
+    # Transcripts and measurements stand beside recordings, and a recording may be away, or other than it was.
+    for folder in sorted({os.path.dirname(path) for path in project.store.paths()}):  # noqa: PTH120 - many
+        yield folder, sorted(_entries(folder))
+
+
+def _paths_in(features: Mapping[str, FeatureSection], root: Path) -> Iterator[Path]:
+    """Files and folders that options of backends name: weights, tables."""
+    for section in features.values():
+        for value in section.options.values():
+            if isinstance(value, str):
+                path = Path(value).expanduser()
+                yield from (base / path for base in (root, Path.cwd()) if (base / path).exists())
+
+
+def _tree(root: Path) -> Iterator[tuple[str, list[Any]]]:
+    if root.is_file():
+        stat = root.stat()
+        yield str(root), [stat.st_size, stat.st_mtime_ns]
+    for folder, folders, _ in os.walk(root):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        yield folder, sorted(_entries(folder))
+
+
+def _entries(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of the files of a folder; a link counts as what it leads to."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # it is away, which is said by its having no files
+        return
+    for entry in entries:
+        try:
+            if entry.is_file():
+                stat = entry.stat()
+                yield entry.name, stat.st_size, stat.st_mtime_ns
+        except OSError:
+            yield entry.name, -1, -1
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(canonical_json(part).encode())
+        found.update(b"\n")
+    return found.hexdigest()
