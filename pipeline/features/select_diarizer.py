@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from pipeline.features.backends import built
 from pipeline.features.diarize_none import NoDiarizer
 from pipeline.features.diarize_pyannote import PyannoteDiarizer, PyannoteParams
 from pipeline.features.diarize_rttm import RttmFiles, RttmTurns
@@ -14,7 +15,6 @@ from pipeline.features.recordings import Diarizer
 from pipeline.features.select import (
     _option_names,
     backend_names,
-    built,
     checked_params,
     refuse_unknown_options,
 )
