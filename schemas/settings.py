@@ -117,7 +117,7 @@ class SegmentSection(Section):
 
 
 class SelectSection(Section):
-    """Who gets a sample and what stands for it; which samples are worth annotating: a dropped one keeps its reason."""
+    """Who gets a sample, what stands for it, and which samples are worth annotating: drops keep their reason."""
 
     limit: Quota = None
     require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
