@@ -17,6 +17,7 @@ from pipeline.cli import app
 from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
+from pipeline.pictures import LIKENESS
 from pipeline.importers.manifest import COLUMNS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
@@ -32,6 +33,7 @@ REGISTRIES = {
     "provider": PROVIDERS,
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,
+    "likeness": LIKENESS,
     "importer": IMPORTERS,
 }
 GROUP: Any = typer.main.get_command(app)
