@@ -17,8 +17,8 @@ from pipeline.cli import app
 from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
-from pipeline.pictures import LIKENESS
 from pipeline.importers.manifest import COLUMNS
+from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 from schemas.settings import Settings
