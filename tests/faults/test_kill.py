@@ -25,7 +25,8 @@ from tests.faults.material import (
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STAGES = (
-    "segment", "asr", "prosody", "au", "compose", "annotate", "check", "judge", "aggregate", "decide", "media",
+    "segment", "diarize", "asr", "prosody", "au", "compose", "annotate", "check", "judge", "aggregate", "decide",
+    "media",
 )  # fmt: skip
 INGEST_KILLS = ("within store.source 1", "before paths 1")
 RUN_KILLS = (

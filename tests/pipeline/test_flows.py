@@ -51,6 +51,7 @@ base_url = "{url}"
 """
 STAGES = {
     "segment",
+    "diarize",
     "asr",
     "au",
     "prosody",
