@@ -179,7 +179,7 @@ class Sample(Record):
     @property
     def own_words(self) -> tuple[Word, ...]:
         """The target's words, and those of nobody known; all words where speakers are not told apart."""
-        if self.missing.get("text") == NOT_SPEAKING:
+        if NOT_SPEAKING in self.missing.values():
             return ()
         names = {turn.speaker for turn in self.turns}
         if self.target.speaker not in names | {word.speaker for word in self.words} - {None}:
@@ -195,7 +195,7 @@ class Sample(Record):
     @property
     def own_speech(self) -> tuple[Span, ...]:
         """When the target speaks; all speech where speakers are not told apart."""
-        if self.missing.get("text") == NOT_SPEAKING:
+        if NOT_SPEAKING in self.missing.values():
             return ()
         own = tuple(turn for turn in self.turns if turn.speaker == self.target.speaker)
         return own if own and len({turn.speaker for turn in self.turns}) > 1 else self.speech

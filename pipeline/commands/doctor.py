@@ -74,7 +74,7 @@ def _voice_activity() -> str:
 
 
 def _words() -> str:
-    from pipeline.features.select import why
+    from pipeline.features.backends import why
 
     return "; ".join(
         f"{name}: {why(f'asr.{name}')}" for name in ("whisperx", "faster_whisper", "pocketsphinx")
@@ -83,7 +83,7 @@ def _words() -> str:
 
 def _faces() -> str:
     from pipeline.features.au_mediapipe import SCRIPT
-    from pipeline.features.select import FACTS
+    from pipeline.features.backends import FACTS
     from pipeline.features.worker import environment_is_ready
 
     if environment_is_ready(SCRIPT):
@@ -93,7 +93,7 @@ def _faces() -> str:
 
 def _heavy() -> str:
     """Whether the environments of the backends are made that nobody gets unasked."""
-    from pipeline.features.select import AUTO, FACTS, built
+    from pipeline.features.backends import AUTO, FACTS, built
 
     usual = {f"{stage}.{name}" for stage, name in AUTO.items()}
     told = []

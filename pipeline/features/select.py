@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,100 +12,19 @@ from typing import Any
 import pydantic
 
 from pipeline.features import EXTRACTORS
-from pipeline.features.asr_aligners import aligners_here, how_to_get
-from pipeline.features.asr_weights import WHISPER_REPOSITORIES, cached_whisper, whisper_here
-from pipeline.features.au_weights import DOWNLOAD as PYFEAT_DOWNLOAD
+from pipeline.features.asr_weights import whisper_here
 from pipeline.features.au_weights import find_pyfeat_weights, pyfeat_weights
+from pipeline.features.backends import AUTO, aligned_here, built
 from pipeline.features.base import Extractor, Params
 from pipeline.features.face_tables import find_face_table
 from pipeline.features.prosody_csv import find_table
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.features.transcripts_meld import find_row
-from pipeline.features.worker import WORKERS, environment_is_built
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.registry import resolve
 
-# What needs nothing else; words have a rule of their own, faces one that comes before.
-AUTO: dict[str, str] = {"prosody": "core", "au": "mediapipe", "pose": "mediapipe", "series": "sidecar"}
 BESIDE = ("au.openface", "au.pyfeat_csv", "series.sidecar")  # read a file beside the recording
-
-
-@dataclass(frozen=True)
-class BackendFacts:
-    """What a person should know of a backend before choosing it."""
-
-    package: str | None  # import name; None: nothing beyond the core
-    licence: str
-    download: str = ""  # what would be downloaded on first use
-    worker: str | None = None  # the script in pipeline/workers whose environment it needs
-
-
-FACTS: dict[str, BackendFacts] = {
-    "diarize.rttm": BackendFacts(None, "that of the file"),
-    "diarize.pyannote": BackendFacts(
-        None,
-        "MIT (code), CC-BY-4.0 (weights of community-1)",
-        "an environment with pyannote.audio 4.0.7 by uv (7.2 GB, most of it shared with asr.whisperx), on first "
-        "use; weights when download = true (about 35 MB, after their conditions were accepted)",
-        "pyannote_diarize.py",
-    ),
-    "diarize.none": BackendFacts(None, "none needed"),
-    "asr.sidecar": BackendFacts(None, "that of the transcript"),
-    "asr.manifest": BackendFacts(None, "that of the transcript"),
-    "asr.whisperx": BackendFacts(
-        None,
-        "BSD-2-Clause (code), MIT (Whisper); alignment: MIT (en), CC BY-NC 4.0 (de, es, fr, it), others by model",
-        "an environment with whisperx 3.8.6 by uv (7.2 GB), on first use; weights when download = true",
-        "whisperx_asr.py",
-    ),
-    "asr.meld": BackendFacts(None, "that of the transcript (MELD: GPL-3.0)"),
-    "asr.faster_whisper": BackendFacts(
-        "faster_whisper",
-        "MIT (code and weights)",
-        f"weights, by hand: hf download {WHISPER_REPOSITORIES['small']} (about 0.5 GB)",
-    ),
-    "asr.pocketsphinx": BackendFacts(
-        "pocketsphinx",
-        "BSD-2-Clause (code and model)",
-    ),
-    "prosody.core": BackendFacts(
-        "swift_f0",
-        "MIT (pitch model), BSD-3-Clause (numpy, scipy)",
-    ),
-    "prosody.praat": BackendFacts(
-        None,
-        "GPL-3.0-or-later (Praat), in a process of its own",
-        "an environment with praat-parselmouth 0.4.7 by uv (about 40 MB), on first use",
-    ),
-    "prosody.opensmile": BackendFacts(
-        None,
-        "openSMILE's own: free for private use, research and education, no commercial products",
-        "an environment with opensmile 2.6.0 by uv (about 300 MB), on first use",
-    ),
-    "prosody.csv": BackendFacts(None, "that of the table"),
-    "au.mediapipe": BackendFacts(
-        None,
-        "Apache-2.0 (code and models)",
-        "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
-        "mediapipe_faces.py",
-    ),
-    "au.pyfeat": BackendFacts(
-        None,
-        "MIT (code, face finder); weights for non-commercial research only",
-        f"an environment with py-feat 2.1.5 by uv (about 6 GB), on first use; by hand: {PYFEAT_DOWNLOAD}",
-        "pyfeat_faces.py",
-    ),
-    "au.openface": BackendFacts(None, "that of the table; OpenFace itself: non-commercial research only"),
-    "au.pyfeat_csv": BackendFacts(None, "that of the table"),
-    "pose.mediapipe": BackendFacts(
-        None,
-        "Apache-2.0 (code and models)",
-        "an environment with mediapipe 0.10.21 by uv (about 0.5 GB), on first use",
-        "mediapipe_pose.py",
-    ),
-    "series.sidecar": BackendFacts(None, "that of the file"),
-}
 
 
 def pick_extractor(
@@ -229,21 +146,8 @@ def _listener(options: dict[str, Any], language: str | None) -> str:
     if whisper_here(options.get("weights"), options.get("model")) is None:
         return "asr.pocketsphinx"
     return (
-        "asr.whisperx" if _aligned_here(options, language) and built("asr.whisperx") else "asr.faster_whisper"
+        "asr.whisperx" if aligned_here(options, language) and built("asr.whisperx") else "asr.faster_whisper"
     )
-
-
-def _aligned_here(options: dict[str, Any], language: str | None) -> bool:
-    spoken = options.get("language") or language
-    code = None if spoken is None else spoken.split("-")[0].lower()
-    return bool(aligners_here(options.get("align_weights") or {}, code))
-
-
-@cache
-def built(key: str) -> bool:
-    """Whether a backend's environment lies here, or it needs none; looked up once per process."""
-    worker = FACTS[key].worker
-    return worker is None or environment_is_built(WORKERS / worker)
 
 
 def _sidecar(
@@ -283,13 +187,22 @@ def _prosody_table(options: dict[str, Any], path: Path) -> Extractor:
 
 
 def _build(key: str, options: dict[str, Any], language: str | None) -> Extractor:
-    kind, _, name = key.partition(".")
     if "language" in _option_names(key) and options.get("language") is None:
         options = {**options, "language": language}
     make: Callable[[Any], Extractor] = resolve(EXTRACTORS, key, what="extractor")
+    return make(checked_params(key, options))
+
+
+def checked_params(key: str, options: dict[str, Any]) -> Params | None:
+    """The parameters of a backend from what the settings say; None for one that has none.
+
+    Raises:
+        UserError: "bad_option".
+    """
+    kind, _, name = key.partition(".")
     params_class = _params_class(key)
     try:
-        return make(params_class(**options) if params_class is not None else None)
+        return params_class(**options) if params_class is not None else None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -326,74 +239,3 @@ def refuse_unknown_options(stage: str, requested: str, options: Iterable[str]) -
     hint = f'did you mean "{near[0]}"? ' if near else ""
     remedy = f"{hint}known: {', '.join(sorted(known))}" if known else f"{hint}it takes no options"
     raise UserError("unknown_option", f"{what}: unknown option {', '.join(unknown)}", remedy)
-
-
-def list_backends() -> list[dict[str, Any]]:
-    """For `emotrace backends`: stage, name, installed, reachable, note, download and licence of each backend."""
-    return [_row(key) for key in EXTRACTORS]
-
-
-def _row(key: str) -> dict[str, Any]:
-    stage, _, name = key.partition(".")
-    facts = FACTS[key]
-    installed = (facts.package is None or importlib.util.find_spec(facts.package) is not None) and built(key)
-    return {
-        "stage": stage,
-        "name": name,
-        "installed": installed,
-        "reachable": AUTO.get(stage) == name or (installed and why_not(key) is None),
-        "note": why(key),
-        "download": facts.download,
-        "licence": facts.licence,
-    }
-
-
-def why_not(key: str) -> str | None:
-    """What `auto` misses on this machine to take a backend; None: nothing."""
-    if key == "asr.whisperx" and not built(key):
-        return "its environment is not installed yet: the first run with it does that"
-    if key == "au.pyfeat" and find_pyfeat_weights(None) is None:
-        return "no Py-Feat weights on this machine"
-    if key == "au.pyfeat" and not built(key):
-        return "its environment is not installed yet: the first run with it does that"
-    if key in ("asr.whisperx", "asr.faster_whisper") and cached_whisper() is None:
-        return "no Whisper weights on this machine"
-    if key == "asr.whisperx" and not _aligned_here({}, None):
-        return f"no alignment model on this machine: {how_to_get('en')}"
-    if key == "diarize.pyannote":
-        return _why_no_pyannote(key)
-    return None
-
-
-def _why_no_pyannote(key: str) -> str | None:
-    from pipeline.features.pyannote_weights import is_reachable  # with a reader of YAML
-
-    if not built(key):
-        return "its environment is not installed yet: the first run with it does that"
-    return (
-        None if is_reachable(None) else "no weights of community-1 on this machine; set weights to use others"
-    )
-
-
-def why(key: str) -> str:
-    """One short reason: when `auto` takes this backend, or why it cannot."""
-    return why_not(key) or {
-        "diarize.rttm": "used where an .rttm file tells of the recording",
-        "diarize.pyannote": "used where no file tells who speaks when",
-        "diarize.none": "used when nothing better is there: nobody is told apart",
-        "asr.sidecar": "used where a transcript stands beside the recording",
-        "asr.manifest": "used where a manifest gives the transcript",
-        "asr.meld": "used where a table of MELD's names the recording",
-        "asr.whisperx": "used where no transcript stands beside the recording and its language can be aligned",
-        "asr.faster_whisper": "used where no transcript stands beside the recording",
-        "asr.pocketsphinx": "used when nothing better is there; low quality, English only",
-        "prosody.csv": "used where a table stands beside the recording",
-        "prosody.praat": "used when it is named",
-        "prosody.opensmile": "used when it is named",
-        "au.openface": "used where an OpenFace table stands beside the recording",
-        "au.pyfeat_csv": "used where a Py-Feat table stands beside the recording",
-        "au.pyfeat": "used where no table stands beside the recording, once its environment is there",
-        "au.mediapipe": "used when nothing better is there",
-        "pose.mediapipe": "used where [features.pose] stands in the project file",
-        "series.sidecar": "used where a time series stands beside the recording",
-    }.get(key, "used by default")

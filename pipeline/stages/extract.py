@@ -17,7 +17,7 @@ from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
 from pipeline.stages.scenes import scene
-from pipeline.stages.targets import PER_VOICE
+from pipeline.stages.targets import DIARIZE, PER_VOICE
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
@@ -73,6 +73,8 @@ class ExtractStage:
             if segment.source_id in nothing and segment.id not in kept:
                 continue
             chosen = None
+            if ids.get(DIARIZE) == NO_EXTRACTOR and self.name in PER_VOICE:
+                continue  # its turns failed: whom to measure is not known, and the segment waits
             if segment.id not in kept:
                 chosen = self._chosen(run, section, segment, borders[segment.source_id], choices)
             for key, where in self._asked(run, segment).items():

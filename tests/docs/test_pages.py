@@ -18,6 +18,7 @@ from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
+from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 from schemas.settings import Settings
@@ -32,6 +33,7 @@ REGISTRIES = {
     "provider": PROVIDERS,
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,
+    "likeness": LIKENESS,
     "importer": IMPORTERS,
 }
 GROUP: Any = typer.main.get_command(app)

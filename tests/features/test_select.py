@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.features import EXTRACTORS, environments, select
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES
+from pipeline.features.backends import AUTO, FACTS, built, list_backends
 from pipeline.features.environments import prepare_environments
-from pipeline.features.select import AUTO, FACTS, backend_names, built, list_backends, pick_extractor
+from pipeline.features.select import backend_names, pick_extractor
 from pipeline.features.transcripts import GivenText
 from pipeline.features.worker import build_environment
 from schemas.errors import ItemError, UserError
@@ -219,6 +220,7 @@ def test_every_registered_backend_is_described() -> None:
     assert not rows["asr", "faster_whisper"]["reachable"]
     assert "hf download" in rows["asr", "faster_whisper"]["download"]
     heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote"), ("au", "pyfeat")}
+    heavy |= {("prosody", "praat"), ("prosody", "opensmile")}
     assert all(row["reachable"] for key, row in rows.items() if key not in heavy)
     assert "non-commercial" in rows["au", "pyfeat"]["licence"]
     assert "hf download" in rows["au", "pyfeat"]["download"]
