@@ -5,13 +5,14 @@ A backend measures a window around the segment; told is only what lies in the se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.au_events import EventRule, au_events
+from pipeline.features.au_geometry import MAX_PITCH_DEG, MAX_YAW_DEG
 from pipeline.features.au_tracks import Track
 from pipeline.features.base import Clip, Extractor, features_of
 from schemas.parts import Event, FaceTrack, Series, Span
@@ -19,6 +20,8 @@ from schemas.records import Features
 
 DIGITS = 4
 INTENSITY, PRESENCE, DEGREES = "intensity", "presence", "deg"  # units of curves
+# Units of curves of which a mean over the clip says how the face looks.
+SUMMED = (INTENSITY, PRESENCE, "flag", "probability", "score")
 TIME_TOLERANCE_S = 1e-6  # as in the workers: frames of [start, end)
 # A shot of which the segment holds less than this, and less than its half, is another picture that padding
 # touched; its people tell nothing of the segment's.
@@ -73,6 +76,20 @@ def surroundings(clip: Clip, context_s: float) -> Span:
         start_s=min(start_s, max(first_s, start_s - context_s)),
         end_s=max(end_s, min(last_s, end_s + context_s)),
     )
+
+
+def mouth_opening(points: Mapping[str, Array], pitch_deg: Array, yaw_deg: Array) -> Curve:
+    """Gap of the inner lips in outer eye distances, of points in a picture: what tells who speaks.
+
+    `points`: x and y of upper lip, lower lip and both outer eye corners, shape (frames,). A turned head shortens
+    the distance of the eyes, a raised or lowered one the gap; both are undone, up to the limits of intensities.
+    """
+    gap = np.hypot(points["upper_x"] - points["lower_x"], points["upper_y"] - points["lower_y"])
+    eyes = np.hypot(points["right_x"] - points["left_x"], points["right_y"] - points["left_y"])
+    eyes = np.where(eyes > 0, eyes, np.nan)
+    opening = gap / eyes * np.cos(np.radians(yaw_deg)) / np.cos(np.radians(pitch_deg))
+    measurable = (np.abs(yaw_deg) <= MAX_YAW_DEG) & (np.abs(pitch_deg) <= MAX_PITCH_DEG)
+    return Curve("eye distances", np.where(measurable, opening, np.nan))
 
 
 def frame_notes(window: Window, dropped: int) -> list[str]:
@@ -184,7 +201,7 @@ def _face_track(face: Face, clock: tuple[float, ...], clip_end_s: float) -> Face
 
 
 def _summary(seen: Sequence[Face], frames: int) -> dict[str, float | None]:
-    """Numbers of the main face: highest and mean intensity of each unit, means of all but the pose."""
+    """Numbers of the main face: highest and mean intensity of each unit, means of what else says how it looks."""
     main = seen[0]
     summary: dict[str, float | None] = {
         "face_share": round(len(main.track.rows) / frames, DIGITS),
@@ -194,6 +211,6 @@ def _summary(seen: Sequence[Face], frames: int) -> dict[str, float | None]:
         measured = values[np.isfinite(values)]
         if unit == INTENSITY:
             summary[f"{name}_max"] = round(float(measured.max()), DIGITS) if len(measured) else None
-        if unit != DEGREES:
+        if unit in SUMMED:
             summary[f"{name}_mean"] = round(float(measured.mean()), DIGITS) if len(measured) else None
     return summary

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from pipeline.features.active_speaker import MOUTH_OPEN
 from pipeline.features.au_events import EventRule
 from pipeline.features.au_faces import (
     DEGREES,
@@ -22,6 +23,7 @@ from pipeline.features.au_faces import (
     Face,
     Window,
     frame_notes,
+    mouth_opening,
     surroundings,
     tell_faces,
 )
@@ -52,6 +54,12 @@ ANGLES = {
     "Roll": ("head_roll_deg", -1.0),
     "gaze_pitch": ("gaze_pitch_deg", 1.0),
     "gaze_yaw": ("gaze_yaw_deg", -1.0),
+}
+# Its mesh has the points of MediaPipe's: inner lips, and outer eye corners.
+MOUTH = {
+    f"mesh_{axis}_{point}": f"{name}_{axis}"
+    for point, name in ((13, "upper"), (14, "lower"), (33, "right"), (263, "left"))
+    for axis in "xy"
 }
 
 
@@ -171,4 +179,8 @@ def pyfeat_curves(columns: Mapping[str, Array]) -> dict[str, Curve]:
         elif name in ANGLES:
             told, sign = ANGLES[name]
             curves[told] = Curve(DEGREES, sign * np.degrees(values))
+    if set(MOUTH) <= set(columns) and {"head_pitch_deg", "head_yaw_deg"} <= set(curves):
+        points = {told: columns[name] for name, told in MOUTH.items()}
+        turned = (curves[f"head_{angle}_deg"].values for angle in ("pitch", "yaw"))
+        curves[MOUTH_OPEN] = mouth_opening(points, *turned)
     return curves

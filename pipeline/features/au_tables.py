@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from pipeline.features.active_speaker import MOUTH_OPEN
 from pipeline.features.au_events import EventRule
 from pipeline.features.au_faces import (
     DEGREES,
@@ -24,6 +25,7 @@ from pipeline.features.au_faces import (
     Face,
     Window,
     frame_notes,
+    mouth_opening,
     surroundings,
     tell_faces,
 )
@@ -36,6 +38,12 @@ from schemas.ids import file_digest
 from schemas.records import Features
 
 OPENFACE_FULL_SCALE = 5.0  # its intensities go from 0 to 5
+# Of its 68 landmarks: inner lips, and outer eye corners.
+OPENFACE_MOUTH = {
+    f"{axis}_{point}": f"{name}_{axis}"
+    for point, name in ((62, "upper"), (66, "lower"), (36, "right"), (45, "left"))
+    for axis in "xy"
+}
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)  # the box of a face whose place the table does not tell
 # A table of nearly all frames whose times leave the recording's by more than this was timed by another clock.
 CLOCK_TOLERANCE_S, CLOCK_TOLERANCE_SHARE, NEARLY_ALL = 0.5, 0.05, 0.9
@@ -174,6 +182,10 @@ def openface_rows(table: FaceTable, clip: Clip, params: OpenfaceParams) -> FaceR
     ):
         if name in table.columns:
             curves[told] = Curve(DEGREES, sign * np.degrees(table.columns[name]))
+    if set(OPENFACE_MOUTH) <= set(table.columns) and {"head_pitch_deg", "head_yaw_deg"} <= set(curves):
+        points = {told: table.columns[name] for name, told in OPENFACE_MOUTH.items()}
+        turned = (curves[f"head_{angle}_deg"].values for angle in ("pitch", "yaw"))
+        curves[MOUTH_OPEN] = mouth_opening(points, *turned)
     return FaceRows(
         _openface_times_s(table, clip, params.times),
         scores,

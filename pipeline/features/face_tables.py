@@ -35,6 +35,7 @@ USED: dict[Kind, tuple[str, ...]] = {
         *("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"),
         *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
         *("valence", "arousal", "Pitch", "Roll", "Yaw", "gaze_pitch", "gaze_yaw"),
+        *(f"mesh_{axis}_{point}" for point in (13, 14, 33, 263) for axis in "xy"),  # lips, eye corners
     ),
 }
 # How programs write "not a number"; an empty field is one, too.

@@ -38,6 +38,8 @@ from PIL import Image
 
 POSE = ["Pitch", "Roll", "Yaw"]
 GAZE = ["gaze_pitch", "gaze_yaw"]
+# Of the mesh only what tells whether the mouth is open: inner lips, outer eye corners (pixels).
+MOUTH = [f"mesh_{axis}_{point}" for point in (13, 14, 33, 263) for axis in "xy"]
 BOX = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight"]
 
 
@@ -127,14 +129,8 @@ def slots(
 def process_clip(clip: dict[str, Any], models: Models, send: Send) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
     detector = models.detector()
-    names = [
-        *detector.multitask.au_names,
-        *detector.multitask.emotion_names,
-        "valence",
-        "arousal",
-        *POSE,
-        *GAZE,
-    ]
+    faces = [*detector.multitask.au_names, *detector.multitask.emotion_names, "valence", "arousal"]
+    names = [*faces, *POSE, *GAZE, *MOUTH]
     times_s: list[float] = []
     parts: list[list[np.ndarray]] = []
     waiting: list[torch.Tensor] = []

@@ -109,6 +109,7 @@ def test_a_video_gives_curves_on_the_clock_of_its_frames(
         for at_once in zip(*(series.values for series in emotions), strict=True):
             assert sum(value or 0.0 for value in at_once) == pytest.approx(1.0, abs=2e-3)
         assert all(-1 <= (v or 0.0) <= 1 for name in ("valence", "arousal") for v in values(features, name))
+        assert any(value is not None for value in values(features, "mouth_open"))
         assert len(set(values(features, "AU12"))) > 1, "the pictures differ, so must the numbers"
 
 

@@ -191,7 +191,7 @@ def test_a_neutral_reading_smiles_and_frowns_little(measured: dict[str, Features
 def test_every_curve_is_there_and_fits_the_clip(
     measured: dict[str, Features], clips: dict[str, Clip]
 ) -> None:
-    names = {*ACTION_UNITS, "head_pitch_deg", "head_yaw_deg", "head_roll_deg"}
+    names = {*ACTION_UNITS, "mouth_open", "head_pitch_deg", "head_yaw_deg", "head_roll_deg"}
     for name, features in measured.items():
         if features.missing:
             continue

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.features.active_speaker import with_speaking
 from pipeline.features.au_tables import OpenfaceAus, OpenfaceParams, PyfeatTableAus, PyfeatTableParams
 from pipeline.features.base import Clip
 from pipeline.features.face_tables import find_face_table, read_face_table
 from pipeline.features.select import pick_extractor
 from schemas.errors import ItemError
-from schemas.parts import MediaFacts, Series, VideoFacts
+from schemas.parts import MediaFacts, Series, Span, VideoFacts
 from schemas.records import Features, Segment, Source
 
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -270,6 +271,33 @@ def test_a_real_openface_table_has_all_its_units(media: Media, tmp_path: Path) -
         given = [float(row["AU12_r"]) for row in csv.DictReader(file, skipinitialspace=True)]
     assert series(features, "AU12").values == pytest.approx([value / 5 for value in given], abs=1e-4)
     assert features.tracks[0].frames == 100
+    gaps = np.array(series(features, "mouth_open").values, dtype=np.float64)
+    assert np.isfinite(gaps).all()
+    assert 0 <= gaps.min() <= gaps.max() < 0.5
+
+
+def mouth(frame: int, open_px: float) -> Row:
+    """A row of Py-Feat with its mesh: outer eye corners 100 px apart."""
+    points = {13: (300.0, 220.0), 14: (300.0, 220.0 + open_px), 33: (250.0, 150.0), 263: (350.0, 150.0)}
+    mesh = {f"mesh_{axis}_{p}": xy[i] for p, xy in points.items() for i, axis in enumerate("xy")}
+    return pyfeat_row(frame, Yaw=0.0, Pitch=0.0) | mesh
+
+
+def test_the_opening_of_the_mouth_is_told_so_that_who_speaks_is_found(tmp_path: Path) -> None:
+    times_s = [round(0.2 * n, 1) for n in range(20)]
+    write(tmp_path / "talk.csv", [mouth(n, 10.0 * (n % 2)) for n in range(20)])
+    features = faces_of(PyfeatTableAus(), clip_of(tmp_path / "talk.mp4", times_s))
+    assert series(features, "mouth_open").values == (0.0, 0.1) * 10
+    speech = [Span(start_s=0, end_s=4)]
+    (track,) = with_speaking(features.tracks, features.series, speech)
+    assert track.speaking is True
+    write(tmp_path / "talk.csv", [mouth(n, 10.0) for n in range(20)])
+    still = faces_of(PyfeatTableAus(), clip_of(tmp_path / "talk.mp4", times_s))
+    assert with_speaking(still.tracks, still.series, speech)[0].speaking is False
+    turned = [mouth(n, 10.0) | {"Yaw": 0.9} for n in range(20)]
+    write(tmp_path / "talk.csv", turned)
+    unseen = faces_of(PyfeatTableAus(), clip_of(tmp_path / "talk.mp4", times_s))
+    assert set(series(unseen, "mouth_open").values) == {None}
 
 
 def test_turned_heads_of_the_real_table_turn_the_same_way_in_our_signs(media: Media, tmp_path: Path) -> None:
