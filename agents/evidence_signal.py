@@ -23,7 +23,15 @@ EVENTS: dict[str, dict[str, float]] = {
     "pause": {"pause": 1.0},
     "pitch_change": {"pitch_rise": 1.0, "pitch_fall": -1.0},
     "loud_burst": {"loud_burst": 1.0},
+    "rate_change": {"speed_up": 1.0, "slow_down": -1.0},
 }
+# The curve in which a backend finds such events: without it nothing is known of them.
+EVENT_CURVES = {
+    "pitch_change": "pitch_hz",
+    "loud_burst": "intensity_db",
+    "rate_change": "local_rate_syl_s",
+}
+MIN_ALONE_SHARE = 0.5  # of a span that must lie where the target's voice was measured
 CURVES = {"pitch": "pitch_hz", "voiced": "pitch_hz", "intensity": "intensity_db"}
 STATS = {"pitch": "pitch_st", "intensity": "intensity_db"}  # the baseline's names, where they differ
 NO_SOUND = ("silence", "no_speech")
@@ -94,6 +102,15 @@ class Signal:
         return ", ".join(reasons) if reasons else f"{stage} was not measured"
 
     def _raw(self, cue: Cue, span: Span) -> Measured:
+        if cue.modality != "audio":
+            return self._seen(cue, span)
+        share = self._alone_share(span)
+        if cue.feature == "voiced" and share < MIN_ALONE_SHARE:
+            return Measured(None, "the target does not speak alone there")
+        measured = self._heard(cue, span)
+        return measured._replace(share=min(share, measured.share))
+
+    def _heard(self, cue: Cue, span: Span) -> Measured:
         if cue.statistic == "clip":
             return self._clip_value(cue, span)
         if cue.feature in EVENTS:
@@ -101,14 +118,20 @@ class Signal:
         if cue.feature == "voiced":
             return self._voiced_share(cue, span)
         name = CURVES.get(cue.feature, cue.feature)
-        stage = "prosody" if cue.feature in CURVES else "au"
-        series = self._series(stage, name, span)
+        series = self._series("prosody", name, span)
         if series is None:
-            measured = any(f.missing is None for f in self._of(stage))
-            return Measured(None, f"{name} was not measured" if measured else self.why_missing(stage))
-        if stage == "prosody":
-            return _of_curve(cue, self._voiced(series), span)
+            return self._unmeasured("prosody", name)
+        return _of_curve(cue, self._voiced(series), span)
+
+    def _seen(self, cue: Cue, span: Span) -> Measured:
+        series = self._series("au", cue.feature, span)
+        if series is None:
+            return self._unmeasured("au", cue.feature)
         return _held(cue, _without_slips(series), span)
+
+    def _unmeasured(self, stage: str, name: str) -> Measured:
+        measured = any(feature.missing is None for feature in self._of(stage))
+        return Measured(None, f"{name} was not measured" if measured else self.why_missing(stage))
 
     def _clip_value(self, cue: Cue, span: Span) -> Measured:
         """A number of the whole clip, when the span holds at least half of the clip's voiced frames."""
@@ -119,12 +142,34 @@ class Signal:
                 if pitch is not None and not _covers_half(pitch, span):
                     return Measured(None, "measured for the whole clip only")
                 return Measured(value)
-        return Measured(None, self.why_missing("prosody"))
+        return self._unmeasured("prosody", cue.feature)
+
+    def _asked(self, times_s: Curve) -> Mask:
+        """Which moments lie where the target's voice was measured."""
+        asked = [feature.params["where"] for feature in self._of("prosody") if "where" in feature.params]
+        mask = np.full(len(times_s), not asked)
+        for start_s, end_s in (border for where in asked for border in where):
+            mask |= (times_s >= start_s) & (times_s < end_s)
+        return mask
+
+    def _alone_share(self, span: Span) -> float:
+        """The part of a span in which the target's voice was measured: elsewhere somebody else may speak."""
+        asked = [feature.params["where"] for feature in self._of("prosody") if "where" in feature.params]
+        if not asked:
+            return 1.0
+        wide = _widened(span)
+        shared_s = (
+            sum(max(0.0, min(b, wide.end_s) - max(a, wide.start_s)) for a, b in where) for where in asked
+        )
+        return float(max(shared_s) / wide.length_s)
 
     def _event_size(self, cue: Cue, span: Span) -> Measured:
         measured = [feature for feature in self._of("prosody") if feature.missing is None]
         if not measured:
             return Measured(None, self.why_missing("prosody"))
+        curve = EVENT_CURVES.get(cue.feature)
+        if curve is not None and self._series("prosody", curve, span) is None:
+            return Measured(None, f"{curve} was not measured")
         signs = EVENTS[cue.feature]
         sizes = [
             signs[event.cue] * event.size
@@ -147,7 +192,8 @@ class Signal:
     def _voiced_share(self, cue: Cue, span: Span) -> Measured:
         series = self._series("prosody", "pitch_hz", span)
         if series is not None:
-            _, values, step_s = _inside(series, span)
+            times_s, values, step_s = _inside(series, span)
+            values = values[self._asked(times_s)]
             if len(values) * step_s >= cue.min_duration_s - 1e-9 and len(values):
                 return Measured(float(np.mean(~np.isnan(values))))
             return Measured(None, "the span is too short to measure")

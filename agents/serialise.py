@@ -1,5 +1,7 @@
 """A sample as role-tagged text: `<Context>`, `<Text>`, `<Audio-Prosody>`, `<Visual-AU>`, with what is missing.
 
+`<Visual-Event>` follows where something was seen that is no action unit, such as a hand near the face.
+
 Reference: Shou et al. 2025, https://arxiv.org/abs/2509.24322, section 3.1 (role tags of zero-shot prompts).
 """
 
@@ -11,6 +13,7 @@ from itertools import groupby
 from schemas.parts import Event, FaceTrack, Measure, Modality, Word
 from schemas.records import Sample
 
+UNIT = re.compile(r"AU\d\d")
 TAGS: dict[Modality, str] = {"text": "Text", "audio": "Audio-Prosody", "visual": "Visual-AU"}
 
 
@@ -23,7 +26,7 @@ def sample_text(sample: Sample, *, measurements: bool = True) -> str:
     bodies: dict[Modality, list[str]] = {
         "text": _words(sample),
         "audio": [*map(_measure, sample.prosody), *_events(sample, "audio")],
-        "visual": _events(sample, "visual"),
+        "visual": [_event(event) for event in _seen(sample) if UNIT.match(event.cue)],
     }
     for modality, tag in TAGS.items():
         if modality in sample.missing:
@@ -31,6 +34,9 @@ def sample_text(sample: Sample, *, measurements: bool = True) -> str:
         elif measurements:
             body = "\n".join(bodies[modality]) or "nothing notable was measured"
             sections.append(f"<{tag}>\n{body}\n</{tag}>")
+    others = [_event(event) for event in _seen(sample) if not UNIT.match(event.cue)]
+    if others and measurements:
+        sections.append("\n".join(["<Visual-Event>", *others, "</Visual-Event>"]))
     return "\n".join(sections)
 
 
@@ -113,10 +119,23 @@ def _events(sample: Sample, modality: Modality) -> list[str]:
     return [_event(event) for event in sample.events if event.modality == modality]
 
 
+def _seen(sample: Sample) -> list[Event]:
+    return [event for event in sample.events if event.modality == "visual"]
+
+
 def _event(event: Event) -> str:
     line = f"{event.start_s:.2f}-{event.end_s:.2f} s {clean(event.cue)}"
     if event.size is not None:
         line += f" {event.size:.3g} {event.unit}".rstrip()
+    if event.z is not None:
+        line += f" ({_in_deviations(event, event.z)})"
     if event.apex_s is not None:
         line += f", strongest at {event.apex_s:.2f} s"
     return line if event.track is None else f"{line}, face {clean(event.track)}"
+
+
+def _in_deviations(event: Event, z: float) -> str:
+    """A pause is longer or shorter than usual; what moves away from the middle has a size only."""
+    if event.cue == "pause":
+        return f"{z:+.1f} sd from this person's usual pause"
+    return f"{z:.1f} sd of this person's usual variation"

@@ -27,7 +27,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from benchmarks.paired import cpu_s, emit, emit_limited
+from benchmarks.paired import cpu_s, emit, emit_limited, test_recording
 
 TALKS = tuple(f"wh_address_{letter}.mp4" for letter in "abcd")
 TALK_S = 60.0
@@ -212,10 +212,10 @@ def plain_x264_s(recording: Path, length_s: float) -> float:
 
 
 def talks() -> list[Path]:
-    data = os.environ.get("EMOTRACE_TEST_DATA")
-    if data is None:
+    found = [test_recording(f"video/{name}") for name in TALKS]
+    if not all(path.exists() for path in found):
         sys.exit("set EMOTRACE_TEST_DATA to the folder of the test recordings")
-    return [Path(data, "media", "video", name) for name in TALKS]
+    return found
 
 
 def speed(place: Path) -> None:

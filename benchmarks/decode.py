@@ -10,7 +10,6 @@ are measured against plain decoding.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.paired import emit, paired
+from benchmarks.paired import emit, paired, test_recording
 from pipeline.media.decode import decode
 from pipeline.media.probe import probe
 
@@ -34,16 +33,11 @@ def main(recordings: Sequence[str] = ()) -> None:
         generated = make_recording(work / "generated.mp4")
         bits = generated.stat().st_size * 8 / (SCENE_S * SCENES)
         print(f"generated: 1280x720, {SCENES * SCENE_S} s, {bits / 1e6:.2f} Mb/s, with sound")
-        for path in map(Path, recordings or shared("video/psd_testvideo.mp4")):
+        given = [Path(name) for name in recordings] or [test_recording("video/psd_testvideo.mp4")]
+        for path in (path for path in given if path.exists()):
             report(f"one pass / plain decode, {path.name}", one_pass(path, work), plain(path), 2.0)
         report("one pass / separate passes, generated", one_pass(generated, work), separate(generated), 0.5)
         report("one pass / plain decode, generated", one_pass(generated, work), plain(generated), 1.5)
-
-
-def shared(name: str) -> list[str]:
-    """A recording of the test data, where it is there."""
-    path = Path(os.environ.get("EMOTRACE_TEST_DATA", "nowhere"), "media", name)
-    return [str(path)] if path.exists() else []
 
 
 def report(name: str, a: Callable[[], object], b: Callable[[], object], target: float) -> None:

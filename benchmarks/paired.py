@@ -9,6 +9,7 @@ import resource
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class Paired:
     b_s: float
     ratio: float
     ratios: tuple[float, ...]
+
+
+def test_recording(name: str) -> Path:
+    """Where a recording of the test data is, or would be."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("EMOTRACE_TEST_DATA") or beside, "media", name)
 
 
 def cpu_s() -> float:

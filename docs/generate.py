@@ -19,7 +19,8 @@ from pydantic import BaseModel
 
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS
-from pipeline.features.select import _params_class, list_backends
+from pipeline.features.backends import list_backends
+from pipeline.features.select import _params_class
 from pipeline.outputs import OUTPUTS
 from schemas.settings import AnnotatorSection, FeatureSection, JudgeSection, Section, Settings
 

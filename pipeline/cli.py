@@ -328,7 +328,7 @@ def verify(
 def backends(project: ProjectDir = HERE, as_json: AsJson = False) -> int:  # noqa: ARG001 - every command has it
     """What can measure words, voices and faces here, what would be downloaded, under which licence."""
     from pipeline.commands.printing import print_backends
-    from pipeline.features.select import list_backends
+    from pipeline.features.backends import list_backends
     from pipeline.outputs import BackendsOutput
 
     rows = list_backends()

@@ -32,6 +32,7 @@ class Decoded:
     frames: Path | None
     shots: tuple[Span, ...]
     notes: tuple[str, ...]
+    pts: Path | None = None  # .npy: source time of every presented frame
 
 
 class MediaMaker:
@@ -102,6 +103,7 @@ class MediaMaker:
             frames=files.get("frames.parquet"),
             shots=tuple(Span(**shot) for shot in report["shots"]),
             notes=tuple(report["notes"]),
+            pts=files.get("pts.npy"),
         )
 
     def _report(self, key: str) -> dict[str, Any] | None:

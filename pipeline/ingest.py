@@ -56,6 +56,7 @@ class _Found:
     source_id: str
     stored: StoredPath
     source: Source | None  # None: known already
+    is_news: bool = True  # False: it stands in the index as it is, and nothing is told of it as failed
 
 
 def ingest(
@@ -83,10 +84,11 @@ def ingest(
     known = project.store.paths()
     sources = set(project.store.digests(Source))
     placed = {stored.source_id for stored in known.values()}
+    failed = {item for _, item in project.store.outcomes("ingest", status="failed")}
     batch: list[_Found] = []
     for number, (path, rows) in enumerate(files.items(), 1):
         try:
-            found = _take(path, rows, known, sources, rehash=rehash)
+            found = _take(path, rows, known, sources, failed, rehash=rehash)
         except MediaError as error:
             report.failed.append(_failure(path, rows[0], said, error))
         else:
@@ -205,7 +207,13 @@ def _manifest(path: Path) -> Iterator[ManifestRow]:
 
 
 def _take(
-    given: Path, rows: list[ManifestRow], known: dict[str, StoredPath], sources: set[str], *, rehash: bool
+    given: Path,
+    rows: list[ManifestRow],
+    known: dict[str, StoredPath],
+    sources: set[str],
+    failed: set[str],
+    *,
+    rehash: bool,
 ) -> _Found:
     try:
         path = given.resolve()
@@ -215,7 +223,7 @@ def _take(
         here = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
         before = known.get(str(path))
         if before is not None and before[1:4] == here and before.source_id in sources and not rehash:
-            return _Found(rows, before.source_id, before, None)
+            return _Found(rows, before.source_id, before, None, is_news=before.path in failed)
         sha256 = file_digest(path)
     except RuntimeError as error:  # how Python 3.11 tells of links that go in a circle
         raise MediaError("unreadable", f"cannot read {given}: {error}") from error
@@ -247,7 +255,8 @@ def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], pl
 def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], listener: Listener) -> None:
     """Sources first, then facts, then paths: a path in the index means that all of it is stored."""
     store = project.store
-    ends = [ItemOutcome("ingest", found.stored.path, "done") for found in batch]
+    new = [found for found in batch if found.is_news]
+    ends = [ItemOutcome("ingest", found.stored.path, "done") for found in new]
     store.add([found.source for found in batch if found.source is not None], ends)
     known = store.facts({found.source_id for found in batch})
     news: dict[tuple[str, str], Any] = {}
@@ -257,4 +266,4 @@ def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], lis
         own |= said
         news |= {(found.source_id, key): value for key, value in said.items()}
     store.add_facts((subject, key, value) for (subject, key), value in news.items())
-    store.set_paths(found.stored for found in batch)
+    store.set_paths(found.stored for found in new)

@@ -37,11 +37,11 @@ from pipeline.stages.segment import SegmentStage
 from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
 from pipeline.unchanged import forget, look, remember, unchanged
-from schemas.settings import FEATURE_STAGES, Settings
+from schemas.settings import FEATURE_STAGES, MORE_STAGES, Settings
 from schemas.store import utc_now
 
 # Stages that keep a core busy: their items are spread over all workers, also when there are few.
-SPREAD = frozenset({"segment", *FEATURE_STAGES, "media"})
+SPREAD = frozenset({"segment", *FEATURE_STAGES, *MORE_STAGES, "media"})
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Python hears a signal in the main thread only. One that comes just before this thread begins to wait does not
 # wake it: an engine waits in steps.
@@ -57,7 +57,7 @@ def all_stages() -> list[Stage]:
     return [
         SegmentStage(),
         DiarizeStage(),
-        *(ExtractStage(stage) for stage in FEATURE_STAGES),
+        *(ExtractStage(stage) for stage in (*FEATURE_STAGES, *MORE_STAGES)),
         SpeakersStage(),
         ComposeStage(),
         AnnotateStage(),

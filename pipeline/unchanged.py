@@ -71,8 +71,11 @@ def remember(project: Project, before: Before, dropped: dict[str, int], clips: S
         "clips": [[clip.key, MEDIA_NAMES[clip.kind]] for clip in clips],
     }
     part = project.root / f"{STATE_FILE}.part"
-    part.write_text(json.dumps(state), encoding="utf-8")
-    part.replace(project.root / STATE_FILE)
+    try:
+        part.write_text(json.dumps(state), encoding="utf-8")
+        part.replace(project.root / STATE_FILE)
+    except OSError:  # a full disk: all work is done, only the next run will look at every item
+        part.unlink(missing_ok=True)
 
 
 def _state(project: Project, before: Before) -> str:

@@ -39,6 +39,10 @@ PLAIN = {
     "slow": "Speaks more slowly than usual",
     "fast_rate": "Speaks fast: many syllables in a second",
     "slow_rate": "Speaks slowly: few syllables in a second",
+    "speed_up": "Speeds up while speaking",
+    "slow_down": "Slows down while speaking",
+    "trembling_voice": "The voice trembles more than usual",
+    "hoarse_voice": "The voice is rougher than usual",
     "pause": "Pauses",
     "long_pause": "Falls silent for long",
     "speech": "Speaks",
@@ -51,6 +55,13 @@ def plain_words(evidence: Evidence) -> str:
     cue = claimed_cue(evidence)
     words = PLAIN.get(cue.cue, "") if cue is not None else ""
     return f"Not so: {words[:1].lower()}{words[1:]}" if words and evidence.direction == "absent" else words
+
+
+def plain_measure(measured: float, unit: str, digits: int) -> str:
+    """A measured number with its unit; deviations of a baseline in words."""
+    if unit == "sd":
+        return f"{measured:+.{digits}f} times this person's usual variation"
+    return f"{measured:.{digits}f} {unit}".rstrip()
 
 
 def claimed_cue(evidence: Evidence) -> Cue | None:

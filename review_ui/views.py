@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.aggregate.readings import READ, majority_readings
 from pipeline.aggregate.scores import labelled
 from pipeline.policy import NO_CONFLICT
-from review_ui.plain import plain_words
+from review_ui.plain import plain_measure, plain_words
 from schemas.parts import Evidence, MergedEvidence, Turn, Word
 from schemas.records import Annotation, Consensus, Sample
 
@@ -20,8 +20,8 @@ MISSING_REASONS = {
     "no_video_stream": "no video stream",
     "silence": "silent",
     "no_speech": "nobody speaks",
-    "no_face": "no face found",
     "never_alone": "never speaks alone",
+    "no_face": "no face found",
     "does_not_speak": "this face is not heard",
     "face_unknown": "none of the faces is known to be theirs",
 }
@@ -195,7 +195,7 @@ def _because(merged: MergedEvidence) -> str:
     # Two digits, but more where two would hide on which side of the reference it lies.
     digits = 2 if measured == reference or round(measured, 2) != round(reference, 2) else 4
     needs = f"needs {_sign(merged, measured, reference)}{reference:g}"
-    return f"measured {measured:.{digits}f}{' ' if merged.unit else ''}{merged.unit}, {needs}"
+    return f"measured {plain_measure(measured, merged.unit, digits)}, {needs}"
 
 
 def _sign(merged: MergedEvidence, measured: float, reference: float) -> str:

@@ -117,7 +117,8 @@ class Word(Span):
 class Event(Span):
     """Something that happens: an AU with onset (`start_s`), apex and offset (`end_s`), a pause, a burst.
 
-    `size` is in `unit`: "intensity" for AUs (0-1), "semitone", "dB", "s", "sd" (deviations of the baseline).
+    `size` is in `unit`: "intensity" for AUs (0-1), "semitone", "dB", "syllable/s", "s". `z` is the same in
+    standard deviations of the speaker's baseline, None without one; only a Sample's events have it.
     """
 
     cue: str
@@ -125,6 +126,7 @@ class Event(Span):
     apex_s: Seconds | None = None
     size: Finite | None = None
     unit: str = ""
+    z: Finite | None = None
     confidence: Unit | None = None
     track: str | None = None
 

@@ -36,6 +36,9 @@ Quota = Annotated[int, Field(ge=1)] | None
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 SOURCE_STAGES = ("diarize",)  # what is measured on a whole recording, before these
+# Measured after them and not always: `pose` where it is asked for, `series` where a file stands beside.
+MORE_STAGES = ("pose", "series")
+OFF_UNLESS_NAMED = frozenset({"pose"})
 
 
 def _language(value: str) -> str:
@@ -117,7 +120,7 @@ class SegmentSection(Section):
 
 
 class SelectSection(Section):
-    """Who gets a sample, what stands for it, and which samples are worth annotating: drops keep their reason."""
+    """Who gets a sample, what stands for it, and which are worth annotating; a dropped one keeps its reason."""
 
     limit: Quota = None
     require: Literal["any", "speech", "face", "speech_or_face", "speech_and_face"] = "speech_or_face"
@@ -147,7 +150,7 @@ class FeatureSection(Section):
 
 
 def _known_stage(name: str) -> str:
-    if name not in (*SOURCE_STAGES, *FEATURE_STAGES):
+    if name not in (*SOURCE_STAGES, *FEATURE_STAGES, *MORE_STAGES):
         raise ValueError("no such stage")
     return name
 
@@ -285,6 +288,10 @@ class Settings(BaseSettings):
     run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()
     release: ReleaseSection = ReleaseSection()
+
+    def feature(self, stage: str) -> FeatureSection:
+        """The section of a feature stage; one that is not in the file is as if it were empty, or is off."""
+        return self.features.get(stage) or FeatureSection(enabled=stage not in OFF_UNLESS_NAMED)
 
     @field_validator("annotators", "judges")
     @classmethod

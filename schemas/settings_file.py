@@ -19,6 +19,7 @@ from schemas.errors import UserError
 from schemas.settings import (
     ENV_PREFIX,
     FEATURE_STAGES,
+    MORE_STAGES,
     PROJECT_FILE,
     SOURCE_STAGES,
     AnnotatorSection,
@@ -144,7 +145,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     }
     sections |= {"annotators": AnnotatorSection, "judges": JudgeSection}
     if loc == ("features",):
-        return [*SOURCE_STAGES, *FEATURE_STAGES]
+        return [*SOURCE_STAGES, *FEATURE_STAGES, *MORE_STAGES]
     model = sections.get(str(loc[0])) if loc else Settings
     return list(model.model_fields) if model else []
 

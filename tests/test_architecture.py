@@ -14,6 +14,7 @@ import pytest
 from agents.providers import PROVIDERS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
+from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
@@ -26,6 +27,7 @@ REGISTRIES = {
     "provider": PROVIDERS,
     "aggregation method": AGGREGATORS,
     "extractor": EXTRACTORS,
+    "denoiser": DENOISERS,
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
     "way to choose key frames": LIKENESS,

@@ -28,6 +28,7 @@ def examine(project: Path) -> list[dict[str, Any]]:
         "words": _words,
         "uv": _uv,
         "faces": _faces,
+        "heavy backends": _heavy,
         "free space": lambda: _space(project),
     }
     if (project / PROJECT_FILE).exists():
@@ -73,7 +74,7 @@ def _voice_activity() -> str:
 
 
 def _words() -> str:
-    from pipeline.features.select import why
+    from pipeline.features.backends import why
 
     return "; ".join(
         f"{name}: {why(f'asr.{name}')}" for name in ("whisperx", "faster_whisper", "pocketsphinx")
@@ -82,12 +83,25 @@ def _words() -> str:
 
 def _faces() -> str:
     from pipeline.features.au_mediapipe import SCRIPT
-    from pipeline.features.select import FACTS
+    from pipeline.features.backends import FACTS
     from pipeline.features.worker import environment_is_ready
 
     if environment_is_ready(SCRIPT):
         return "the environment of the face worker is ready"
     return f"not made yet: {FACTS['au.mediapipe'].download}"
+
+
+def _heavy() -> str:
+    """Whether the environments of the backends are made that nobody gets unasked."""
+    from pipeline.features.backends import AUTO, FACTS, built
+
+    usual = {f"{stage}.{name}" for stage, name in AUTO.items()}
+    told = []
+    for key, facts in FACTS.items():
+        if facts.worker is not None and key not in usual:
+            state = "is ready" if built(key) else f"is not made yet: {facts.download}"
+            told.append(f"{key} {state} [{facts.licence}]")
+    return "; ".join(told)
 
 
 def _uv() -> str:

@@ -11,7 +11,8 @@ import faster_whisper
 
 from pipeline.features.asr_weights import whisper_folder
 from pipeline.features.asr_words import heard_words
-from pipeline.features.base import Audio, Clip, Params, features_of, one_by_one
+from pipeline.features.base import Audio, Clip, features_of, one_by_one
+from pipeline.features.denoise.base import ListeningParams, as_heard, identity
 from pipeline.features.silence import why_no_speech
 from pipeline.features.weights import folder_digest
 from schemas.errors import ItemError, UserError
@@ -19,7 +20,7 @@ from schemas.parts import Word
 from schemas.records import Features
 
 
-class FasterWhisperParams(Params):
+class FasterWhisperParams(ListeningParams):
     """`weights`, `model`, `device` and `cpu_threads` say where and how, so they are not in the question:
     what the weights are is in `weights_digest`."""
 
@@ -54,7 +55,8 @@ class FasterWhisper:
 
     @property
     def params(self) -> dict[str, Any]:
-        return self._params.model_dump(mode="json", exclude={"weights", "model", "device", "cpu_threads"})
+        asked = self._params.model_dump(mode="json", exclude={"weights", "model", "device", "cpu_threads"})
+        return asked | {"denoise": identity(self._params.denoise)}
 
     @property
     def weights_digest(self) -> str | None:
@@ -95,7 +97,7 @@ class FasterWhisper:
         elif not self._understands():
             missing = "unsupported_language"
         else:
-            words, language = self._hear(clip, clip.audio)
+            words, language = self._hear(clip, as_heard(clip.audio, self._params.denoise))
             missing, notes = (None if words else "no_words"), (f"language:{language}",)
         return features_of(self, clip, missing=missing, words=words, notes=notes)
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pocketsphinx
 
-from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, Params, features_of, one_by_one
+from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, features_of, one_by_one
+from pipeline.features.denoise.base import ListeningParams, as_heard, identity
 from pipeline.features.silence import why_no_speech
 from pipeline.features.weights import folder_digest
 from schemas.errors import ItemError
@@ -27,7 +28,7 @@ def _model_digest() -> str:
     return folder_digest(Path(pocketsphinx.get_model_path()) / "en-us")
 
 
-class PocketSphinxParams(Params):
+class PocketSphinxParams(ListeningParams):
     padding_s: float = (
         0.1  # heard on both sides of a speech region; without it first and last sounds are lost
     )
@@ -46,7 +47,7 @@ class PocketSphinxAsr:
 
     @property
     def params(self) -> dict[str, Any]:
-        return self._params.model_dump(mode="json")
+        return self._params.model_dump(mode="json") | {"denoise": identity(self._params.denoise)}
 
     @property
     def weights_digest(self) -> str | None:
@@ -68,9 +69,8 @@ class PocketSphinxAsr:
         elif (self._params.language or "en").split("-")[0].lower() != "en":
             missing = "unsupported_language"
         else:
-            words = tuple(
-                word for region in clip.speech for word in self._hear(clip.audio, region, clip.speech)
-            )
+            audio = as_heard(clip.audio, self._params.denoise)
+            words = tuple(word for region in clip.speech for word in self._hear(audio, region, clip.speech))
             missing = None if words else "no_words"
         notes = (NOTE,) if words else ()
         return features_of(self, clip, missing=missing, words=words, notes=notes)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
-from pipeline.features.transcripts import Cue, GivenText, decode_text, read_cues
+from pipeline.features.transcripts import Cue, GivenText, TimedWords, decode_text, read_cues
+from pipeline.features.transcripts_textgrid import read_textgrid
 from pipeline.features.word_times import cue_words, share_out, spread_words, within
 from schemas.errors import ItemError, UserError
 from schemas.ids import content_id
@@ -17,13 +18,14 @@ from schemas.parts import Span, Word
 from schemas.records import Features
 
 Borders = tuple[float, float]
+Said = GivenText | TimedWords | tuple[Cue, ...]
 
 
 class SidecarParams(Params):
     """What the transcript is, and among which segments its words are shared out (digest of their borders)."""
 
     sha256: str
-    format: str  # ".srt", ".vtt" or ".txt"
+    format: str  # ".srt", ".vtt", ".textgrid" or ".txt"
     segments: str
 
 
@@ -34,6 +36,10 @@ class ManifestParams(Params):
     start_s: float
     end_s: float | None
     segments: str
+
+
+class MeldParams(ManifestParams):
+    speaker: str | None
 
 
 class _Shares(NamedTuple):
@@ -54,9 +60,7 @@ class _Transcript:
     version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
-    def __init__(
-        self, read: Callable[[], GivenText | list[Cue]], question: Params, segments: Sequence[Span]
-    ) -> None:
+    def __init__(self, read: Callable[[], Said], question: Params, segments: Sequence[Span]) -> None:
         """`read` is called when words are wanted: a plan holds the transcripts of many recordings."""
         self._read, self._question, self._segments = read, question, segments
         self._shares: _Shares | None = None
@@ -81,17 +85,22 @@ class _Transcript:
         said = self._read()
         if isinstance(said, GivenText):
             speech = within(clip.source_speech, _stretch(said, clip))
-            words, note = spread_words(said.text.split(), speech), "word_times_spread_over_speech"
+            laid = spread_words(said.text.split(), speech)
+            words = [word.model_copy(update={"speaker": said.speaker}) for word in laid]
+            note = "word_times_spread_over_speech"
         else:
             speech = list(clip.source_speech)
-            words, note = [word for cue in said for word in cue_words(cue)], "word_times_shared_out_in_cue"
+            timed = isinstance(said, TimedWords)
+            note = "word_times_given" if timed else "word_times_shared_out_in_cue"
+            cues = said.cues if isinstance(said, TimedWords) else said
+            words = [word for cue in cues for word in cue_words(cue)]
         shares = share_out(words, self._segments, speech)
         borders = [(span.start_s, span.end_s) for span in self._segments]
         return _Shares(clip.source.id, dict(zip(borders, shares, strict=True)), note)
 
 
 class SidecarTranscript(_Transcript):
-    """A file beside the recording: `.srt`, `.vtt`, or `.txt`, which tells of the whole recording."""
+    """A file beside the recording: `.srt`, `.vtt`, `.TextGrid`, or `.txt`, which tells of the whole recording."""
 
     name: ClassVar[str] = "sidecar"
 
@@ -132,9 +141,29 @@ class ManifestTranscript(_Transcript):
         return cls(lambda: said, question, segments)
 
 
-def _read(data: bytes, kind: str, path: Path) -> GivenText | list[Cue]:
+class MeldTranscript(_Transcript):
+    """The row of MELD's table of utterances that names the recording; the times in it tell how long it is."""
+
+    name: ClassVar[str] = "meld"
+
+    @classmethod
+    def of(cls, said: GivenText, segments: Sequence[Span]) -> MeldTranscript:
+        """The utterance, for the recording with these segments (source time)."""
+        question = MeldParams(
+            sha256=_sha256(said.text.encode()),
+            start_s=said.start_s,
+            end_s=said.end_s,
+            segments=_digest(segments),
+            speaker=said.speaker,
+        )
+        return cls(lambda: said, question, segments)
+
+
+def _read(data: bytes, kind: str, path: Path) -> Said:
     text = decode_text(data, str(path))
-    return GivenText(text) if kind == ".txt" else read_cues(text, kind, str(path))
+    if kind == ".textgrid":
+        return read_textgrid(text, str(path))
+    return GivenText(text) if kind == ".txt" else tuple(read_cues(text, kind, str(path)))
 
 
 def _sha256(data: bytes) -> str:

@@ -52,6 +52,7 @@ class Clip:
     source_speech: tuple[Span, ...] = ()
     shots: tuple[Span, ...] = ()
     where: tuple[Span, ...] | None = None
+    pts: Path | None = None  # .npy: source time of every presented frame; None without a video stream
 
 
 class Backend(Protocol):

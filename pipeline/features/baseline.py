@@ -7,14 +7,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.features.prosody_summary import SUMMARY_UNITS
+from pipeline.features.prosody_summary import SUMMARY_UNITS, VOICE_QUALITY_UNITS
 from schemas.ids import canonical_json
 from schemas.parts import Measure, Stat
 from schemas.records import Baseline, Features
 
 MIN_VOICED_S = 10.0
 MIN_SEGMENTS = 3
-MIN_RATE_SPREAD = 0.05  # of the median rate: three segments may agree by chance to far less
+BASELINE_VERSION = "2"  # of what is computed from the features
+# Numbers of whole segments that get a stat, from 3 segments with one on, and the least spread as a share of the
+# median: three segments may agree by chance to far less. What jitter, shimmer and harmonicity come to depends on
+# the text as well.
+SEGMENT_NUMBERS = {
+    "speech_rate_syl_s": 0.05,
+    "jitter_local": 0.15,
+    "shimmer_local": 0.15,
+    "hnr_db": 0.1,
+}
+MIN_PAUSES = 5  # fewer say nothing of what is usual
 MAD_TO_SD = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
 
 
@@ -22,8 +32,10 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
     """The baseline of one subject from its prosody Features; their order does not matter.
 
     Statistics: "pitch_st" (semitones re 1 Hz, voiced frames), "intensity_db" (dB, the same frames),
-    "speech_rate_syl_s" (per segment, from 3 segments with a rate on). None when fewer than 3 segments have
-    voiced speech, or when it is under 10 s in all (sum of `voiced_s`, not of speech with its unvoiced sounds).
+    "local_rate_syl_s" (the curve), "pause_s" (lengths, from 5 pauses on), and the SEGMENT_NUMBERS (per segment,
+    from 3 segments with one on); those that the backend does not give are left out. None when fewer than 3
+    segments have voiced speech, or when it is under 10 s in all (sum of `voiced_s`, not of speech with its
+    unvoiced sounds).
 
     Raises:
         ValueError: features of different extractors, versions or parameters, or not of prosody.
@@ -36,19 +48,14 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
     voiced_s = math.fsum(item.summary["voiced_s"] or 0.0 for item in usable)
     if len(usable) < MIN_SEGMENTS or round(voiced_s, 6) < MIN_VOICED_S:
         return None
-    pitch_st, level_db = _voiced_frames(usable)
-    rates = [rate for item in usable if (rate := item.summary.get("speech_rate_syl_s")) is not None]
-    stats = {"pitch_st": robust_stat(pitch_st), "intensity_db": robust_stat(level_db)}
-    if len(rates) >= MIN_SEGMENTS:
-        stats["speech_rate_syl_s"] = _with_floor(robust_stat(rates))
     return Baseline(
         subject=subject,
         extractor=usable[0].extractor,
-        version=usable[0].version,
+        version=f"{usable[0].version}/{BASELINE_VERSION}",
         feature_digests=tuple(sorted(item.digest for item in usable)),
         segments=len(usable),
         speech_s=round(math.fsum(item.summary.get("speech_s") or 0.0 for item in usable), 3),
-        stats=stats,
+        stats=_stats(usable),
     )
 
 
@@ -58,21 +65,49 @@ def method_of(features: Features) -> str:
     return canonical_json([features.extractor, features.version, params])
 
 
+def _stats(features: Sequence[Features]) -> dict[str, Stat]:
+    pitch_st, level_db = _voiced_frames(features)
+    rates = [
+        value
+        for item in features
+        for series in item.series
+        if series.name == "local_rate_syl_s"
+        for value in series.values
+        if value is not None
+    ]
+    pauses_s = [event.length_s for item in features for event in item.events if event.cue == "pause"]
+    curves = {"pitch_st": pitch_st, "intensity_db": level_db, "local_rate_syl_s": rates}
+    stats = {name: robust_stat(values) for name, values in curves.items() if values}
+    if len(pauses_s) >= MIN_PAUSES:
+        stats["pause_s"] = robust_stat(pauses_s)
+    for name, least_share in SEGMENT_NUMBERS.items():
+        numbers = [value for item in features if (value := item.summary.get(name)) is not None]
+        if len(numbers) >= MIN_SEGMENTS:
+            stats[name] = _with_floor(robust_stat(numbers), least_share)
+    return stats
+
+
 def _voiced_frames(features: Sequence[Features]) -> tuple[list[float], list[float]]:
-    """Pitch (semitones re 1 Hz) and level (dB) of all voiced frames; both curves share one grid."""
+    """Pitch (semitones re 1 Hz) and level (dB) of all voiced frames; both curves share one grid.
+
+    A backend may know no level.
+    """
     pitch_st: list[float] = []
     level_db: list[float] = []
     for item in features:
         curves = {series.name: series.values for series in item.series}
-        for pitch, level in zip(curves.get("pitch_hz", ()), curves.get("intensity_db", ()), strict=True):
-            if pitch is not None and level is not None:
+        pitches = curves.get("pitch_hz", ())
+        levels = curves.get("intensity_db", (None,) * len(pitches))
+        for pitch, level in zip(pitches, levels, strict=True):
+            if pitch is not None:
                 pitch_st.append(12 * math.log2(pitch))
+            if pitch is not None and level is not None:
                 level_db.append(level)
     return pitch_st, level_db
 
 
-def _with_floor(stat: Stat) -> Stat:
-    return stat.model_copy(update={"sd": round(max(stat.sd, MIN_RATE_SPREAD * stat.median), 4)})
+def _with_floor(stat: Stat, least_share: float) -> Stat:
+    return stat.model_copy(update={"sd": round(max(stat.sd, least_share * abs(stat.median)), 4)})
 
 
 def robust_stat(values: Sequence[float]) -> Stat:
@@ -101,16 +136,13 @@ def prosody_measures(features: Features, baseline: Baseline | None) -> tuple[Mea
     """
     stats = baseline.stats if baseline is not None else {}
     pitch_st, level_db = (_median(values) for values in _voiced_frames([features]))
-    z_scores = {
+    z_scores = {name: z_score(features.summary.get(name), stats.get(name)) for name in SEGMENT_NUMBERS} | {
         "pitch_median_hz": z_score(pitch_st, stats.get("pitch_st")),
         "intensity_mean_db": z_score(level_db, stats.get("intensity_db")),
-        "speech_rate_syl_s": z_score(
-            features.summary.get("speech_rate_syl_s"), stats.get("speech_rate_syl_s")
-        ),
     }
     return tuple(
         Measure(name=name, value=features.summary[name], unit=unit, z=z_scores.get(name))
-        for name, unit in SUMMARY_UNITS.items()
+        for name, unit in (SUMMARY_UNITS | VOICE_QUALITY_UNITS).items()
         if name in features.summary
     )
 

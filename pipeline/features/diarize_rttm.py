@@ -28,15 +28,29 @@ class RttmParams(Params):
 
 
 class Stated(NamedTuple):
-    """The lines that tell of one recording, and the file that they stand in."""
+    """Which lines tell of a recording. They are read again when they are wanted: a plan holds many recordings."""
 
     file: Path
-    lines: tuple[Line, ...]
+    file_id: str | None  # None: the file names no recording at all
+    digest: str
 
-    @property
-    def digest(self) -> str:
-        said = "\n".join(" ".join(line.text.split()) for line in self.lines)
-        return hashlib.sha256(said.encode()).hexdigest()
+    @classmethod
+    def of(cls, file: Path, file_id: str | None) -> Stated:
+        """Raises:
+        ItemError: "bad_rttm", "unreadable_rttm".
+        """
+        return cls(file, file_id, _digest(_lines(file, file_id)))
+
+    def lines(self) -> tuple[Line, ...]:
+        """The lines as they were when they were found.
+
+        Raises:
+            ItemError: "changed_rttm"; as in `of`.
+        """
+        lines = _lines(self.file, self.file_id)
+        if _digest(lines) != self.digest:
+            raise ItemError("changed_rttm", f"{self.file} was changed while it was read")
+        return lines
 
 
 class RttmTurns:
@@ -47,9 +61,12 @@ class RttmTurns:
     version: ClassVar[str] = "1"
     weights_digest: ClassVar[str | None] = None
 
-    def __init__(self, stated: Stated, params: RttmParams | None = None) -> None:
-        """`params` led to `stated`; they are no part of what it says."""
-        self._stated, self._where = stated, params
+    def __init__(
+        self,
+        stated: Stated,
+        params: RttmParams | None = None,  # noqa: ARG002 - the options that led to `stated`, no part of it
+    ) -> None:
+        self._stated = stated
 
     @property
     def params(self) -> dict[str, Any]:
@@ -64,9 +81,9 @@ class RttmTurns:
                 yield recording, error
 
     def _features(self, recording: Recording) -> Features:
-        file, lines = self._stated
+        file = self._stated.file
         try:
-            turns = read_turns(lines, file)
+            turns = read_turns(self._stated.lines(), file)
         except UserError as error:
             raise _item_error(error) from error
         last_s = recording.source.media.duration_s
@@ -92,7 +109,8 @@ class RttmFiles:
         self._given = None if path is None else Path(path).expanduser()
         if self._given is not None and not self._given.exists():
             raise UserError("rttm_missing", f"nothing at {self._given}", "correct path, or leave it out")
-        self._of_folder: dict[Path, tuple[frozenset[Path], dict[str, list[Path]]]] = {}
+        self._files: dict[Path, frozenset[Path]] = {}  # of a folder
+        self._naming: dict[Path, dict[str, list[Path]]] = {}  # of a folder: file id -> files that name it
 
     def of(self, recordings: Sequence[Path]) -> Stated | None:
         """What is stated of a recording, whose copies are `recordings`; None when no file names it.
@@ -113,12 +131,14 @@ class RttmFiles:
         return None
 
     def _in_folder(self, folder: Path, recording: Path) -> Stated | None:
-        if folder not in self._of_folder:
-            self._of_folder[folder] = _look_at(folder)
-        files, naming = self._of_folder[folder]
+        if folder not in self._files:
+            self._files[folder] = _rttm_files(folder)
         own = folder / f"{recording.stem}{KIND}"
-        if own in files:
+        if own in self._files[folder]:
             return _own(own, recording)
+        if folder not in self._naming:  # only now: it reads all files, and most recordings may have their own
+            self._naming[folder] = _look_into(self._files[folder])
+        naming = self._naming[folder]
         named = naming.get(recording.stem, []) or naming.get(recording.name, [])
         if len(named) > 1:
             raise ItemError(
@@ -129,19 +149,26 @@ class RttmFiles:
         return _named(named[0], recording) if named else None
 
 
-def _look_at(folder: Path) -> tuple[frozenset[Path], dict[str, list[Path]]]:
-    """The RTTM files of a folder, and file id -> those that name it. A file that cannot be read names nothing."""
-    names = sorted(os.listdir(folder))  # noqa: PTH208 - names only, no Path for each of 100,000 recordings
-    files = [folder / name for name in names if name.lower().endswith(KIND)]
+def _rttm_files(folder: Path) -> frozenset[Path]:
+    """None in a folder that cannot be looked into: then its recordings cannot be read either, which is told."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names only, no Path for each of 100,000 recordings
+    except OSError:
+        return frozenset()
+    return frozenset(folder / name for name in names if name.lower().endswith(KIND))
+
+
+def _look_into(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """File id -> the files that name it. A file that cannot be read names nothing."""
     naming: dict[str, list[Path]] = {}
-    for file in files:
+    for file in sorted(files):
         try:
             told = split_rttm(file)
         except UserError:  # told to the recording whose own file it is
             continue
         for file_id in told:
             naming.setdefault(file_id, []).append(file)
-    return frozenset(files), naming
+    return naming
 
 
 def _own(file: Path, recording: Path) -> Stated:
@@ -155,13 +182,22 @@ def _own(file: Path, recording: Path) -> Stated:
             f"{file} tells of {', '.join(sorted(told)[:3])} and not of {recording.stem}",
             f"let its lines name {recording.stem}, {AGAIN}",
         )
-    return Stated(file, next(iter(told.values()), ()))
+    return Stated.of(file, next(iter(told), None))
 
 
 def _named(file: Path, recording: Path) -> Stated | None:
     told = _split(file)
     name = next((name for name in (recording.stem, recording.name) if name in told), None)
-    return None if name is None else Stated(file, told[name])
+    return None if name is None else Stated.of(file, name)
+
+
+def _lines(file: Path, file_id: str | None) -> tuple[Line, ...]:
+    return () if file_id is None else _split(file).get(file_id, ())
+
+
+def _digest(lines: Sequence[Line]) -> str:
+    said = "\n".join(" ".join(line.text.split()) for line in lines)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _split(file: Path) -> dict[str, tuple[Line, ...]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.features.select import FACTS, built, pick_extractor
+from pipeline.features.backends import FACTS, built
+from pipeline.features.select import pick_extractor
 from pipeline.features.worker import WORKERS, build_environment
 from schemas.settings import FeatureSection
 

@@ -1,4 +1,4 @@
-"""What happens in the voice: pauses, pitch movements, loud bursts, and syllable nuclei (speech rate)."""
+"""What happens in the voice: pauses, pitch movements, loud bursts, syllables and changes of their rate."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import itertools
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.features.prosody_signal import FRAME_S, Curve, Mask, close_gaps, drop_short, runs, semitones
 from schemas.parts import Event
 
+Frames = npt.NDArray[np.int64]  # numbers of frames
 MIN_SOUND_S = 0.06  # a shorter sound between two silences is a click, not speech
 MIN_MOVE_S = 0.1  # shorter ones are the perturbations that consonants cause
 MAX_STEP_ST = 3.0  # per frame; no voice moves at 150 semitones a second, so a larger step is an octave error
@@ -30,44 +32,85 @@ def _event(cue: str, start: int, end: int, size: float, unit: str, apex: int | N
     )  # fmt: skip
 
 
-def sounding(level_db: Curve, speech: Mask, *, gate_db: float, min_pause_s: float) -> Mask:
+def sounding(level_db: Curve | None, speech: Mask, *, gate_db: float, min_pause_s: float) -> Mask:
     """Frames that belong to speech, with the silences in it that are too short for a pause.
 
     Voice activity alone has padded borders; here a frame of it counts when its level is at most `gate_db`
-    under the 95th percentile of the speech (de Jong and Wempe use 25 dB under the maximum).
+    under the 95th percentile of the speech (de Jong and Wempe use 25 dB under the maximum). Where no level is
+    known the voice activity alone decides.
     """
     if not speech.any():
-        return speech
-    loud = speech & (level_db > np.percentile(level_db[speech], 95) - gate_db)
+        return speech.copy()
+    loud = speech
+    if level_db is not None:
+        loud = speech & (level_db > np.percentile(level_db[speech], 95) - gate_db)
     return close_gaps(drop_short(loud, _frames(MIN_SOUND_S)), _frames(min_pause_s) - 1)
 
 
-def pauses(sound: Mask, here: Mask | None = None) -> list[Event]:
+def pauses(sound: Mask, measured: Mask) -> list[Event]:
     """The silences between two stretches of speech; `size` is their length in s.
 
-    Only those that lie in `here` as a whole: while somebody else speaks nobody is known to pause.
+    A silence that is not measured from end to end is none: somebody else may speak in it.
     """
     return [
         _event("pause", start, end, (end - start) * FRAME_S, "s")
         for start, end in runs(~sound)
-        if start > 0 and end < len(sound) and (here is None or here[start:end].all())
+        if start > 0 and end < len(sound) and measured[start:end].all()
     ]
 
 
-def syllable_nuclei(level_db: Curve, voiced: Mask, sound: Mask, *, gate_db: float, dip_db: float) -> int:
-    """Number of syllable nuclei: voiced intensity peaks with a dip of at least `dip_db` on either side.
+def syllable_nuclei(level_db: Curve, voiced: Mask, sound: Mask, *, gate_db: float, dip_db: float) -> Frames:
+    """The frames of the syllable nuclei: voiced intensity peaks with a dip of at least `dip_db` on either side.
 
     Reference: de Jong and Wempe 2009, Behavior Research Methods 41, 385-390, DOI 10.3758/BRM.41.2.385.
     """
     if not sound.any():
-        return 0
+        return np.zeros(0, dtype=np.int64)
     from scipy.signal import find_peaks  # takes seconds to import; a run with nothing to measure needs it not
 
     loudest = float(np.percentile(level_db[sound], 99))
     padded = np.concatenate(([-np.inf], level_db, [-np.inf]))  # a peak may stand in the first or last frame
     padded = np.maximum(padded, loudest - 2 * gate_db)
     peaks, _ = find_peaks(padded, height=loudest - gate_db, prominence=dip_db)
-    return int(np.count_nonzero((voiced & sound)[peaks - 1]))
+    frames = np.asarray(peaks - 1, dtype=np.int64)
+    return frames[(voiced & sound)[frames]]
+
+
+def local_rate(nuclei: Frames, sound: Mask, *, window_s: float) -> Curve:
+    """Syllables per second of speech around each frame, under a Hann window of `window_s`.
+
+    NaN in silences, and where less than half of the window (by weight) is speech.
+    Reference: Pfitzinger 1998, Proc. ICSLP, "Local speech rate as a combination of syllable and phone rate".
+    """
+    window = np.hanning(_frames(window_s) + 2)[1:-1]
+    counts = np.zeros(len(sound))
+    counts[nuclei] = 1.0
+    spoken_s = _smoothed(sound.astype(np.float64), window) * FRAME_S
+    enough = sound & (spoken_s >= 0.5 * float(window.sum()) * FRAME_S - 1e-9)
+    return np.where(enough, _smoothed(counts, window) / np.where(enough, spoken_s, 1.0), np.nan)
+
+
+def _smoothed(values: Curve, window: Curve) -> Curve:
+    """The weighted sum around each value; beyond the ends lies nothing."""
+    first = (len(window) - 1) // 2
+    return np.convolve(values, window)[first : first + len(values)]
+
+
+def rate_changes(
+    rate_syl_s: Curve, usual_syl_s: float, *, min_size_syl_s: float, min_length_s: float
+) -> list[Event]:
+    """Stretches that are at least `min_size_syl_s` faster or slower than `usual_syl_s`, the clip's own rate.
+
+    `size` is the largest difference in the stretch, positive for both cues.
+    """
+    away = np.nan_to_num(rate_syl_s - usual_syl_s)
+    events = []
+    for cue, sign in (("speed_up", 1.0), ("slow_down", -1.0)):
+        for start, end in runs(sign * away >= min_size_syl_s):
+            if end - start >= _frames(min_length_s):
+                apex = start + int(np.argmax(sign * away[start:end]))
+                events.append(_event(cue, start, end, abs(float(away[apex])), "syllable/s", apex))
+    return events
 
 
 def _swings(pitch_st: Curve) -> list[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """The numbers that sum up a clip's prosody: name in `Features.summary` -> unit, in the order of the view."""
 
+# Of every backend.
 SUMMARY_UNITS: dict[str, str] = {
     "pitch_median_hz": "Hz",
     "pitch_range_st": "semitone",
@@ -12,4 +13,13 @@ SUMMARY_UNITS: dict[str, str] = {
     "longest_pause_s": "s",
     "speech_s": "s",
     "voiced_s": "s",
+}
+
+# Of backends that measure it, beside the numbers above.
+VOICE_QUALITY_UNITS: dict[str, str] = {
+    "jitter_local": "",
+    "jitter_rap": "",
+    "shimmer_local": "",
+    "shimmer_apq3": "",
+    "hnr_db": "dB",
 }

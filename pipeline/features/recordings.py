@@ -30,7 +30,10 @@ class Recording:
 
 
 class Diarizer(Backend, Protocol):
-    """Finds the turns of recordings that have sound. Names of speakers hold within one recording."""
+    """Finds the turns of recordings that have sound. Names of speakers hold within one recording.
+
+    It keeps no state between calls of `diarize`: several threads may call it at once.
+    """
 
     def diarize(self, recordings: Iterable[Recording]) -> Iterator[tuple[Recording, Features | ItemError]]:
         """One result per recording, in any order; one that fails gives its ItemError and the others go on."""

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from pipeline.features.backends import built
 from pipeline.features.diarize_none import NoDiarizer
-from pipeline.features.diarize_pyannote import PyannoteDiarizer
+from pipeline.features.diarize_pyannote import PyannoteDiarizer, PyannoteParams
 from pipeline.features.diarize_rttm import RttmFiles, RttmTurns
 from pipeline.features.pyannote_weights import is_reachable
 from pipeline.features.recordings import Diarizer
-from pipeline.features.select import _build, _option_names, backend_names, built, refuse_unknown_options
+from pipeline.features.select import (
+    _option_names,
+    backend_names,
+    checked_params,
+    refuse_unknown_options,
+)
 from schemas.errors import ItemError, UserError
 
 STAGE = "diarize"
-Make = Callable[[], Diarizer]  # a backend may hold state, and shards run in threads: each makes its own
 
 
 class DiarizerChoice:
-    """The rule of a run. What it looked up (files in folders, weights) holds for as long as it is kept."""
+    """The rule of a run. What it looked up (files in folders, weights) holds for as long as it is kept.
+
+    A diarizer holds no state of its work: recordings, and shards in threads, may share one.
+    """
 
     def __init__(self, requested: str, options: dict[str, Any]) -> None:
         """Read the settings.
@@ -34,21 +41,24 @@ class DiarizerChoice:
             raise UserError("unknown_backend", f'unknown {STAGE} backend "{requested}"', known)
         refuse_unknown_options(STAGE, requested, options)
         self._requested, self._options = requested, options
-        self._files = RttmFiles(options.get("path")) if requested in ("auto", "rttm") else None
+        self._files = RttmFiles(self._params("rttm").path) if requested in ("auto", "rttm") else None
         self._other = self._choose_other()
 
-    def _choose_other(self) -> Make:
-        """What is taken where no file states the turns."""
-        own = {
-            name: self._options[name] for name in _option_names("diarize.pyannote") if name in self._options
-        }
-        if self._requested == "pyannote" or (self._requested == "auto" and _reachable(own)):
-            make = partial(_pyannote, own)
-            make()  # what is wrong with its settings or weights is told before anything is begun
-            return make
-        return NoDiarizer
+    def _params(self, name: str) -> Any:
+        """The parameters of a backend, from those options that it knows."""
+        key = f"{STAGE}.{name}"
+        own = {option: self._options[option] for option in _option_names(key) if option in self._options}
+        return checked_params(key, own)
 
-    def of(self, recordings: Sequence[Path]) -> Make:
+    def _choose_other(self) -> Diarizer:
+        """What is taken where no file states the turns; what is wrong with it is told at once."""
+        if self._requested in ("auto", "pyannote"):
+            params = cast(PyannoteParams, self._params("pyannote"))
+            if self._requested == "pyannote" or _reachable(params):
+                return PyannoteDiarizer(params)
+        return NoDiarizer()
+
+    def of(self, recordings: Sequence[Path]) -> Diarizer:
         """How a recording is diarized; `recordings` are its copies.
 
         Raises:
@@ -56,7 +66,7 @@ class DiarizerChoice:
         """
         stated = self._files.of(recordings) if self._files is not None else None
         if stated is not None:
-            return partial(RttmTurns, stated)
+            return RttmTurns(stated)
         if self._requested == "rttm":
             name = recordings[0]
             raise ItemError(
@@ -67,17 +77,11 @@ class DiarizerChoice:
         return self._other
 
 
-def _reachable(options: dict[str, Any]) -> bool:
+def _reachable(params: PyannoteParams) -> bool:
     """Whether diarization can begin without asking: the user named weights or wants them, or all is here.
 
     Raises:
         UserError: weights that the user named are not there.
     """
-    if options.get("download"):
-        return True
-    weights = options.get("weights")
-    return is_reachable(weights) and (weights is not None or built("diarize.pyannote"))
-
-
-def _pyannote(options: dict[str, Any]) -> Diarizer:
-    return cast(PyannoteDiarizer, _build("diarize.pyannote", options, None))
+    named = params.weights is not None
+    return params.download or (is_reachable(params.weights) and (named or built("diarize.pyannote")))

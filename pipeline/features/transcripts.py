@@ -1,4 +1,4 @@
-"""Transcripts beside a recording: finding them, and reading `.srt`, `.vtt` and `.txt` into words."""
+"""Transcripts beside a recording: finding them, and reading `.srt` and `.vtt` into cues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from schemas.errors import ItemError, UserError
 
-FORMATS = (".srt", ".vtt", ".txt")  # in order of preference
+FORMATS = (".srt", ".vtt", ".textgrid", ".txt")  # in order of preference
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
@@ -41,13 +41,21 @@ class GivenText:
     text: str
     start_s: float = 0.0
     end_s: float | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class TimedWords:
+    """Cues of one word each: somebody marked when every word is said."""
+
+    cues: tuple[Cue, ...]
 
 
 def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
     """The transcript of `recording`, if one stands beside it.
 
-    `talk.srt` comes before `talk.vtt`, then a tagged one (`talk.en.srt`): the one of `language` when that is
-    known, else the only one; `talk.txt` comes last.
+    `talk.srt` comes before `talk.vtt` and `talk.TextGrid`, then a tagged one (`talk.en.srt`): the one of
+    `language` when that is known, else the only one; `talk.txt` comes last.
 
     Raises:
         ItemError: "ambiguous_transcript", several languages and none asked for.

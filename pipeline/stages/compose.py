@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.features.baseline import make_baseline, method_of, prosody_measures
+from pipeline.features.event_units import in_baseline_units
+from pipeline.features.lag import lag_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.stages.base import Run, each, shards
 from pipeline.stages.before import turns_before
+from pipeline.stages.body import body_events
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.gist import gist_of
 from pipeline.stages.keeping import Made, View, kept_baseline, view_version
@@ -153,6 +156,7 @@ class ComposeStage:
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
         joined, heard = features.get("speakers"), scene(run, item.segment)
         segment, source, target = item.segment, run.source_of(item.segment), item.view.target
+        events = _events(target, prosody, faces, features.get("pose"), baseline)
         span = {
             "source_id": source.id,
             "source_start_s": segment.source_start_s,
@@ -169,8 +173,10 @@ class ComposeStage:
             words=heard.named(_words(words, joined)),
             words_source=_words_source(words),
             speech=shift(speech, segment),
-            prosody=prosody_measures(prosody, baseline) if prosody and not prosody.missing else (),
-            events=_events(target, prosody, faces),
+            prosody=(*prosody_measures(prosody, baseline), *lag_measures(events))
+            if prosody and not prosody.missing
+            else (),
+            events=events,
             faces=joined.tracks if joined and joined.tracks else faces.tracks if faces else (),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
             audio=MediaRef(kind="audio", version=CUT_VERSION, **span) if source.media.audio else None,
@@ -233,7 +239,14 @@ def _words_source(words: Features | None) -> str | None:
     return f"{words.extractor} (low quality)" if "low_quality_asr" in words.notes else words.extractor
 
 
-def _events(target: Target, prosody: Features | None, faces: Features | None) -> tuple[Any, ...]:
-    heard = prosody.events if prosody else ()
+def _events(
+    target: Target,
+    prosody: Features | None,
+    faces: Features | None,
+    body: Features | None,
+    usual: Baseline | None,
+) -> tuple[Any, ...]:
+    heard = in_baseline_units(prosody.events, usual) if prosody else ()
     seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
+    seen += body_events(target, faces, body)
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))

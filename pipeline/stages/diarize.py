@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.features.base import question_of
 from pipeline.features.recordings import Diarizer, Recording
-from pipeline.features.select_diarizer import DiarizerChoice, Make
+from pipeline.features.select_diarizer import DiarizerChoice
 from pipeline.stages.base import Run, Writer, failed
 from schemas.errors import ItemError, MediaError
 from schemas.records import Features, Source
@@ -24,7 +24,7 @@ NAME = "diarize"
 class _Item:
     source: Source
     feature_id: str
-    make: Make
+    diarizer: Diarizer
     identity: str
 
 
@@ -80,13 +80,12 @@ class DiarizeStage:
     def _item(self, run: Run, source: Source, choice: DiarizerChoice) -> _Item | None:
         """How a recording is diarized; None when what is said of its turns is wrong."""
         try:
-            make = choice.of(run.media.known_paths(source))
+            diarizer = choice.of(run.media.known_paths(source))
         except ItemError as error:
             run.fail(failed(self.name, source.id, run.path_text(source), error))
             return None
-        diarizer = make()
         feature_id = Features(**question_of(diarizer, source.id)).id
-        return _Item(source, feature_id, make, _identity(diarizer))
+        return _Item(source, feature_id, diarizer, _identity(diarizer))
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}
@@ -99,7 +98,7 @@ class DiarizeStage:
     def _diarize(self, run: Run, items: list[_Item], writer: Writer) -> None:
         ids = {item.source.id: item.feature_id for item in items}
         recordings = self._recordings(run, items)
-        for recording, result in items[0].make().diarize(recordings):
+        for recording, result in items[0].diarizer.diarize(recordings):
             item = ids[recording.source.id]
             if isinstance(result, ItemError):
                 name = run.path_text(recording.source)

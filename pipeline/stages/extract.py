@@ -10,7 +10,9 @@ from typing import Any
 
 from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor, question_of
+from pipeline.features.face_tables import find_face_table
 from pipeline.features.select import pick_extractor
+from pipeline.features.series_sidecar import find_series
 from pipeline.features.transcripts import GivenText, find_sidecar
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
@@ -57,16 +59,19 @@ class ExtractStage:
         self.name = stage
 
     def plan(self, run: Run) -> list[Any]:
-        section = run.project.settings.features.get(self.name, FeatureSection())
+        section = run.project.settings.feature(self.name)
         if not section.enabled:
             return []
         there = run.project.store.digests(Features)
         kept = self._of_absent_recordings(run)
+        nothing = self._without_series(run, section)
         borders = _borders(run.segments)
         choices: _Choices = {}
         items: list[_Item] = []
         for segment in run.segments:
             ids = run.feature_ids.setdefault(segment.id, {})
+            if segment.source_id in nothing and segment.id not in kept:
+                continue
             chosen = None
             if ids.get(DIARIZE) == NO_EXTRACTOR and self.name in PER_VOICE:
                 continue  # its turns failed: whom to measure is not known, and the segment waits
@@ -107,6 +112,13 @@ class ExtractStage:
                 kept[segment_id] = mine
         return kept
 
+    def _without_series(self, run: Run, section: FeatureSection) -> set[str]:
+        """Recordings without a time series: there is nothing to ask of them, and nothing that is missing."""
+        if self.name != "series" or section.backend != "auto":
+            return set()
+        sources = run.sources.values()
+        return {s.id for s in sources if not any(find_series(path) for path in run.media.known_paths(s))}
+
     def _chosen(
         self,
         run: Run,
@@ -125,11 +137,12 @@ class ExtractStage:
                 pick_extractor,
                 self.name,
                 section.backend,
-                section.options | self._sampling(run),
+                section.options,
                 self._path(run, source, language),
                 transcript=transcript,
                 language=language,
                 segments=segments,
+                sampling=self._sampling(run),
             )
             try:
                 extractor = make()
@@ -140,18 +153,21 @@ class ExtractStage:
         return choices[key]
 
     def _path(self, run: Run, source: Source, language: str | None) -> Path:
-        """The copy of a recording that is read: for words the one that a transcript stands beside."""
+        """The copy of a recording that is read: the one that a transcript or a table stands beside."""
         paths = run.media.known_paths(source)
-        if self.name == "asr" and len(paths) > 1:
-            return next((path for path in paths if path.exists() and find_sidecar(path, language)), paths[0])
+        given: dict[str, Callable[[Path], object]] = {
+            "asr": lambda path: find_sidecar(path, language),
+            "au": find_face_table,
+            "series": find_series,
+        }
+        if self.name in given and len(paths) > 1:
+            return next((path for path in paths if path.exists() and given[self.name](path)), paths[0])
         return paths[0]
 
-    def _sampling(self, run: Run) -> dict[str, Any]:
-        """How the pictures were taken that a face backend is given: what it finds depends on it."""
-        if self.name != "au":
-            return {}
+    def _sampling(self, run: Run) -> dict[str, float]:
+        """How the pictures were taken that a backend is given: what it finds in them depends on it."""
         params = run.media.params
-        return {"frames": {"fps": params.face_fps, "width_px": params.frame_width_px}}
+        return {"fps": params.face_fps, "width_px": params.frame_width_px}
 
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         by_backend: dict[str, list[_Item]] = {}
@@ -251,6 +267,7 @@ def make_clip(run: Run, segment: Segment, speech: Sequence[Span], where: _Where 
         source_speech=tuple(speech),
         shots=decoded.shots,
         where=where,
+        pts=decoded.pts,
     )
 
 

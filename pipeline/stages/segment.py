@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.facts import ROW, is_withdrawn, stretches
-from pipeline.features.base import Sound
 from pipeline.features import speech_pyannote
+from pipeline.features.base import Sound
 from pipeline.features.silence import why_no_speech
 from pipeline.media.decode import DECODE_VERSION
 from pipeline.media.reading import WavSound
@@ -200,7 +200,9 @@ def speech_features(source: Source, audio: Sound | None = None) -> Features:
     )
 
 
-def _speech(run: Run, source: Source, audio: Sound | None = None, found: tuple[Span, ...] | None = None) -> Features:
+def _speech(
+    run: Run, source: Source, audio: Sound | None = None, found: tuple[Span, ...] | None = None
+) -> Features:
     """The speech regions of a source by the detector of the settings; without `audio` still their id."""
     if run.project.settings.segment.vad == "silero":
         return speech_features(source, audio)

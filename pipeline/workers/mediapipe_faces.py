@@ -24,12 +24,8 @@ Reference: Kartynnik et al. 2019, Real-time Facial Surface Geometry, https://arx
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +37,9 @@ import mediapipe as mp
 import numpy as np
 import pyarrow.parquet as pq
 from caller import end_with_caller
+from pictures import PROGRESS_EVERY_FRAMES, clips_and_lines, each_clip, rows_between, write_npz
 
 LANDMARKS = 478
-PROGRESS_EVERY_FRAMES = 50
-TIME_TOLERANCE_S = 1e-6
 WEIGHTS = (
     "face_landmark/face_landmark_with_attention.tflite",
     "face_detection/face_detection_short_range.tflite",
@@ -90,20 +85,6 @@ def weights_digest() -> str:
     for name in WEIGHTS:
         digest.update((Path(mp.__file__).parent / "modules" / name).read_bytes())
     return digest.hexdigest()
-
-
-def rows_between(file: pq.ParquetFile, start_s: float, end_s: float) -> Iterator[tuple[float, bytes]]:
-    """The frames of [start_s, end_s) in order; only the row groups that hold some are read."""
-    for group in range(file.num_row_groups):
-        times_s = file.read_row_group(group, columns=["time_s"]).column("time_s").to_numpy()
-        wanted = (times_s >= start_s - TIME_TOLERANCE_S) & (
-            times_s < max(end_s, start_s + 1e-3) - TIME_TOLERANCE_S
-        )
-        if not wanted.any():
-            continue
-        jpegs = file.read_row_group(group, columns=["jpeg"]).column("jpeg")
-        for row in np.flatnonzero(wanted):
-            yield float(times_s[row]), jpegs[int(row)].as_py()
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -228,43 +209,13 @@ def process_clip(clip: dict[str, Any], models: Models, send: Any) -> dict[str, A
     return {"out": clip["out"], "frames": len(times_s), "frames_with_face": with_face}
 
 
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
-    """Write all at once: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    partial.replace(path)
-
-
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
+    clips, send = clips_and_lines()
     cv2.setNumThreads(1)
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     models = Models(clips[0].get("max_faces", 4), clips[0].get("min_confidence", 0.5))
     send({"type": "ready", "mediapipe": mp.__version__, "weights_digest": weights_digest()})
-    for clip in clips:
-        send({"type": "start", "id": clip["id"]})
-        try:
-            send({"type": "done", "id": clip["id"], **process_clip(clip, models, send)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad clip must not cost the shard
-            send(
-                {
-                    "type": "error",
-                    "id": clip["id"],
-                    "code": "no_space" if getattr(error, "errno", None) == errno.ENOSPC else "clip_failed",
-                    "message": f"{type(error).__name__}: {error}",
-                }
-            )
+    each_clip(clips, send, lambda clip: process_clip(clip, models, send))
 
 
 if __name__ == "__main__":

@@ -233,15 +233,17 @@ def piece(audio: np.ndarray, chunk: dict[str, Any]) -> np.ndarray:
 
 
 def timed(heard: Heard, models: Models, send: Send) -> dict[str, Any]:
-    """The words of a clip, and by what their times were found."""
+    """The words of a clip, and by what their times were found: alignment, or for some at least attention."""
     texts = [text for text in heard.texts if text["text"].strip()]
     aligner = models.aligner(heard.language)
-    by = "attention" if aligner is None else "alignment"
+    by = "alignment"
     words: list[dict[str, Any]] = []
     for number, text in enumerate(texts):
         send({"type": "progress", "id": heard.clip["id"], "aligned": number})
         found = [] if aligner is None else aligned(heard, text, aligner, models)
-        words += found or attended(heard, text, models)
+        if not found:
+            found, by = attended(heard, text, models), "attention"
+        words += found
     return {"language": heard.language, "unsupported": False, "by": by, "words": words}
 
 
@@ -341,7 +343,7 @@ def reporting(clip: dict[str, Any], send: Send) -> Iterator[None]:
 def fatal_of(error: Exception, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Code, message and remedy of what holds for every clip; None for anything else."""
     if isinstance(error, FatalError):
-        return {"code": error.code, "message": str(error), "remedy": error.remedy}
+        return {"code": error.code, "message": " ".join(str(error).split()), "remedy": error.remedy}
     if is_full(error):
         remedy = (
             f'lower batch_size (now {settings["batch_size"]}), set compute_type = "int8", take a smaller model, '

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.prompting import annotation_request, answer_schema, keyless_request, shown_features
 from agents.protocol import MediaPart, Request, TextPart
 from schemas.cues import cue_table
-from schemas.parts import FaceTrack, Measure, SpeakerTurn, Target, Word
+from schemas.parts import Event, FaceTrack, Measure, SpeakerTurn, Target, Word
 from schemas.records import NOT_SPEAKING
 from schemas.taxonomy import Taxonomy
 from tests.wire.material import answer, make_sample, section, taxonomy
@@ -47,6 +47,17 @@ def test_everything_that_was_measured_stands_under_its_tag() -> None:
     assert "earlier turn, speaker ben: How was it?" in text
     assert "target person: speaker anna" in text
     assert "2.500 s" in text
+
+
+def test_what_is_seen_beside_the_face_has_a_tag_of_its_own() -> None:
+    near = Event(cue="hand_near_face", modality="visual", start_s=0.4, end_s=1.2)
+    text = data_of(ask(make_sample(events=(*make_sample().events, near))))
+    assert "<Visual-Event>\n0.40-1.20 s hand_near_face\n</Visual-Event>" in text
+    assert "hand_near_face" not in text.partition("<Visual-AU>")[2].partition("</Visual-AU>")[0]
+    assert "Visual-Event" not in data_of(ask())
+    unseen = data_of(ask(make_sample(events=(near,), missing={"visual": "no_face"})))
+    assert "missing: no_face" in unseen
+    assert "hand_near_face" in unseen
 
 
 def test_a_missing_modality_is_said_and_not_left_empty() -> None:

@@ -15,8 +15,10 @@ from agents.providers.cues import ANNOTATORS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS
+from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
+from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 from schemas.settings import Settings
@@ -27,9 +29,11 @@ from tests.docs.pages import REPO, blocks, commands, name, pages, text
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REGISTRIES = {
     "extractor": EXTRACTORS,
+    "denoiser": DENOISERS,
     "provider": PROVIDERS,
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,
+    "likeness": LIKENESS,
     "importer": IMPORTERS,
 }
 GROUP: Any = typer.main.get_command(app)

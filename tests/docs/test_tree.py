@@ -83,7 +83,8 @@ def worker_packages() -> list[tuple[str, str]]:
     """(worker, requirement) of every package that a worker script names."""
     found = []
     scripts = sorted((REPO / "pipeline" / "workers").glob("*.py"))
-    shared = {"caller.py", "demo_voice.py"}  # imported by the scripts beside them, in their environments
+    # Imported by the scripts beside them, in their environments.
+    shared = {"caller.py", "demo_voice.py", "pictures.py"}
     for script in [script for script in scripts if script.name not in shared]:
         block = PEP_723.search(script.read_text("utf-8"))
         assert block is not None, f"{script.name} has no PEP 723 block"

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.commands.demo import CLIPS, WORKER, manifest
-from pipeline.features.au_mediapipe import MediapipeAus, MediapipeParams, surroundings
+from pipeline.features.au_faces import surroundings
+from pipeline.features.au_mediapipe import MediapipeAus, MediapipeParams
 from pipeline.features.base import Clip
 from pipeline.features.worker import run_worker
 from pipeline.media.decode import DecodeResult, decode, read_audio

@@ -59,16 +59,17 @@ def whole(source: Source, path: Path, frames: Path | None) -> Clip:
     return Clip(source, segment, path, None, frames)
 
 
+def decoded_clip(path: Path, folder: Path) -> Clip:
+    """A whole recording, decoded below `folder`."""
+    facts = probe(path)
+    source = Source(sha256=file_digest(path), size_bytes=path.stat().st_size, media=facts)
+    return whole(source, path, decode(path, facts, folder / path.name).frames)
+
+
 @pytest.fixture(scope="module")
 def clips(media: Media, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clip]:
     folder = tmp_path_factory.mktemp("decoded")
-    found = {}
-    for name in EVERYTHING:
-        path = media(name)
-        facts = probe(path)
-        source = Source(sha256=file_digest(path), size_bytes=path.stat().st_size, media=facts)
-        found[name] = whole(source, path, decode(path, facts, folder / path.name).frames)
-    return found
+    return {name: decoded_clip(media(name), folder) for name in EVERYTHING}
 
 
 def extract(clips: dict[str, Clip], params: MediapipeParams | None = None) -> dict[str, Features | ItemError]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.features.baseline import make_baseline, prosody_measures, robust_stat, z_score
 from pipeline.features.prosody import CoreProsody
 from pipeline.features.prosody_summary import SUMMARY_UNITS
-from schemas.parts import Series, Stat
+from schemas.parts import Event, Series, Stat
 from schemas.records import Features
 from tests.features.voice_media import recorded
 
@@ -73,7 +73,7 @@ def test_statistics_of_voiced_frames_and_segments() -> None:
     assert baseline.stats["intensity_db"].median == -21.0  # unvoiced frames (-80 dB) play no part
     assert baseline.stats["speech_rate_syl_s"] == Stat(median=5.0, sd=1.4826, n=3)
     assert (baseline.segments, baseline.speech_s) == (3, 12.0)
-    assert (baseline.subject, baseline.extractor, baseline.version) == ("speaker:ANNA", "core", "1")
+    assert (baseline.subject, baseline.extractor, baseline.version) == ("speaker:ANNA", "core", "1/2")
     assert baseline.feature_digests == tuple(sorted(item.digest for item in speaker()))
 
 
@@ -164,3 +164,48 @@ def test_three_equal_rates_do_not_make_every_other_rate_extreme() -> None:
     baseline = make_baseline("speaker:ANNA", same)
     assert baseline is not None
     assert baseline.stats["speech_rate_syl_s"].sd == pytest.approx(0.2)  # 5 % of the median
+
+
+def test_pauses_and_the_curve_of_the_rate_have_a_usual_value() -> None:
+    curve = Series(
+        name="local_rate_syl_s", unit="syllable/s", times_s=(0.0, 0.1, 0.2), values=(4.0, None, 5.0)
+    )
+    items = []
+    for number, item in enumerate(speaker()):
+        lengths_s = (0.3, 0.4) if number else (0.5,)
+        pauses = tuple(
+            Event(cue="pause", modality="audio", start_s=1, end_s=1 + length_s, size=length_s, unit="s")
+            for length_s in lengths_s
+        )
+        items.append(item.model_copy(update={"series": (*item.series, curve), "events": pauses}))
+    baseline = make_baseline("s", items)
+    assert baseline is not None
+    assert baseline.stats["local_rate_syl_s"] == Stat(median=4.5, sd=round(1.4826 * 0.5, 4), n=6)
+    assert (baseline.stats["pause_s"].median, baseline.stats["pause_s"].n) == (0.4, 5)
+    few = make_baseline("s", [item.model_copy(update={"events": ()}) for item in items[1:]] + items[:1])
+    assert few is not None
+    assert "pause_s" not in few.stats
+
+
+def test_a_backend_without_a_level_has_a_baseline_of_the_pitch() -> None:
+    items = [item.model_copy(update={"series": item.series[:1]}) for item in speaker()]
+    baseline = make_baseline("s", items)
+    assert baseline is not None
+    assert set(baseline.stats) == {"pitch_st", "speech_rate_syl_s"}
+    levels = [m for m in prosody_measures(items[0], baseline) if m.name == "intensity_mean_db"]
+    assert [m.z for m in levels] == [None]
+
+
+def test_voice_quality_is_measured_against_the_speakers_segments() -> None:
+    items = [
+        item.model_copy(
+            update={"summary": item.summary | {"jitter_local": 0.02 + 0.002 * n, "hnr_db": 12.0 - n}}
+        )
+        for n, item in enumerate(speaker())
+    ]
+    baseline = make_baseline("s", items)
+    assert baseline is not None
+    odd = items[0].model_copy(update={"summary": items[0].summary | {"jitter_local": 0.04, "hnr_db": None}})
+    z = {measure.name: measure.z for measure in prosody_measures(odd, baseline)}
+    assert z["jitter_local"] == pytest.approx((0.04 - 0.022) / (0.15 * 0.022), abs=0.05)
+    assert z["hnr_db"] is None

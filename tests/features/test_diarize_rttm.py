@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.features.diarize_rttm import RttmFiles, RttmTurns, Stated
 from pipeline.features.recordings import Recording
-from pipeline.features.rttm import split_rttm
 from schemas.errors import ItemError, UserError
 from schemas.parts import AudioFacts, MediaFacts
 from schemas.records import Features, Source
@@ -33,7 +32,7 @@ def recording(length_s: float = 10) -> Recording:
 
 
 def speakers(stated: Stated | None) -> list[str] | None:
-    return None if stated is None else [one.text.split()[7] for one in stated.lines]
+    return None if stated is None else [one.text.split()[7] for one in stated.lines()]
 
 
 def test_the_file_of_the_same_name_comes_first_whatever_it_calls_the_recording(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_only_lines_of_the_recording_are_in_the_question(tmp_path: Path) -> None
 
     def params(text: str) -> dict[str, object]:
         path.write_text(text)
-        return RttmTurns(Stated(path, split_rttm(path)["talk"])).params
+        return RttmTurns(Stated.of(path, "talk")).params
 
     first = params(line("talk") + line("other"))
     assert params(line("third") + line("talk").replace(" ", "\t") + "; a comment\n") == first
@@ -105,7 +104,7 @@ def test_only_lines_of_the_recording_are_in_the_question(tmp_path: Path) -> None
 
 
 def told(path: Path, length_s: float = 10) -> Features | ItemError:
-    ((_, result),) = RttmTurns(Stated(path, split_rttm(path).get("talk", ()))).diarize([recording(length_s)])
+    ((_, result),) = RttmTurns(Stated.of(path, "talk")).diarize([recording(length_s)])
     return result
 
 
@@ -149,3 +148,13 @@ def test_a_file_without_turns_says_that_nobody_speaks(tmp_path: Path) -> None:
     result = told(path)
     assert isinstance(result, Features)
     assert (result.turns, result.missing) == ((), "no_speech")
+
+
+def test_a_file_that_changes_under_the_run_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "talk.rttm"
+    path.write_text(line("talk"))
+    turns = RttmTurns(Stated.of(path, "talk"))
+    path.write_text(line("talk", "bob", 2, 3))
+    ((_, result),) = turns.diarize([recording()])
+    assert isinstance(result, ItemError)
+    assert result.code == "changed_rttm"

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.features import EXTRACTORS, environments, select
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES
+from pipeline.features.backends import AUTO, FACTS, built, list_backends
 from pipeline.features.environments import prepare_environments
-from pipeline.features.select import AUTO, FACTS, backend_names, built, list_backends, pick_extractor
+from pipeline.features.select import backend_names, pick_extractor
 from pipeline.features.transcripts import GivenText
 from pipeline.features.worker import build_environment
 from schemas.errors import ItemError, UserError
@@ -49,7 +50,7 @@ def test_words_come_from_a_transcript_if_one_stands_beside(recording: Path) -> N
 def test_words_without_transcript_or_weights_are_pocketsphinx(recording: Path) -> None:
     assert pick_extractor("asr", "auto", {}, recording).name == "pocketsphinx"
     picked = pick_extractor("asr", "auto", {"padding_s": 0.2, "beam_size": 3}, recording)
-    assert picked.params == {"padding_s": 0.2, "language": None}
+    assert picked.params == {"padding_s": 0.2, "language": None, "denoise": "auto/1:afftdn/1"}
 
 
 def test_words_with_weights_are_whisper(recording: Path, tmp_path: Path) -> None:
@@ -183,14 +184,21 @@ def test_voice_is_core(recording: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "requested", "options", "code", "part"),
     [
-        ("prosody", "praat", {}, "unknown_backend", "known: auto, core"),
-        ("asr", "whisper", {}, "unknown_backend", "auto, faster_whisper, manifest, pocketsphinx, sidecar"),
-        ("smell", "auto", {}, "unknown_stage", "asr, au, diarize, prosody"),
+        ("prosody", "ear", {}, "unknown_backend", "known: auto, core, csv, opensmile, praat"),
+        (
+            "asr",
+            "whisper",
+            {},
+            "unknown_backend",
+            "auto, faster_whisper, manifest, meld, pocketsphinx, sidecar, whisperx",
+        ),
+        ("smell", "auto", {}, "unknown_stage", "asr, au, diarize, pose, prosody, series"),
         ("prosody", "core", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("prosody", "auto", {"pitch": 3}, "unknown_option", "pitch_floor_hz"),
         ("asr", "auto", {"beam": 3}, "unknown_option", "beam_size"),
         ("asr", "sidecar", {"beam": 3}, "unknown_option", "language"),
         ("prosody", "core", {"voicing": "loud"}, "bad_option", "voicing"),
+        ("asr", "pocketsphinx", {"denoise": "magic"}, "bad_option", "known: auto, none, afftdn"),
     ],
 )
 def test_mistakes_are_one_clear_line(
@@ -211,7 +219,10 @@ def test_every_registered_backend_is_described() -> None:
     assert len(rows) == len(EXTRACTORS)
     assert not rows["asr", "faster_whisper"]["reachable"]
     assert "hf download" in rows["asr", "faster_whisper"]["download"]
-    heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote")}
+    heavy = {("asr", "faster_whisper"), ("asr", "whisperx"), ("diarize", "pyannote"), ("au", "pyfeat")}
+    heavy |= {("prosody", "praat"), ("prosody", "opensmile")}
     assert all(row["reachable"] for key, row in rows.items() if key not in heavy)
+    assert "non-commercial" in rows["au", "pyfeat"]["licence"]
+    assert "hf download" in rows["au", "pyfeat"]["download"]
     assert rows["asr", "pocketsphinx"]["licence"].startswith("BSD")
     assert all(row["licence"] and row["note"] for row in rows.values())

@@ -21,18 +21,18 @@ def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_comes_before_weights_and_these_before_nothing(tmp_path: Path) -> None:
     talk, weights = tmp_path / "talk.mp4", str(make(tmp_path / "weights"))
-    assert DiarizerChoice("auto", {}).of([talk])().name == "none"
-    picked = DiarizerChoice("auto", {"weights": weights, "num_speakers": 2}).of([talk])()
+    assert DiarizerChoice("auto", {}).of([talk]).name == "none"
+    picked = DiarizerChoice("auto", {"weights": weights, "num_speakers": 2}).of([talk])
     assert (picked.name, picked.params["num_speakers"]) == ("pyannote", 2)
     (tmp_path / "talk.rttm").write_text(line("talk"))
-    assert DiarizerChoice("auto", {"weights": weights}).of([talk])().name == "rttm"
-    assert DiarizerChoice("pyannote", {"weights": weights}).of([talk])().name == "pyannote"
-    assert DiarizerChoice("none", {}).of([talk])().name == "none"
+    assert DiarizerChoice("auto", {"weights": weights}).of([talk]).name == "rttm"
+    assert DiarizerChoice("pyannote", {"weights": weights}).of([talk]).name == "pyannote"
+    assert DiarizerChoice("none", {}).of([talk]).name == "none"
 
 
 def test_where_and_how_is_not_in_the_question(tmp_path: Path) -> None:
     def asked(**options: Any) -> tuple[dict[str, Any], str | None]:
-        picked = DiarizerChoice("pyannote", options).of([tmp_path / "talk.mp4"])()
+        picked = DiarizerChoice("pyannote", options).of([tmp_path / "talk.mp4"])
         return picked.params, picked.weights_digest
 
     first = asked(weights=str(make(tmp_path / "a")))
@@ -62,6 +62,7 @@ def test_where_and_how_is_not_in_the_question(tmp_path: Path) -> None:
             "bad_option",
             "says it all",
         ),
+        ("auto", {"path": 3}, "bad_option", 'option "path"'),
         ("rttm", {"path": "/nowhere"}, "rttm_missing", "nothing at /nowhere"),
     ],
 )

@@ -52,6 +52,13 @@ def test_a_number_without_unit_or_a_verdict_without_reason_leaves_no_gap() -> No
     assert because(verdict="not_measurable") == ""
 
 
+def test_deviations_of_a_baseline_are_told_in_words() -> None:
+    assert (
+        because(verdict="supported", measured=-1.3, reference=-1, unit="sd")
+        == "measured -1.30 times this person's usual variation, needs <= -1"
+    )
+
+
 # --- plain words, and the side that lost ----------------------------------------------------------------
 
 

@@ -62,7 +62,7 @@ def test_a_stage_that_nobody_measures_is_refused_like_any_unknown_key(tmp_path: 
     assert (error.code, error.file, error.line) == ("unknown_setting", str(tmp_path / "emotrace.toml"), 4)
     assert str(error).endswith('unknown setting "features.asrr" -> did you mean "asr"?')
     error = refusal(tmp_path, "[features]\nbackend = 'core'\n")
-    assert (error.line, error.remedy) == (2, "known here: asr, au, diarize, prosody")
+    assert (error.line, error.remedy) == (2, "known here: asr, au, diarize, pose, prosody, series")
 
 
 def test_a_stage_that_nobody_measures_is_refused_in_the_environment(
