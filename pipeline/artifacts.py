@@ -23,6 +23,7 @@ from pipeline.downloads import Downloads
 from pipeline.leftovers import sweep
 from schemas.errors import UserError
 
+MEDIA_NAMES = {"clip": "clip.mp4", "audio": "audio.wav", "image": "image.jpg"}  # file by kind of media
 WORKPLACE = "tmp"
 KEEP_BYTES = 4 << 30  # far more than the shards in hand read at once
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

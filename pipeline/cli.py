@@ -158,14 +158,12 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
-    from pipeline.commands.engines import choose_engine
+    from pipeline.commands.engines import run_project
     from pipeline.commands.printing import TerminalProgress, print_failures, print_totals
     from pipeline.project import open_project
-    from pipeline.run import run as run_stages
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        engine = choose_engine(opened.settings, bars, local=local)
-        report = run_stages(opened, engine, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
+        report = run_project(opened, bars, local=local, retry_failed=retry_failed, rebaseline=rebaseline)
     if as_json:
         emit(report)
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts import MEDIA_NAMES
 from pipeline.media.cut import CutParams, cut_audio, cut_clip
 from pipeline.media.decode import DECODE_VERSION, DecodeParams, decode, frame_at
 from pipeline.project import Project
@@ -21,7 +22,6 @@ from schemas.records import Source
 from schemas.store import StoredPath
 
 REPORT = "decode.json"  # written last: where it stands, the decode pass is complete
-MEDIA_NAMES = {"clip": "clip.mp4", "audio": "audio.wav", "image": "image.jpg"}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
-from pipeline.unchanged import forget, look, remember, unchanged
+from pipeline.unchanged import forget, look, remember
 from schemas.settings import FEATURE_STAGES, MORE_STAGES, Settings
 from schemas.store import utc_now
 
@@ -77,7 +77,7 @@ def run(
     retry_failed: bool = False,
     rebaseline: bool = False,
 ) -> RunOutput:
-    """Bring the project up to date and tell what stands.
+    """Bring the project up to date and tell what stands; every item is looked at.
 
     Raises:
         UserError: the user must change something (a key, the budget, the disk); what is done is kept.
@@ -91,7 +91,7 @@ def run(
     finished = False
     try:
         with only_run(project.root), _interruptible(state):
-            _unless_unchanged(state, engine)
+            _whole_look(state, engine)
             finished = True
     finally:
         this_run = _this_run(state, time.monotonic() - clock)
@@ -102,14 +102,9 @@ def run(
     return RunOutput(**dict(whole), this_run=this_run)
 
 
-def _unless_unchanged(state: Run, engine: Engine) -> None:
-    """Go through the stages, unless one look tells that they would find nothing to do."""
+def _whole_look(state: Run, engine: Engine) -> None:
+    """Go through the stages; when nothing is left to do, the next call of `nothing_to_do` says so."""
     before = look(state.project)
-    if not (state.retry_failed or state.rebaseline):
-        dropped = unchanged(state.project, before)
-        if dropped is not None:
-            state.dropped.update(dropped)
-            return
     forget(state.project)
     _drive(state, engine)
     if not state.failures and not state.cancelled.is_set():

@@ -10,20 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
 
-from pipeline.decoding import MEDIA_NAMES
-from pipeline.project import Project
+from pipeline.artifacts import MEDIA_NAMES
+from pipeline.outputs import RunOutput, ThisRun
+from pipeline.project import Project, only_run
+from pipeline.status import totals
 from schemas.ids import canonical_json
 from schemas.parts import MediaRef
 from schemas.records import Review, Source
 from schemas.settings import FeatureSection
+from schemas.store import utc_now
 
 STATE_FILE = ".emotrace.unchanged.json"
 PROGRAM = Path(__file__).parents[1]
@@ -42,6 +46,23 @@ class Before:
 def look(project: Project) -> Before:
     """What a run rests on and does not make itself, as it is now."""
     return Before(_digest(_outside(project)), _of_people(project))
+
+
+def nothing_to_do(project: Project) -> RunOutput | None:
+    """What a run with nothing to do tells, when one look shows that it is one; None when it has to look closer.
+
+    Raises:
+        UserError: another run of the project is going on.
+    """
+    started_at, clock = utc_now(), time.monotonic()
+    with only_run(project.root):
+        dropped = unchanged(project, look(project))
+        if dropped is None:
+            return None
+        this_run = ThisRun(dropped=dropped, wall_s=round(time.monotonic() - clock, 3))
+        counts = this_run.model_dump(mode="json", exclude={"failed_items"})
+        project.store.add_run(started_at, this_run.wall_s, counts)
+    return RunOutput(**totals(project.store).model_dump(), this_run=this_run)
 
 
 def unchanged(project: Project, now: Before) -> dict[str, int] | None:
@@ -91,14 +112,15 @@ def _of_people(project: Project) -> list[int]:
 
 def _outside(project: Project) -> Iterator[Any]:
     yield project.settings.model_dump(mode="json"), project.taxonomy.digest
-    yield from sorted(project.store.paths().values())
-    yield sorted(f"{package.name} {package.version}" for package in distributions())
+    paths = project.store.paths()
+    yield from sorted(paths.values())
+    yield sorted(package.name for folder in sys.path for package in Path(folder or ".").glob("*.dist-info"))
     packages = (PROGRAM / name for name in PACKAGES)
     weights = [Path(constants.HF_HUB_CACHE), *_paths_in(project.settings.features, project.root)]
     for root in (*packages, *weights):
         yield list(_tree(root))
     # Transcripts and measurements stand beside recordings, and a recording may be away, or other than it was.
-    for folder in sorted({os.path.dirname(path) for path in project.store.paths()}):  # noqa: PTH120 - many
+    for folder in sorted({os.path.dirname(path) for path in paths}):  # noqa: PTH120 - many
         yield folder, sorted(_entries(folder))
 
 

@@ -149,8 +149,9 @@ class Notes:
 
     def paths(self) -> dict[str, StoredPath]:
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(_paths)).mappings()
-            return {row["path"]: StoredPath(**row) for row in rows}
+            columns = [_paths.c[name] for name in StoredPath._fields]
+            found = [StoredPath(*row) for row in connection.execute(sa.select(*columns)).tuples()]
+        return {stored.path: stored for stored in found}
 
     # --- calls and runs --------------------------------------------------------------------------------
 

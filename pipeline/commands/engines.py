@@ -1,23 +1,45 @@
-"""Which engine carries a run: Prefect, or this process alone."""
+"""Which engine carries a run: Prefect, or this process alone; and none where there is nothing to do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pipeline.run import Engine, Execute, local_engine, workers_of
-from pipeline.stages.base import Progress
+from pipeline.outputs import RunOutput
+from pipeline.project import Project
+from pipeline.unchanged import nothing_to_do
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.run import Engine, Execute
+    from pipeline.stages.base import Progress
+
+
+def run_project(
+    project: Project, progress: Progress, *, local: bool, retry_failed: bool, rebaseline: bool
+) -> RunOutput:
+    """`pipeline.run.run`, which is loaded, decoders and all, only when there may be something to do."""
+    known = None if retry_failed or rebaseline else nothing_to_do(project)
+    if known is not None:
+        return known
+    from pipeline.run import run
+
+    engine = choose_engine(project.settings, progress, local=local)
+    return run(project, engine, progress=progress, retry_failed=retry_failed, rebaseline=rebaseline)
 
 
 def choose_engine(settings: Settings, progress: Progress, *, local: bool) -> Engine:
     """Prefect is imported only when a run has something to do; its start takes seconds, so it is told."""
+    from pipeline.run import local_engine, workers_of
+
+    workers = workers_of(settings)
     if local:
-        return local_engine(workers=workers_of(settings))
+        return local_engine(workers=workers)
 
     def engine(body: Callable[[Execute], None]) -> None:
         progress.start("prefect", 0)
         from pipeline.flows import prefect_engine
 
-        prefect_engine(settings.project.name, workers=workers_of(settings))(body)
+        prefect_engine(settings.project.name, workers=workers)(body)
 
     return engine

@@ -17,7 +17,8 @@ from pydantic import Field
 from pipeline.features.asr_aligners import Aligner, aligners_here
 from pipeline.features.asr_weights import whisper_folder
 from pipeline.features.asr_words import heard_words
-from pipeline.features.base import Audio, Clip, Params, features_of
+from pipeline.features.base import Audio, Clip, features_of
+from pipeline.features.denoise.base import ListeningParams, as_heard, identity
 from pipeline.features.silence import why_no_speech
 from pipeline.features.weights import folder_digest
 from pipeline.features.worker import WORKERS, run_worker
@@ -34,7 +35,7 @@ NOT_ASKED = {
 }  # fmt: skip
 
 
-class WhisperXParams(Params):
+class WhisperXParams(ListeningParams):
     """What stands in `NOT_ASKED` is no part of the question: which weights they are is in `weights_digest`."""
 
     weights: str | None = None  # folder of a CTranslate2 model or hub name; None: the local hub cache
@@ -77,7 +78,8 @@ class WhisperX:
 
     @property
     def params(self) -> dict[str, Any]:
-        return self._params.model_dump(mode="json", exclude=NOT_ASKED)
+        asked = self._params.model_dump(mode="json", exclude=NOT_ASKED)
+        return asked | {"denoise": identity(self._params.denoise)}
 
     @cached_property
     def weights_digest(self) -> str | None:
@@ -108,7 +110,8 @@ class WhisperX:
                 elif not self._understands:
                     yield clip, features_of(self, clip, missing="unsupported_language")
                 else:
-                    _write_sound(Path(folder, f"{number}.npy"), clip.audio)
+                    heard = as_heard(clip.audio, self._params.denoise)
+                    _write_sound(Path(folder, f"{number}.npy"), heard)
                     waiting[str(number)] = replace(
                         clip, audio=None
                     )  # a shard of sound need not stay in memory

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.vad import get_vad_model
 from pydantic import Field
 
 from pipeline.features.base import SAMPLE_RATE_HZ, Params, Sound
@@ -54,6 +53,8 @@ def speech_regions(audio: Sound, params: VadParams = VadParams()) -> tuple[Span,
 
 def _probabilities(audio: Sound, total: int) -> Iterator[float]:
     """How likely each window holds speech; what lies behind the sound, up to `total` and a bit, is silence."""
+    from faster_whisper.vad import get_vad_model  # heavy: a run with nothing to do hears nothing
+
     session = get_vad_model().session
     h, c = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
     before = np.zeros(CONTEXT, np.float32)
