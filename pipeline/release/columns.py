@@ -28,7 +28,7 @@ COLUMNS = {
     "conflict": "whether these agree",
     "rationale": "why, in steps that cite evidence",
     "evidence": "claims with their times, and what the signal and people say of them",
-    "transcript": "what the target says, as `words_source` has it: a text that was given, or what a recogniser heard",
+    "transcript": "what the target says: a text that was given, or what a recogniser heard (`words_source`)",
     "words": "the words of everybody in the clip with times and speakers",
     "words_source": "where the words come from: `sidecar` and `manifest` are texts that were given",
     "missing": "modalities without anything to measure, and why",
