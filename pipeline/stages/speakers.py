@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pipeline.features.active_speaker import voices_of_faces, with_speaking
-from pipeline.features.speakers import alone, shift_turns, speak
+from pipeline.features.speakers import alone, speak
 from pipeline.stages.base import Run, each, shards
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.samples import PAGE
@@ -56,7 +56,7 @@ class SpeakersStage:
         ids = run.feature_ids.get(segment.id, {})
         asr, au = (measured.get(ids.get(stage, "")) for stage in ("asr", "au"))
         heard = scene(run, segment)
-        turns = shift_turns(run.casts[segment.source_id].turns, segment) if heard.turns else ()
+        turns = run.casts[segment.source_id].turns_in(segment) if heard.turns else ()
         faces = au is not None and "faces" in au.brief
         if not turns and not faces:
             return None

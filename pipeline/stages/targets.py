@@ -6,6 +6,7 @@ Who is heard comes from the speaker turns of the recording and from what people 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,19 @@ class Cast:
     source_id: str
     turns: tuple[SpeakerTurn, ...] = ()
     own: Mapping[str, Any] = field(default_factory=dict)
+
+    def turns_in(self, segment: Segment) -> tuple[SpeakerTurn, ...]:
+        """The turns of a segment in its own time, without looking at all turns of a long recording."""
+        ordered, longest_s = self._ordered
+        first = bisect_left(ordered, segment.source_start_s - longest_s, key=lambda turn: turn.start_s)
+        last = bisect_left(ordered, segment.source_end_s, key=lambda turn: turn.start_s)
+        return shift_turns(ordered[first:last], segment)
+
+    @cached_property
+    def _ordered(self) -> tuple[list[SpeakerTurn], float]:
+        """The turns by their beginning, and how long the longest is."""
+        ordered = sorted(self.turns, key=lambda turn: turn.start_s)
+        return ordered, max((turn.length_s for turn in ordered), default=0.0)
 
     @cached_property
     def spoken_s(self) -> dict[str, float]:
@@ -107,7 +121,7 @@ def scene_of(segment: Segment, cast: Cast, select: SelectSection) -> Scene:
     which they begin; when nobody reaches it, whoever speaks most. The declared speaker of the whole recording
     stands for the one who speaks most in it.
     """
-    turns = shift_turns(cast.turns, segment)
+    turns = cast.turns_in(segment)
     spoken_s = _spoken_s(turns)
     stretch = stretch_of(cast.own, segment)
     here = stretch.said.get("speaker") if stretch else None

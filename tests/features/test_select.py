@@ -7,7 +7,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from pipeline.features import EXTRACTORS, environments, select
+from pipeline.features import EXTRACTORS, backends, environments
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES
 from pipeline.features.backends import AUTO, FACTS, built, list_backends
 from pipeline.features.environments import prepare_environments
@@ -106,7 +106,7 @@ def test_words_are_whisperx_when_all_that_it_needs_is_here(
 
     worker = tmp_path / "whisperx_asr.py"
     worker.write_text(SMALL_WORKER)
-    monkeypatch.setattr(select, "WORKERS", tmp_path)
+    monkeypatch.setattr(backends, "WORKERS", tmp_path)
     built.cache_clear()
     assert picked("de") == "faster_whisper"  # its environment is not made
     build_environment(worker)
@@ -123,7 +123,7 @@ def test_a_named_environment_is_made_before_the_first_clip(
 ) -> None:
     worker = tmp_path / "whisperx_asr.py"
     worker.write_text(SMALL_WORKER)
-    monkeypatch.setattr(select, "WORKERS", tmp_path)
+    monkeypatch.setattr(backends, "WORKERS", tmp_path)
     monkeypatch.setattr(environments, "WORKERS", tmp_path)
     built.cache_clear()
     told: list[str] = []

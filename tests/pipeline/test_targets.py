@@ -123,14 +123,20 @@ TURNS = st.lists(
 )
 
 
-@given(TURNS, st.sampled_from([None, "ann", A]), st.sampled_from([None, "ann", "bob", B]))
+@given(
+    TURNS,
+    st.sampled_from([None, "ann", A]),
+    st.sampled_from([None, "ann", "bob", B]),
+    st.sampled_from([0, 3, 9]),
+)
 def test_names_are_told_apart_and_nobody_is_measured_while_others_speak(
-    turns: list[SpeakerTurn], whole: str | None, here: str | None
+    turns: list[SpeakerTurn], whole: str | None, here: str | None, first: int
 ) -> None:
-    own = ({"speaker": whole} if whole else {}) | (stretch(0, 10, speaker=here) if here else {})
-    part = segment()
+    own = ({"speaker": whole} if whole else {}) | (stretch(0, 20, speaker=here) if here else {})
+    part = segment(first, first + 10)
     found = scene_of(part, Cast(SOURCE, tuple(turns), own), SELECT)
     assert found.voices
+    assert Cast(SOURCE, tuple(turns), own).turns_in(part) == shift_turns(turns, part)
     assert len({voice.name for voice in found.voices}) == len(found.voices)
     assert len({voice.key("prosody") for voice in found.voices}) == len(found.voices)
     assert len(set(found.names.values())) == len(found.names)
