@@ -17,6 +17,7 @@ from pipeline.cli import app
 from pipeline.features import EXTRACTORS
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
+from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 from schemas.settings import Settings
@@ -31,6 +32,7 @@ REGISTRIES = {
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,
     "importer": IMPORTERS,
+    "way to choose key frames": LIKENESS,
 }
 GROUP: Any = typer.main.get_command(app)
 PAGES = [name(page) for page in pages()]
