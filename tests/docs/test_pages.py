@@ -35,6 +35,7 @@ REGISTRIES = {
     "aggregation": AGGREGATORS,
     "likeness": LIKENESS,
     "importer": IMPORTERS,
+    "way to choose key frames": LIKENESS,
 }
 GROUP: Any = typer.main.get_command(app)
 PAGES = [name(page) for page in pages()]
