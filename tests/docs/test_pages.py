@@ -33,7 +33,6 @@ REGISTRIES = {
     "provider": PROVIDERS,
     "segmenter": SEGMENTERS,
     "aggregation": AGGREGATORS,
-    "likeness": LIKENESS,
     "importer": IMPORTERS,
     "way to choose key frames": LIKENESS,
 }

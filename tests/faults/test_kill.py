@@ -25,17 +25,19 @@ from tests.faults.material import (
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STAGES = (
-    "segment", "diarize", "asr", "prosody", "au", "compose", "annotate", "check", "judge", "aggregate", "decide",
-    "media",
+    "segment", "diarize", "asr", "prosody", "au", "speakers", "compose", "annotate", "check", "judge",
+    "aggregate", "decide", "media",
 )  # fmt: skip
 INGEST_KILLS = ("within store.source 1", "before paths 1")
 RUN_KILLS = (
     ("segment", "within cache.frames.parquet 1"),
     ("segment", "within store.segment 1"),
     ("segment", "after live.segment 1"),
+    ("diarize", "within store.diarize 1"),
     ("asr", "within store.asr 1"),
     ("prosody", "before store.prosody 1"),
     ("au", "after store.au 1"),
+    ("speakers", "before store.speakers 1"),
     ("compose", "after store.baseline 1"),  # there is one only with the voices of the shared media
     ("compose", "within store.sample 1"),
     ("annotate", "after call.intent 2"),

@@ -55,6 +55,7 @@ STAGES = {
     "asr",
     "au",
     "prosody",
+    "speakers",
     "compose",
     "annotate",
     "check",
