@@ -105,21 +105,29 @@ class WhisperX:
         with tempfile.TemporaryDirectory(prefix="emotrace-whisperx-") as folder:
             waiting: dict[str, Clip] = {}
             for number, clip in enumerate(clips):
-                if clip.audio is None or not clip.speech:
-                    yield clip, features_of(self, clip, missing=why_no_speech(clip.audio))
-                elif not self._understands:
-                    yield clip, features_of(self, clip, missing="unsupported_language")
-                else:
-                    heard = as_heard(clip.audio, self._params.denoise)
-                    _write_sound(Path(folder, f"{number}.npy"), heard)
-                    waiting[str(number)] = replace(
-                        clip, audio=None
-                    )  # a shard of sound need not stay in memory
+                result = self._offer(clip, Path(folder, f"{number}.npy"))
+                if result is not None:
+                    yield clip, result
+                else:  # a shard of sound need not stay in memory
+                    waiting[str(number)] = replace(clip, audio=None)
             manifest = [self._row(key, Path(folder)) for key in waiting]
             with contextlib.closing(run_worker(SCRIPT, manifest, idle_timeout_s=IDLE_TIMEOUT_S)) as messages:
                 for message in messages:
                     yield waiting[message["id"]], self._result(waiting[message["id"]], message)
                     Path(folder, f"{message['id']}.npy").unlink()
+
+    def _offer(self, clip: Clip, path: Path) -> Features | ItemError | None:
+        """Write what the worker shall hear to `path`; or say why it need not, or cannot, hear the clip."""
+        if clip.audio is None or not clip.speech:
+            return features_of(self, clip, missing=why_no_speech(clip.audio))
+        if not self._understands:
+            return features_of(self, clip, missing="unsupported_language")
+        try:
+            heard = as_heard(clip.audio, self._params.denoise)
+        except Exception as error:  # noqa: BLE001 - one clip must not end the shard
+            return ItemError("clip_failed", f"denoising: {type(error).__name__}: {error}")
+        _write_sound(path, heard)
+        return None
 
     def _row(self, key: str, folder: Path) -> dict[str, Any]:
         p = self._params
