@@ -254,7 +254,7 @@ def memory(place: Path, minutes: Sequence[float]) -> None:
         emit_limited(f"memory of the largest process, {length:g} min", largest, "MB", MOST_MB, 1)
 
 
-def main(arguments: Sequence[str] = ()) -> None:
+def main(*arguments: str) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, nargs="*", default=[10, 60])
     parser.add_argument("--memory-only", action="store_true")
@@ -271,4 +271,4 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,7 +27,7 @@ RUNS = 5
 SCENE_S, SCENES, FPS = 5, 8, 30
 
 
-def main(recordings: Sequence[str] = ()) -> None:
+def main(*recordings: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         generated = make_recording(work / "generated.mp4")
@@ -114,4 +114,4 @@ def make_recording(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -80,8 +80,8 @@ def word_error_rate(sounds: dict[str, Audio], denoise: str) -> float:
     return wrong / words
 
 
-def main(folder: Path | None = None) -> None:
-    folder = folder or data_dir() / "media"
+def main(given: str | None = None) -> None:
+    folder = Path(given) if given else data_dir() / "media"
     sounds = {name: load(folder / name) for name in SAID if (folder / name).exists()}
     if not sounds:
         raise SystemExit(f"no test media in {folder}: set EMOTRACE_TEST_DATA or give their folder")
@@ -95,4 +95,4 @@ def main(folder: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -10,7 +10,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,15 +90,16 @@ def turns(clip: Clip) -> list[Clip]:
     ]
 
 
-def main(paths: Sequence[Path] = ()) -> None:
+def main(*paths: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if not paths:
+        pictures = [Path(path) for path in paths]
+        if not pictures:
             rows = manifest(folder, CLIPS[:1])
-            paths = [Path(message["out"]) for message in run_worker(WORKER, rows)]
-        clips = [recording(path, folder) for path in paths]
+            pictures = [Path(message["out"]) for message in run_worker(WORKER, rows)]
+        clips = [recording(path, folder) for path in pictures]
         costs = [cost(clip, folder) for clip in clips]
-        for path, found in zip(paths, costs, strict=True):
+        for path, found in zip(pictures, costs, strict=True):
             print(
                 f"{path.name}: {found.frame_cpu_ms:.1f} CPU ms per frame, "
                 f"start {found.start_wall_s:.2f} s ({found.start_cpu_s:.2f} CPU s)"
@@ -115,4 +115,4 @@ def main(paths: Sequence[Path] = ()) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    main(*sys.argv[1:])

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +59,7 @@ def emotrace(*arguments: str | Path) -> tuple[float, float]:
     return time.perf_counter() - wall, cpu_s() - cpu
 
 
-def main(arguments: Sequence[str] = ()) -> None:
+def main(*arguments: str) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=FILES)
     files = parser.parse_args(arguments).files
@@ -85,4 +84,4 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -76,8 +76,8 @@ def compare(name: str, audio: Audio, tracker: PitchTracker) -> Row:
     )
 
 
-def main(folder: Path | None = None) -> None:
-    folder = folder or data_dir() / "media"
+def main(given: str | None = None) -> None:
+    folder = Path(given) if given else data_dir() / "media"
     sounds = {path.name: load(path) for pattern in PATTERNS for path in sorted(folder.glob(pattern))}
     if not sounds:
         raise SystemExit(f"no test media in {folder}: set EMOTRACE_TEST_DATA or give their folder")
@@ -109,4 +109,4 @@ def cents(row: Row) -> float:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*sys.argv[1:])
