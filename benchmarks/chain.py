@@ -149,11 +149,11 @@ def small_talk(talk: Path, to: Path) -> Path:
 
 
 def chain(folder: Path, recordings: Sequence[Path]) -> dict[str, Any]:
-    """What each stage took, how many clips there are and how long, and the peaks of memory in MB."""
+    """What each stage took, the number of clips, the length of those for the browser, peaks of memory in MB."""
     from pipeline.ingest import ingest
     from pipeline.project import open_project
     from pipeline.run import local_engine, run
-    from schemas.records import Segment
+    from schemas.records import Decision, Segment
 
     folder.mkdir(parents=True)
     (folder / "emotrace.toml").write_text(SETTINGS, encoding="utf-8")
@@ -165,7 +165,8 @@ def chain(folder: Path, recordings: Sequence[Path]) -> dict[str, Any]:
         clock.finish("ingest")
         assert not report.failed, report.failed
         made = run(project, local_engine(workers=WORKERS), progress=clock)
-        clips_s = sum(s.source_end_s - s.source_start_s for s in project.store.live(Segment))
+        shown = {d.segment_id for d in project.store.live(Decision) if d.status == "needs_review"}
+        clips_s = sum(s.duration_s for s in project.store.live(Segment) if s.id in shown)
     assert not made.failed_items, made.failed_items[:3]
     return {
         "stages": clock.stages,
