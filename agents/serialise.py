@@ -135,7 +135,9 @@ def _event(event: Event) -> str:
 
 
 def _in_deviations(event: Event, z: float) -> str:
-    """A pause is longer or shorter than usual; what moves away from the middle has a size only."""
+    """A pause or an action unit is more or less than usual; what moves away from the middle has a size only."""
     if event.cue == "pause":
         return f"{z:+.1f} sd from this person's usual pause"
+    if event.modality == "visual":
+        return f"{z:+.1f} sd from how this person usually looks"
     return f"{z:.1f} sd of this person's usual variation"

@@ -24,6 +24,7 @@ MISSING_REASONS = {
     "no_face": "no face found",
     "does_not_speak": "this face is not heard",
     "face_unknown": "none of the faces is known to be theirs",
+    "face_not_measurable": "the face is turned away or too small",
 }
 VERDICTS = {
     "supported": "The signal supports this.",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
-from schemas.records import Annotation, Check, Decision, Features, Judgement, Record, Sample
+from schemas.records import Annotation, Baseline, Check, Decision, Features, Judgement, Record, Sample
 
 Brief = dict[str, Any]
 
@@ -34,6 +34,10 @@ def _features(features: Features) -> Brief:
     }
     where = {"where": features.params["where"]} if "where" in features.params else {}
     return {"stage": features.stage, **where, **{name: value for name, value in found.items() if value}}
+
+
+def _baseline(baseline: Baseline) -> Brief:
+    return {"stage": baseline.stage}
 
 
 def _sample(sample: Sample) -> Brief:
@@ -72,6 +76,7 @@ def _decision(decision: Decision) -> Brief:
 
 BRIEFS: dict[type[Record], Callable[[Any], Brief]] = {
     Features: _features,
+    Baseline: _baseline,
     Sample: _sample,
     Annotation: _annotation,
     Check: _check,

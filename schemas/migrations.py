@@ -34,11 +34,12 @@ def add_briefs(connection: Connection) -> None:
         known = {column["name"] for column in sa.inspect(connection).get_columns(table)}
         if name not in known:  # a new store has it from the start
             connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {declared}")
-    _fill_briefs(connection)
+    renew_briefs(connection)
     _part_failed_items(connection)
 
 
-def _fill_briefs(connection: Connection) -> None:
+def renew_briefs(connection: Connection) -> None:
+    """All briefs anew, as this version makes them."""
     records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
     change = records.update().where(records.c.seq == sa.bindparam("n")).values(brief=sa.bindparam("made"))
     for cls in BRIEFS:
@@ -48,11 +49,6 @@ def _fill_briefs(connection: Connection) -> None:
             made = [(row.seq, brief_of(cls.model_validate_json(row.body))) for row in rows]
             connection.execute(change, [{"n": n, "made": canonical_json(brief)} for n, brief in made])
             last = rows[-1].seq
-
-
-def renew_briefs(connection: Connection) -> None:
-    """Briefs that tell the faces of a segment, and whom a sample is about."""
-    _fill_briefs(connection)
 
 
 def _part_failed_items(connection: Connection) -> None:
@@ -68,7 +64,8 @@ NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
     "0002_add_briefs": add_briefs,
-    "0003_renew_briefs": renew_briefs,
+    "0003_renew_briefs": renew_briefs,  # the faces of a segment, whom a sample is about
+    "0004_tell_baselines": renew_briefs,  # whether a baseline is of a voice or of a face
 }
 
 

@@ -179,7 +179,7 @@ class Measure(Part):
 
 
 class Stat(Part):
-    """Location and spread of one measure in a baseline: median and 1.4826 * MAD."""
+    """Location and spread of one measure in a baseline: median and 1.4826 * MAD, or what its maker says."""
 
     median: Finite
     sd: Finite

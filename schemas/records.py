@@ -137,9 +137,11 @@ class Baseline(Record):
     subject: str  # "speaker:NAME" or "source:ID"
     extractor: str
     version: str
-    feature_digests: tuple[str, ...]  # sorted
+    feature_digests: tuple[str, ...]  # sorted; of a face "DIGEST/TRACK"
+    stage: str = "prosody"  # of the features: "prosody" or "au"
     segments: int
-    speech_s: Seconds
+    speech_s: Seconds = 0.0  # of a voice
+    seen_s: Seconds = 0.0  # of a face
     stats: dict[str, Stat] = {}
 
 

@@ -1,4 +1,4 @@
-"""Events of the voice in units of the speaker: how many of their usual deviations a movement is. Pure."""
+"""Events in units of the speaker: how many of their usual deviations a movement of voice or face is. Pure."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ DIFFERENCES = {
     "speed_up": "local_rate_syl_s",
     "slow_down": "local_rate_syl_s",
 }
-LEVELS = {"pause": "pause_s"}  # cues whose size is compared with what is usual
+LEVELS = {"pause": "pause_s"}  # other cues whose size is compared with what is usual, as action units' are
 
 
 def in_baseline_units(events: Iterable[Event], baseline: Baseline | None) -> tuple[Event, ...]:
     """The events, those that the baseline can tell with `z`; size and unit stay as measured.
 
     `z` of a difference is its size over the spread, so it has the sign of the size; `z` of a pause is how far its
-    length lies above the speaker's usual pause. Without a baseline, a stat or a spread it is None.
+    length lies above the speaker's usual pause, that of an action unit how far its apex lies above the usual
+    intensity. Without a baseline, a stat or a spread it is None.
     """
     stats = baseline.stats if baseline is not None else {}
     return tuple(event.model_copy(update={"z": _z(event, stats)}) for event in events)
 
 
 def _z(event: Event, stats: dict[str, Stat]) -> float | None:
-    if event.modality != "audio" or event.size is None:
+    if event.size is None:
         return None
-    if event.cue in LEVELS:
-        return z_score(event.size, stats.get(LEVELS[event.cue]))
-    stat = stats.get(DIFFERENCES.get(event.cue, ""))
-    return None if stat is None or stat.sd == 0 else round(event.size / stat.sd, 3)
+    if event.cue in DIFFERENCES:
+        stat = stats.get(DIFFERENCES[event.cue])
+        return None if stat is None or stat.sd == 0 else round(event.size / stat.sd, 3)
+    return z_score(event.size, stats.get(LEVELS.get(event.cue, event.cue)))

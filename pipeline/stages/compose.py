@@ -1,26 +1,26 @@
-"""Compose: one clock, one view. Features of a segment and the baseline of its speaker become a Sample."""
+"""Compose: one clock, one view. Features of a segment and the baselines of its speaker become a Sample."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.features.baseline import make_baseline, method_of, prosody_measures
+from pipeline.features.baseline import prosody_measures
 from pipeline.features.event_units import in_baseline_units
 from pipeline.features.lag import lag_measures
 from pipeline.media.cut import CUT_VERSION
 from pipeline.stages.base import Run, each, shards
+from pipeline.stages.baselines import Measured, new_baselines
 from pipeline.stages.before import turns_before
 from pipeline.stages.body import body_events
 from pipeline.stages.extract import shift, source_speech
 from pipeline.stages.gist import gist_of
-from pipeline.stages.keeping import Made, View, kept_baseline, view_version
+from pipeline.stages.keeping import Made, View, kept_baselines, view_version
 from pipeline.stages.lacking import missing_of, with_wordless
 from pipeline.stages.samples import PAGE, SampleRef, Samples
-from pipeline.stages.scenes import scene
-from pipeline.stages.targets import Aim, Scene, faces_in, targets_of
+from pipeline.stages.scenes import aims, scene
+from pipeline.stages.targets import FACE, VOICE, Aim, Scene
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Span, Target, Turn, Word
 from schemas.records import Baseline, Features, Record, Sample, Segment
@@ -30,14 +30,25 @@ from schemas.store import Stub
 
 @dataclass(frozen=True)
 class _Item:
-    """A target of a segment, what is shown of it, its features by stage, and its baseline."""
+    """A target of a segment, what is shown of it, its features and its baselines by stage."""
 
     segment: Segment
     aim: Aim
     others: tuple[Target, ...]
     view: View
     features: dict[str, str]
-    baseline_ids: tuple[str, ...] = ()
+    baselines: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def baseline_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(baseline for baseline in self.baselines.values() if baseline))
+
+    @property
+    def without(self) -> dict[str, Measured]:
+        """Stage -> what has to get a baseline now."""
+        tracks = {FACE: self.aim.target.face_track}
+        open_stages = [stage for stage in self.view.compared if stage not in self.baselines]
+        return {stage: Measured(self.features[stage], tracks.get(stage)) for stage in open_stages}
 
     def ref(self) -> SampleRef:
         features = tuple(self.features.values())
@@ -45,7 +56,7 @@ class _Item:
 
 
 class ComposeStage:
-    """A target keeps the baseline that stands for it (`keeping`), so that later files re-buy nothing."""
+    """A target keeps the baselines that stand for it (`keeping`), so that later files re-buy nothing."""
 
     name = "compose"
     shard_size = 100
@@ -57,18 +68,13 @@ class ComposeStage:
         ready = self._ready(run)
         turns = turns_before(run, ready)
         items: list[_Item] = []
-        without: list[_Item] = []
+        open_: list[_Item] = []
         self._expected = {}
         for page in shards(ready, PAGE):
-            kept, new = self._kept(run, _views(run, page, turns))
-            items += self._missing(run, kept)
-            without += new
-        baselines = self._baselines(run, without)
-        given = [
-            replace(item, baseline_ids=baselines.get(item.features.get("prosody", ""), ()))
-            for item in without
-        ]
-        return [*items, *self._missing(run, given)]
+            kept = self._kept(run, _views(run, page, turns))
+            items += self._missing(run, [item for item in kept if not item.without])
+            open_ += [item for item in kept if item.without]
+        return [*items, *self._missing(run, _with_new_baselines(run, open_))]
 
     def _ready(self, run: Run) -> list[Segment]:
         """Segments whose features are all there; where one failed, the segment waits for it."""
@@ -79,19 +85,17 @@ class ComposeStage:
             if all(feature in there for feature in run.feature_ids.get(segment.id, {}).values())
         ]
 
-    def _kept(self, run: Run, items: list[_Item]) -> tuple[list[_Item], list[_Item]]:
-        """Those that keep a baseline, with it; and those that have to get one now."""
+    def _kept(self, run: Run, items: list[_Item]) -> list[_Item]:
+        """The items, each with the baselines that it keeps."""
         if run.rebaseline:
-            return [], items
-        made = run.project.store.stubs_by_parent(Sample, [item.segment.id for item in items])
-        kept, without = [], []
-        for item in items:
-            baseline_ids = kept_baseline(item.view, [_made(stub) for stub in made[item.segment.id]])
-            if baseline_ids is None:
-                without.append(item)
-            else:
-                kept.append(replace(item, baseline_ids=baseline_ids))
-        return kept, without
+            return items
+        stubs = run.project.store.stubs_by_parent(Sample, [item.segment.id for item in items])
+        known = {name for made in stubs.values() for stub in made for name in stub.brief["baselines"]}
+        stages = {
+            stub.id: stub.brief["stage"] for stub in run.project.store.stubs(Baseline, [*known]).values()
+        }
+        made = {name: [_made(stub, stages) for stub in found] for name, found in stubs.items()}
+        return [replace(item, baselines=kept_baselines(item.view, made[item.segment.id])) for item in items]
 
     def _missing(self, run: Run, items: list[_Item]) -> list[_Item]:
         """Those whose sample is not there; the samples of all of them are expected."""
@@ -101,40 +105,14 @@ class ComposeStage:
             self._expected.setdefault(ref.segment_id, []).append(ref)
         return [item for item, ref in zip(items, refs, strict=True) if ref.id not in there]
 
-    def _baselines(self, run: Run, items: list[_Item]) -> dict[str, tuple[str, ...]]:
-        """Prosody of a target -> the baseline of its speaker, from all that is known of the speaker now.
-
-        One speaker at a time. Voices that were measured in another way (an older version, other parameters) are
-        not mixed in.
-        """
-        wanted = {item.aim.voice.subject for item in items if item.aim.voice}
-        if not wanted:
-            return {}
-        measured: dict[str, list[str]] = defaultdict(list)
-        for segment in run.segments:
-            ids = run.feature_ids.get(segment.id, {})
-            for voice in scene(run, segment).voices:
-                if voice.subject in wanted and voice.key("prosody") in ids:
-                    measured[voice.subject].append(ids[voice.key("prosody")])
-        found: dict[str, tuple[str, ...]] = {}
-        for name, names in measured.items():
-            groups: dict[str, list[Features]] = defaultdict(list)
-            for features in run.project.store.by_id(Features, names):
-                groups[method_of(features)].append(features)
-            for group in groups.values():
-                if (baseline := make_baseline(name, group)) is not None:
-                    run.project.store.add([baseline])
-                    found |= dict.fromkeys((f.id for f in group), (baseline.id,))
-        return found
-
     def work(self, run: Run, items: Sequence[_Item]) -> None:
         ids = sorted({baseline for item in items for baseline in item.baseline_ids})
         baselines = {baseline.id: baseline for baseline in run.project.store.by_id(Baseline, ids)}
         speech = source_speech(run, sorted({item.segment.source_id for item in items}))
 
         def compose(item: _Item) -> list[Record]:
-            baseline = next((baselines[i] for i in item.baseline_ids), None)
-            return [self._compose(run, item, baseline, speech.get(item.segment.source_id, ()))]
+            usual = {baselines[i].stage: baselines[i] for i in item.baseline_ids}
+            return [self._compose(run, item, usual, speech.get(item.segment.source_id, ()))]
 
         each(
             run,
@@ -151,12 +129,14 @@ class ComposeStage:
         run.samples = Samples(run.project.store, [ref for ref in expected if ref.id in there])
         run.project.store.set_live(Sample, [ref.id for ref in run.samples.refs])
 
-    def _compose(self, run: Run, item: _Item, baseline: Baseline | None, speech: Sequence[Span]) -> Sample:
+    def _compose(
+        self, run: Run, item: _Item, usual: Mapping[str, Baseline], speech: Sequence[Span]
+    ) -> Sample:
         features = {f.stage: f for f in run.project.store.by_id(Features, list(item.features.values()))}
         words, prosody, faces = (features.get(stage) for stage in FEATURE_STAGES)
         joined, heard = features.get("speakers"), scene(run, item.segment)
         segment, source, target = item.segment, run.source_of(item.segment), item.view.target
-        events = _events(target, prosody, faces, features.get("pose"), baseline)
+        events = _events(target, prosody, faces, features.get("pose"), usual)
         span = {
             "source_id": source.id,
             "source_start_s": segment.source_start_s,
@@ -173,7 +153,7 @@ class ComposeStage:
             words=heard.named(_words(words, joined)),
             words_source=_words_source(words),
             speech=shift(speech, segment),
-            prosody=(*prosody_measures(prosody, baseline), *lag_measures(events))
+            prosody=(*prosody_measures(prosody, usual.get(VOICE)), *lag_measures(events))
             if prosody and not prosody.missing
             else (),
             events=events,
@@ -189,9 +169,24 @@ class ComposeStage:
         return with_wordless(sample)
 
 
-def _made(stub: Stub) -> Made:
+def _with_new_baselines(run: Run, items: list[_Item]) -> list[_Item]:
+    """Items that lack baselines, with those of their people now, or none where too little is known."""
+    subjects = {(stage, item.aim.subject(stage) or "") for item in items for stage in item.without}
+    found = new_baselines(run, subjects)
+    return [
+        replace(
+            item,
+            baselines={**item.baselines, **{stage: found.get(one) for stage, one in item.without.items()}},
+        )
+        for item in items
+    ]
+
+
+def _made(stub: Stub, stages: Mapping[str, str]) -> Made:
+    """`stages`: of every baseline that a sample may have."""
     brief = stub.brief
-    return Made(stub.id, tuple(brief["baselines"]), tuple(brief["digests"]), brief["speaker"], stub.live)
+    baselines = {stages[name]: name for name in brief["baselines"] if name in stages}
+    return Made(stub.id, baselines, tuple(brief["digests"]), brief["speaker"], brief["target"], stub.live)
 
 
 def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]) -> list[_Item]:
@@ -200,18 +195,19 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
     items = []
     for segment in segments:
         stages, heard = run.feature_ids.get(segment.id, {}), scene(run, segment)
-        faces = faces_in([measured[stages[stage]].brief for stage in ("speakers", "au") if stage in stages])
-        aims = targets_of(heard.voices, faces, run.project.settings.select)
-        for aim in aims:
+        here = aims(run, segment, measured)
+        for aim in here:
             mine = aim.measured(stages)
-            others = tuple(other.target for other in aims if other is not aim)
+            others = tuple(other.target for other in here if other is not aim)
             found = {stage: measured[feature].digest for stage, feature in mine.items()}
             view = View(
                 segment_id=segment.id,
                 target=aim.target,
                 feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others)])),
                 context=turns[segment.id],
-                voice=found.get("prosody"),
+                compared={
+                    stage: found[stage] for stage in (VOICE, FACE) if stage in found and aim.subject(stage)
+                },
                 version=view_version(run.project.settings.select),
             )
             items.append(_Item(segment, aim, others, view, mine))
@@ -244,9 +240,9 @@ def _events(
     prosody: Features | None,
     faces: Features | None,
     body: Features | None,
-    usual: Baseline | None,
+    usual: Mapping[str, Baseline],
 ) -> tuple[Any, ...]:
-    heard = in_baseline_units(prosody.events, usual) if prosody else ()
-    seen = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
-    seen += body_events(target, faces, body)
+    heard = in_baseline_units(prosody.events, usual.get(VOICE)) if prosody else ()
+    mine = [e for e in (faces.events if faces else ()) if e.track in (None, target.face_track)]
+    seen = [*in_baseline_units(mine, usual.get(FACE)), *body_events(target, faces, body)]
     return tuple(sorted([*heard, *seen], key=lambda e: (e.start_s, e.cue)))

@@ -1,31 +1,35 @@
-"""Which baseline a segment is measured against: the one that stands for it. Pure."""
+"""Which baselines a segment is measured against: those that stand for it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pipeline.stages.targets import FACE
 from schemas.ids import content_id
 from schemas.parts import Target, Turn
 from schemas.records import Sample
 from schemas.settings import SelectSection
 
 VIEW_VERSION = (
-    "2"  # raised when what a sample holds changes, also its key frames and what is told of its sound
+    "3"  # raised when what a sample holds changes, also its key frames and what is told of its sound
 )
 DEFAULT_METHOD = SelectSection().key_frame_method
 
 
 @dataclass(frozen=True)
 class View:
-    """What would be shown of a segment now, whatever the baseline. `voice` is the digest of its prosody."""
+    """What would be shown of a segment now, whatever the baselines.
+
+    `compared`: stage -> digest of what is measured against a baseline, the target's voice and its face.
+    """
 
     segment_id: str
     target: Target
     feature_digests: tuple[str, ...]  # sorted
     context: tuple[Turn, ...]
-    voice: str | None
+    compared: Mapping[str, str] = field(default_factory=dict)
     version: str = VIEW_VERSION
 
     def sample_id(self, baseline_ids: Sequence[str]) -> str:
@@ -51,33 +55,38 @@ class Made(NamedTuple):
     """A sample that was composed of the segment before; `live` when it stands now."""
 
     id: str
-    baseline_ids: tuple[str, ...]
+    baselines: Mapping[str, str]  # stage -> id
     feature_digests: tuple[str, ...]
     speaker: str | None
+    target: str  # its key
     live: bool
 
+    @property
+    def baseline_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(self.baselines.values()))
 
-def kept_baseline(view: View, made: Sequence[Made]) -> tuple[str, ...] | None:
-    """The baseline (or none at all: an empty tuple) that the segment keeps; None: it has to get one now.
 
-    The baseline of the sample that stands is kept as long as the same person's voice was measured in the same
-    way: other words or another face change the sample, and never what its voice is compared with. Where nothing
-    stands that could tell, the newest sample that was ever made of this view does. So later files move
+def kept_baselines(view: View, made: Sequence[Made]) -> dict[str, str | None]:
+    """Stage -> the baseline that the segment keeps, None: none at all. Stages not there have to get one now.
+
+    The baseline of the sample that stands is kept as long as the same person's voice (or the same face) was
+    measured in the same way: other words change the sample, and never what its voice is compared with. Where
+    nothing stands that could tell, the newest sample that was ever made of this view does. So later files move
     nothing; a trial of another backend, once taken back, leads to the sample from before it; and a change of
     all baselines that was cut off has changed none, because its samples do not stand yet.
 
     `made` in the order in which the samples came.
     """
-    for one in made:
-        if one.live and (_fits(view, one) or _same_voice(view, one)):
-            return one.baseline_ids
-    fitting = [one for one in made if _fits(view, one)]
-    return fitting[-1].baseline_ids if fitting else None
+    fitting = [one for one in made if view.sample_id(one.baseline_ids) == one.id]
+    found: dict[str, str | None] = {}
+    for stage in view.compared:
+        standing = [one for one in made if one.live and (one in fitting or _same(view, one, stage))]
+        if decided := [*standing[:1], *fitting[-1:]]:
+            found[stage] = decided[0].baselines.get(stage)
+    return found
 
 
-def _fits(view: View, one: Made) -> bool:
-    return view.sample_id(one.baseline_ids) == one.id
-
-
-def _same_voice(view: View, one: Made) -> bool:
-    return view.voice in one.feature_digests and view.target.speaker == one.speaker
+def _same(view: View, one: Made, stage: str) -> bool:
+    """Whether a sample holds the same measurements of the same person; tracks are names within a measurement."""
+    same_person = view.target.key == one.target if stage == FACE else view.target.speaker == one.speaker
+    return same_person and view.compared[stage] in one.feature_digests

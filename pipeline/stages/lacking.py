@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pipeline.features.au_faces import INTENSITY, PRESENCE
 from pipeline.stages.targets import Aim
 from schemas.records import NOT_SPEAKING, Features, Sample
 
 NO_SOUND = frozenset({"no_audio_stream", "silence", "no_speech"})
-FACE_UNKNOWN = "face_unknown"  # several people are heard, and none of the faces moves with this voice
+FACE_UNKNOWN = "face_unknown"  # none of the faces moves with this voice
+NOT_MEASURABLE = "face_not_measurable"  # turned away or too small in all of its frames
 
 
 def missing_of(
@@ -28,7 +30,15 @@ def missing_of(
         missing.setdefault("text", NOT_SPEAKING)
     if aim.target.face_track is None and faces is not None and faces.tracks:
         missing["visual"] = FACE_UNKNOWN
+    if "visual" not in missing and faces is not None and not _units_measured(faces, aim.target.face_track):
+        missing["visual"] = NOT_MEASURABLE
     return missing
+
+
+def _units_measured(faces: Features, track: str | None) -> bool:
+    """Whether an action unit of the face was measured in at least one frame."""
+    units = (curve for curve in faces.series if curve.track == track and curve.unit in (INTENSITY, PRESENCE))
+    return any(value is not None for curve in units for value in curve.values)
 
 
 def with_wordless(sample: Sample) -> Sample:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.stages.base import Run
-from pipeline.stages.targets import DIARIZE, Cast, Scene, scene_of
+from pipeline.stages.targets import DIARIZE, FACE, Aim, Cast, Scene, faces_in, scene_of, targets_of
 from schemas.records import Features, Segment
+from schemas.store import Stub
 
 
 def scene(run: Run, segment: Segment) -> Scene:
@@ -15,6 +18,14 @@ def scene(run: Run, segment: Segment) -> Scene:
         segment.source_id, (), run.facts.get(segment.source_id, {})
     )
     return scene_of(segment, cast, run.project.settings.select)
+
+
+def aims(run: Run, segment: Segment, measured: Mapping[str, Stub]) -> tuple[Aim, ...]:
+    """The targets of a segment; `measured` holds its features by id."""
+    stages = run.feature_ids.get(segment.id, {})
+    found = (measured.get(stages.get(stage, "")) for stage in ("speakers", FACE))
+    faces = faces_in([stub.brief for stub in found if stub is not None])
+    return targets_of(scene(run, segment).voices, faces, run.project.settings.select)
 
 
 def _casts(run: Run) -> dict[str, Cast]:

@@ -21,6 +21,7 @@ from schemas.settings import SelectSection
 
 DIARIZE = "diarize"  # the stage of the features that hold a recording's turns
 PER_VOICE = frozenset({"prosody"})  # stages that measure a person where they alone speak
+VOICE, FACE = "prosody", "au"  # the stages of which a speaker has a baseline
 
 
 class Voice(NamedTuple):
@@ -105,6 +106,12 @@ class Aim(NamedTuple):
     target: Target
     voice: Voice | None
 
+    def subject(self, stage: str) -> str | None:
+        """Whose baseline what a stage measured of this target belongs to; None: nobody's that is known."""
+        if self.voice is None or (stage == FACE and self.target.face_track is None):
+            return None
+        return self.voice.subject
+
     def measured(self, ids: Mapping[str, str]) -> dict[str, str]:
         """Stage -> id of what tells of this target, out of all that was measured of the segment."""
         stages = {key.partition("/")[0] for key in ids}
@@ -158,8 +165,9 @@ def scene_of(segment: Segment, cast: Cast, select: SelectSection) -> Scene:
 def targets_of(voices: Sequence[Voice], faces: Sequence[Face], select: SelectSection) -> tuple[Aim, ...]:
     """The targets of a segment: `voices` from its scene, `faces` main face first. Never empty.
 
-    One voice has the face whose mouth moves with it, else the main face. Of several, each has the face that
-    moves with it and with no other more surely, or none. Faces without a voice are targets when
+    One voice has the face whose mouth moves with it, else the main one of those of which that cannot be told: a
+    face that does not speak is somebody who listens. Of several voices, each has the face that moves with it and
+    with no other more surely, or none. Faces without a voice are targets when
     `select.targets` is "all" or "faces"; with "faces", voices without a face are none as long as a face is seen.
     """
     found = _faces_of(voices, faces)
@@ -202,11 +210,11 @@ def _faces_of(voices: Sequence[Voice], faces: Sequence[Face]) -> list[tuple[Voic
 
 
 def _likely(faces: Sequence[Face]) -> str | None:
-    """The face that speaks most surely, else the main face."""
+    """The face that speaks most surely, else the main face of those that may."""
     speaking = [face for face in faces if face.speaking]
     if speaking:
         return max(speaking, key=lambda face: face.confidence or 0.0).name
-    return faces[0].name if faces else None
+    return next((face.name for face in faces if face.speaking is None), None)
 
 
 def _meant(declared: str | None, spoken_s: Mapping[str, float]) -> str | None:

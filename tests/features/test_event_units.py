@@ -57,8 +57,13 @@ def test_without_a_baseline_a_stat_or_a_spread_there_is_no_z() -> None:
         assert [event.z for event in in_baseline_units(events, known)] == [None, None]
 
 
-def test_what_is_seen_keeps_its_intensity() -> None:
-    assert in_baseline_units([au("AU12")], baseline(**STATS)) == (au("AU12"),)
+def test_an_action_unit_is_compared_with_how_the_face_usually_is() -> None:
+    usual = baseline(AU12=Stat(median=0.2, sd=0.1, n=60))
+    (smile,) = in_baseline_units([au("AU12")], usual)
+    assert smile.size is not None
+    assert smile == au("AU12").model_copy(update={"z": round((smile.size - 0.2) / 0.1, 3)})
+    assert in_baseline_units([au("AU04")], usual) == (au("AU04"),)
+    assert f"({smile.z:+.1f} sd from how this person usually looks)" in sample_text(sample(events=(smile,)))
 
 
 @given(

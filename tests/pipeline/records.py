@@ -86,13 +86,14 @@ def voice(of: Segment, pitch_hz: float, *, missing: str | None = None) -> Featur
     )  # fmt: skip
 
 
-def face(of: Segment, *, missing: str | None = None) -> Features:
-    tracks = (
-        () if missing else (FaceTrack(name="face0", start_s=0, end_s=5, frames=25, box=(0.1, 0.1, 0.5, 0.5)),)
-    )
+def face(of: Segment, *, missing: str | None = None, level: float | None = 0.1) -> Features:
+    """A face of which a unit was looked at once; `level` None: it could not be measured."""
+    track = FaceTrack(name="face0", start_s=0, end_s=5, frames=25, box=(0.1, 0.1, 0.5, 0.5))
+    curve = Series(name="AU12", unit="intensity", times_s=(0.0,), values=(level,), track="face0")
     return Features(
-        subject_id=of.id, extractor="mediapipe", version="1", stage="au", missing=missing, tracks=tracks
-    )
+        subject_id=of.id, extractor="mediapipe", version="1", stage="au", missing=missing,
+        tracks=() if missing else (track,), series=() if missing else (curve,),
+    )  # fmt: skip
 
 
 def decoded(run: Run, of: Source) -> None:

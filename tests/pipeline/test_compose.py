@@ -188,7 +188,7 @@ def test_the_last_turns_of_the_same_recording_are_context(project: Project) -> N
 
 def test_what_is_missing_is_said_with_its_reason(project: Project) -> None:
     run, of, sound = make_run(project), source(1), source(2, video=False)
-    silent, wordless, faceless, voiceless = (segment(of, n) for n in range(4))
+    silent, wordless, faceless, voiceless, turned = (segment(of, n) for n in range(5))
     place(
         run, of,
         [
@@ -196,6 +196,7 @@ def test_what_is_missing_is_said_with_its_reason(project: Project) -> None:
             (wordless, [heard(wordless, ""), voice(wordless, 100), face(wordless)]),
             (faceless, [heard(faceless, "so"), voice(faceless, 100), face(faceless, missing="no_face")]),
             (voiceless, [heard(voiceless, "so")]),
+            (turned, [heard(turned, "so"), voice(turned, 100), face(turned, level=None)]),
         ],
         speaker=None,
     )  # fmt: skip
@@ -206,6 +207,7 @@ def test_what_is_missing_is_said_with_its_reason(project: Project) -> None:
     assert composed[silent.id].prosody == ()
     assert composed[wordless.id].missing == {"text": "no_words"}
     assert composed[faceless.id].missing == {"visual": "no_face"}
+    assert composed[turned.id].missing == {"visual": "face_not_measurable"}
     assert composed[voiceless.id].missing == {"audio": "not_extracted", "visual": "not_extracted"}
     assert (composed[faceless.id].target.face_track, composed[silent.id].target.face_track) == (None, "face0")
     assert (composed[alone.id].key_frames, composed[wordless.id].key_frames != ()) == ((), True)
