@@ -66,10 +66,10 @@ class Match(NamedTuple):
 
 
 def annotate(sample: Sample, taxonomy: Taxonomy) -> Answer:
-    """The triplet that the face alone gives, or the abstention no_face."""
+    """The triplet that the face alone gives, or why no face of the target is seen."""
     face = _target_face(sample)
     if "visual" in sample.missing or face is None:
-        return abstain("no_face")
+        return abstain(sample.missing.get("visual", "no_face"))
     events = _usable(sample, face)
     matches = [match for rule in RULES if (match := _match(rule, events))]
     if not matches:

@@ -18,7 +18,7 @@ from schemas.registry import resolve
 from schemas.settings import JudgeSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
-RULES_VERSION = "3"  # bumped when the code of any rule changes an answer
+RULES_VERSION = "4"  # bumped when the code of any rule changes an answer
 ANNOTATORS: dict[str, str] = {
     "lexicon": "agents.cue_rules.lexicon:annotate",
     "prosody": "agents.cue_rules.prosody:annotate",

@@ -77,7 +77,7 @@ def test_speech_opens_the_mouth_and_moves_its_corners() -> None:
 
 def test_abstains_without_a_face() -> None:
     assert label(make.sample()) == "no_face"
-    assert label(make.sample(missing={"visual": "no_video_stream"})) == "no_face"
+    assert label(make.sample(missing={"visual": "no_video_stream"})) == "no_video_stream"
     assert label(make.face_sample(make.au("AU12"), target=Target(face_track="face7"))) == "no_face"
 
 
