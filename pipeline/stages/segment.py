@@ -14,7 +14,7 @@ from pipeline.media.reading import WavSound
 from pipeline.media.vad import VAD_VERSION, VadParams, speech_regions
 from pipeline.segment import SEGMENTERS, given
 from pipeline.segment.base import Given, Segmenter, SegmentParams, SourceView
-from pipeline.segment.spans import inside
+from pipeline.segment.spans import TIME_DIGITS, inside
 from pipeline.stages.base import Run, each
 from schemas.errors import ItemError, UserError
 from schemas.ids import content_id
@@ -146,7 +146,11 @@ def source_view(run: Run, source: Source, shots: Features, speech: Features) -> 
 
 
 def cut(run: Run, source: Source, view: SourceView) -> list[Segment]:
-    """The segments of a source in order of time."""
+    """The segments of a source in order of time.
+
+    Their times are as fine as those of frames: a border that is rounded past a cut would take the next shot's
+    first picture in.
+    """
     segmenter, params = _segmenter(run), _params(run)
     return [
         Segment(
@@ -154,11 +158,11 @@ def cut(run: Run, source: Source, view: SourceView) -> list[Segment]:
             rule=segmenter.name,
             version=segmenter.version,
             params=segmenter.params(params) | _heard_by(run, segmenter),
-            source_start_s=round(span.start_s, 3),
-            source_end_s=round(span.end_s, 3),
+            source_start_s=round(one.start_s, TIME_DIGITS),
+            source_end_s=round(one.end_s, TIME_DIGITS),
             index=index,
         )
-        for index, span in enumerate(segmenter.split(view, params))
+        for index, one in enumerate(segmenter.split(view, params))
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def least_difference(pictures: list[Gray]) -> float:
     )
 
 
-def film(path: Path, pictures: list[Gray], *, grain: float = 0.0, fps: int = 25) -> Path:
+def film(path: Path, pictures: list[Gray], *, grain: float = 0.0, fps: int | Fraction = 25) -> Path:
     """A video of these pictures, with a camera's noise on them."""
     rng = np.random.default_rng(0)
     height, width = pictures[0].shape
@@ -137,6 +138,18 @@ def test_every_scene_of_a_film_has_its_key_frame(tmp_path: Path) -> None:
     (sample,) = samples_of(tmp_path / "p", SETTINGS, film(tmp_path / "cut.mp4", scenes))
     assert sorted(int(frame.time_s) for frame in sample.key_frames) == [0, 1, 2]
     assert [frame.reason for frame in sample.key_frames] == ["middle", "difference", "difference"]
+
+
+def test_no_shot_has_a_picture_of_the_next_one(tmp_path: Path) -> None:
+    """At 29.97 frames per second the cut lies between two milliseconds."""
+    shots = [noise(1)] * 24 + [noise(2)] * 24
+    path = film(tmp_path / "cut.mp4", shots, fps=Fraction(30000, 1001))
+    settings = SETTINGS.replace("whole", "shots") + '[select]\nrequire = "any"\n'
+    first, second = samples_of(tmp_path / "p", settings, path)
+    assert first.clip is not None
+    assert second.clip is not None
+    assert first.clip.source_end_s == second.clip.source_start_s == 0.8008
+    assert [len(sample.key_frames) for sample in (first, second)] == [1, 1]
 
 
 @METHODS
