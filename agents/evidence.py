@@ -14,7 +14,7 @@ from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "3"
+CHECKER_VERSION = "4"
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
 MIN_MEASURED_SHARE = 0.5
@@ -46,11 +46,11 @@ def check_annotation(
 ) -> Check:
     """One verdict per evidence item, in the order of the items.
 
-    `features` and `baselines` are those of the annotation's sample; `target` says whose face is meant when
-    several are seen (else the face that is seen most in the span is taken). A quote of `words_of_others` is no
-    evidence of the target's emotion, although it was said.
+    `features` and `baselines` are those of the annotation's sample; `target` says whose face is meant: of a
+    target without one no face is looked at. Not told, it is the face that is seen most in the span. A quote of
+    `words_of_others` is no evidence of the target's emotion, although it was said.
     """
-    signal = Signal(features, baselines, target.face_track if target else None, words_of_others)
+    signal = Signal(features, baselines, target, words_of_others)
     items = annotation.answer.evidence if annotation.answer else ()
     return Check(
         annotation_id=annotation.id,

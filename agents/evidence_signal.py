@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.cues import Cue
-from schemas.parts import Event, Series, Span, Stat, Word
+from schemas.parts import Event, Series, Span, Stat, Target, Word
 from schemas.records import Baseline, Features
 
 SPAN_TOLERANCE_S = 0.1  # half a step of a face series at 5 Hz; stated times are seldom finer
@@ -62,14 +62,14 @@ class Signal:
         self,
         features: Sequence[Features],
         baselines: Sequence[Baseline],
-        face_track: str | None = None,
+        target: Target | None = None,
         words_of_others: Sequence[Word] = (),
     ) -> None:
         self._features = features
         self._of_others = {(word.start_s, word.end_s, word.text) for word in words_of_others}
         # How the speaker usually sounds comes before how the recording does.
         self._baselines = sorted(baselines, key=lambda b: (not b.subject.startswith("speaker:"), b.subject))
-        self._face_track = face_track
+        self._target = target
 
     def measure(self, cue: Cue, span: Span) -> Measured:
         """The value that stands against `cue.threshold`, in `cue.unit`."""
@@ -125,13 +125,17 @@ class Signal:
 
     def _seen(self, cue: Cue, span: Span) -> Measured:
         series = self._series("au", cue.feature, span)
+        if series is None and self._target and self._target.face_track is None and self._has("au"):
+            return Measured(None, "none of the faces is known to be the target's")
         if series is None:
             return self._unmeasured("au", cue.feature)
         return _held(cue, _without_slips(series), span)
 
     def _unmeasured(self, stage: str, name: str) -> Measured:
-        measured = any(feature.missing is None for feature in self._of(stage))
-        return Measured(None, f"{name} was not measured" if measured else self.why_missing(stage))
+        return Measured(None, f"{name} was not measured" if self._has(stage) else self.why_missing(stage))
+
+    def _has(self, stage: str) -> bool:
+        return any(feature.missing is None for feature in self._of(stage))
 
     def _clip_value(self, cue: Cue, span: Span) -> Measured:
         """A number of the whole clip, when the span holds at least half of the clip's voiced frames."""
@@ -212,13 +216,14 @@ class Signal:
         return series.model_copy(update={"values": values})
 
     def _series(self, stage: str, name: str, span: Span) -> Series | None:
-        """The curve of the target's face, else of the face that is seen most in the span."""
+        """A curve of the target; where the target is not told, of the face that is seen most in the span."""
         found = [s for feature in self._of(stage) for s in feature.series if s.name == name]
-        wanted = [s for s in found if self._face_track and s.track == self._face_track]
-        if not found or (stage == "au" and self._face_track and not wanted):
-            return None
+        if stage == "au" and self._target is not None:
+            found = [s for s in found if s.track == self._target.face_track]
         return max(
-            wanted or found, key=lambda s: (np.count_nonzero(~np.isnan(_inside(s, span)[1])), s.track or "")
+            found,
+            key=lambda s: (np.count_nonzero(~np.isnan(_inside(s, span)[1])), s.track or ""),
+            default=None,
         )
 
     def _stat(self, feature: str) -> Stat | None:

@@ -78,16 +78,21 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
     return _laid_over(_of_speaker(facts, whole | said), whole, said)
 
 
-def facts_of_another(facts: Facts, own: Mapping[str, Any], segment: Segment) -> Facts:
-    """What holds for somebody in a segment who is not its declared speaker; `facts` are those of the segment.
+def target_facts(facts: Mapping[str, Facts], segment: Segment, speaker: str | None) -> Facts:
+    """What holds for one person of a segment; `facts` are all of a store's, by subject.
 
-    Nothing that is said of the declared speaker does, but for a withdrawn consent: the clip shows them as well.
+    Of somebody else than the declared speaker nothing holds that is said of that one, but for a withdrawn
+    consent: the clip shows them as well.
     """
+    found = segment_facts(facts, segment)
+    if found.get("speaker") in (None, speaker):
+        return found
+    own = facts.get(segment.source_id, {})
     stretch = stretch_of(own, segment)
     said = {key: value for key, value in stretch.said.items() if key != ROW} if stretch else {}
-    found = _laid_over(_whole(own), said)
-    found.pop("speaker", None)
-    return found | ({"consent": WITHDRAWN} if is_withdrawn(facts) else {})
+    other = _laid_over(_whole(own), said)
+    other.pop("speaker", None)
+    return other | ({"consent": WITHDRAWN} if is_withdrawn(found) else {})
 
 
 def facts_of(store: Store, segments: Sequence[Segment]) -> dict[str, Facts]:

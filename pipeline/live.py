@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from pipeline.facts import facts_around, facts_of_another, segment_facts
+from pipeline.facts import facts_around, target_facts
 from pipeline.stages.samples import reviews_by_item
 from pipeline.stages.targets import DIARIZE, Cast
-from schemas.parts import SpeakerTurn, Target
+from schemas.parts import SpeakerTurn
 from schemas.records import (
     Annotation,
     Baseline,
@@ -89,7 +89,7 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
             yield LiveItem(
                 source=sources[segment.source_id],
                 segment=segment,
-                facts=_facts_of(sample.target, facts, own, segment),
+                facts=target_facts(facts, segment, sample.target.speaker),
                 features=_features_of(sample, features.get(segment.id, []), alone=len(mine) == 1),
                 baselines=tuple(baselines[i] for i in sample.baseline_ids if i in baselines),
                 sample=sample,
@@ -101,14 +101,6 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
                 decision=decisions.get(key),
                 cast=Cast(segment.source_id, turns.get(segment.source_id, ()), own),
             )
-
-
-def _facts_of(target: Target, facts: dict[str, Any], own: dict[str, Any], segment: Segment) -> dict[str, Any]:
-    """What holds for a target: of one who was found there nothing that is said of the declared speaker."""
-    found = segment_facts(facts, segment)
-    if "speaker" not in found or target.speaker == found["speaker"]:
-        return found
-    return facts_of_another(found, own, segment)
 
 
 def _features_of(sample: Sample, features: list[Features], *, alone: bool) -> tuple[Features, ...]:

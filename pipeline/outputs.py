@@ -76,6 +76,7 @@ class Totals(Part):
     segments: int = 0
     samples: int = 0
     dropped: dict[str, int] = {}  # samples not worth annotating, by reason
+    planned_splits: dict[str, int] = {}  # the others by planned split, or by what keeps them undivided
     annotations: AnnotationCounts = AnnotationCounts()
     checks: CheckCounts = CheckCounts()
     judgements: int = 0

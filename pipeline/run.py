@@ -36,7 +36,7 @@ from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
 from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
-from pipeline.unchanged import forget, look, remember
+from pipeline.unchanged import Chosen, forget, look, remember
 from schemas.settings import FEATURE_STAGES, MORE_STAGES, Settings
 from schemas.store import utc_now
 
@@ -108,7 +108,8 @@ def _whole_look(state: Run, engine: Engine) -> None:
     forget(state.project)
     _drive(state, engine)
     if not state.failures and not state.cancelled.is_set():
-        remember(state.project, before, state.dropped, state.clips)
+        chosen = Chosen(state.dropped, state.planned)
+        remember(state.project, before, chosen, state.clips)
 
 
 @contextmanager
@@ -245,6 +246,7 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         segments=counts["segments"],
         samples=counts["samples"],
         dropped=dict(state.dropped),
+        planned_splits=dict(state.planned),
         annotations=AnnotationCounts(
             **{k: counts[f"annotations.{k}"] for k in AnnotationCounts.model_fields}
         ),

@@ -21,6 +21,7 @@ def totals(store: Store) -> Totals:
         segments=_number(store, Segment),
         samples=_number(store, Sample),
         dropped=last["dropped"] if last else {},
+        planned_splits=last.get("planned_splits", {}) if last else {},
         annotations=AnnotationCounts.model_validate(_counts(store, Annotation, "outcome")),
         checks=CheckCounts.model_validate(_verdicts(store)),
         judgements=_number(store, Judgement),

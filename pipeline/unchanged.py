@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import constants
 
@@ -32,7 +32,7 @@ from schemas.store import utc_now
 STATE_FILE = ".emotrace.unchanged.json"
 PROGRAM = Path(__file__).parents[1]
 PACKAGES = ("schemas", "agents", "pipeline")
-FORM = 1  # of the state file and of what is digested
+FORM = 2  # of the state file and of what is digested
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ class Before:
 
     outside: str
     people: list[int]
+
+
+class Chosen(NamedTuple):
+    """What a run tells of its choice among the samples: how many it dropped and why, and the planned splits."""
+
+    dropped: Mapping[str, int]
+    planned_splits: Mapping[str, int]
 
 
 def look(project: Project) -> Before:
@@ -56,27 +63,27 @@ def nothing_to_do(project: Project) -> RunOutput | None:
     """
     started_at, clock = utc_now(), time.monotonic()
     with only_run(project.root):
-        dropped = unchanged(project, look(project))
-        if dropped is None:
+        chosen = unchanged(project, look(project))
+        if chosen is None:
             return None
-        this_run = ThisRun(dropped=dropped, wall_s=round(time.monotonic() - clock, 3))
+        this_run = ThisRun.model_validate({**chosen._asdict(), "wall_s": round(time.monotonic() - clock, 3)})
         counts = this_run.model_dump(mode="json", exclude={"failed_items"})
         project.store.add_run(started_at, this_run.wall_s, counts)
     return RunOutput(**totals(project.store).model_dump(), this_run=this_run)
 
 
-def unchanged(project: Project, now: Before) -> dict[str, int] | None:
-    """How many samples were dropped and why, when a run would find nothing to do; None when it has to look."""
+def unchanged(project: Project, now: Before) -> Chosen | None:
+    """What the last run chose, when a run would find nothing to do; None when it has to look."""
     try:
         left = json.loads((project.root / STATE_FILE).read_text("utf-8"))
         same = left["state"] == _state(project, now)
         clips = [(str(key), str(name)) for key, name in left["clips"]]
-        dropped: dict[str, int] = left["dropped"]
+        chosen = Chosen(**left["chosen"])
     except (OSError, ValueError, KeyError, TypeError):  # not there, or not what this program wrote
         return None
     if not same or not all(project.artifacts.has(key, name) for key, name in clips):
         return None
-    return dropped
+    return chosen
 
 
 def forget(project: Project) -> None:
@@ -84,11 +91,11 @@ def forget(project: Project) -> None:
     (project.root / STATE_FILE).unlink(missing_ok=True)
 
 
-def remember(project: Project, before: Before, dropped: dict[str, int], clips: Sequence[MediaRef]) -> None:
+def remember(project: Project, before: Before, chosen: Chosen, clips: Sequence[MediaRef]) -> None:
     """Note that everything is done; `clips` are those that people still need."""
     state = {
         "state": _state(project, before),
-        "dropped": dropped,
+        "chosen": chosen._asdict(),
         "clips": [[clip.key, MEDIA_NAMES[clip.kind]] for clip in clips],
     }
     part = project.root / f"{STATE_FILE}.part"

@@ -107,6 +107,10 @@ def print_totals(console: Console, totals: Totals) -> None:
             ", ".join(f"{n} {reason}" for reason, n in sorted(totals.dropped.items())) or "none",
         ),
         (
+            "planned splits",
+            ", ".join(f"{n} {split}" for split, n in totals.planned_splits.items()) or "none",
+        ),
+        (
             "annotations",
             f"{notes.labelled} labelled, {notes.abstained} abstained, {notes.refused} refused, "
             f"{notes.unparsed} unparsed, {notes.failed} failed",

@@ -14,7 +14,7 @@ from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import ShowOutput
 from pipeline.project import Project
-from pipeline.reasons import not_annotated
+from pipeline.stages.selection import Selection, selection
 from pipeline.status import last_failures
 from schemas.errors import UserError
 from schemas.parts import Span, SpeakerTurn
@@ -38,7 +38,7 @@ def show(project: Project, what: str) -> ShowOutput:
     features = {f.stage: f for f in project.store.live(Features, [source_id])}
     speech, turns = features.get("speech"), features.get("diarize")
     facts = source_facts(project.store.facts(), source_id)
-    dropped = not_annotated(project.store, project.settings)
+    chosen = selection(project.store, project.settings)
     return ShowOutput(
         kind="source" if segment_id is None else "item",
         source=source.as_json(),
@@ -49,10 +49,7 @@ def show(project: Project, what: str) -> ShowOutput:
         speech_missing=speech.missing if speech else None,
         turns=_turns(turns.turns if turns else ()),
         turns_missing=turns.missing if turns else None,
-        items=[
-            {**item_json(item), "not_annotated": _why_not(item, dropped)}
-            for item in live_items(project.store, segments)
-        ],
+        items=[{**item_json(item), **_chosen(item, chosen)} for item in live_items(project.store, segments)],
         failed_items=[item for item in last_failures(project.store) if item.path == facts.get("name")],
     )
 
@@ -78,9 +75,13 @@ def item_json(item: LiveItem) -> dict[str, Any]:
     }
 
 
-def _why_not(item: LiveItem, dropped: dict[str, str]) -> str | None:
-    """Why there is no annotation; None when there is one."""
-    return None if item.annotations else dropped.get(item.sample.id, "not_yet")
+def _chosen(item: LiveItem, chosen: Selection) -> dict[str, Any]:
+    """Why there is no annotation, None when there is one; and the split that the sample is meant for."""
+    place = chosen.placed.get(item.sample.id)
+    return {
+        "not_annotated": None if item.annotations else chosen.dropped.get(item.sample.id, "not_yet"),
+        "planned_split": place._asdict() if place else None,
+    }
 
 
 def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:

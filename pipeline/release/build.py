@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
-from pipeline.reasons import not_annotated
 from pipeline.release.files import (
     MANIFEST,
     Around,
@@ -27,6 +26,7 @@ from pipeline.release.progress import SILENT
 from pipeline.release.stale import Today
 from pipeline.release.telling import RUN
 from pipeline.stages.base import Progress
+from pipeline.stages.selection import last_release, selection
 from schemas.errors import UserError
 from schemas.ids import file_digest
 from schemas.records import Release, Sample, Segment, Source
@@ -89,7 +89,9 @@ def release(
                 len(store.live_ids(Segment)),
                 _not_run(store),
                 start.before,
-                cache(lambda: not_annotated(store, settings)),  # read only when something was not annotated
+                cache(
+                    lambda: selection(store, settings).dropped
+                ),  # read only when something was not annotated
             ),
             progress=progress,
         )
@@ -139,12 +141,12 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
 
 def _start(store: Store, final: Path, record: Release | None) -> _Start:
     """From the record of the version; from its manifest when a kill left none."""
-    released = store.all(Release)
     if record is not None:
+        released = store.all(Release)
         earlier = released[: [other.version for other in released].index(record.version)]
         return _Start(record.date, earlier[-1] if earlier else None)
     if not final.exists():
-        return _Start(None, released[-1] if released else None)
+        return _Start(None, last_release(store))
     try:
         said = json.loads((final / MANIFEST).read_text(encoding="utf-8"))
         return _Start(str(said["date"]), release_record(store, said["previous_version"]))

@@ -24,17 +24,10 @@ from pipeline.leftovers import sweep
 from pipeline.live import LiveItem
 from pipeline.policy import in_random_share
 from pipeline.release.card import Tally, render_card
+from pipeline.release.planned import kept_splits
 from pipeline.release.progress import SILENT
 from pipeline.release.rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
-from pipeline.release.splits import (
-    NOTHING_KEPT,
-    SPLITS,
-    Placed,
-    Split,
-    SplitKey,
-    assign_splits,
-    placement,
-)
+from pipeline.release.splits import SPLITS, Placed, Split, SplitKey, assign_splits, placement
 from pipeline.release.spool import Spool
 from pipeline.release.telling import RUN, left_out_text, remedy_for
 from pipeline.stages.base import Progress
@@ -104,7 +97,7 @@ def build_release(
     """
     with tempfile.TemporaryFile(dir=out) as file:
         spool = _spool(items, settings, taxonomy, around, Spool(file))
-        kept = around.before.placement if around.before and settings.release.keep_splits else NOTHING_KEPT
+        kept = kept_splits(around.before, settings)
         placed = assign_splits(spool.keys, settings.release, seed=settings.project.seed, kept=kept)
         if waiting := len(spool.keys) - len(placed):
             spool.left_out["split_needs_people"] += waiting

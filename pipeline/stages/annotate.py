@@ -8,7 +8,7 @@ from agents.annotator import Annotator
 from agents.asking import Question
 from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run
-from pipeline.stages.select import drop_reasons
+from pipeline.stages.selection import last_release, select
 from schemas.records import Annotation, Sample
 
 
@@ -19,11 +19,12 @@ class AnnotateStage(AskStage[Sample, Annotation]):
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
         settings, taxonomy = run.project.settings, run.project.taxonomy
         annotators = [Annotator(section, taxonomy) for section in settings.annotators]
-        facts = {segment.id: run.facts_of(segment) for segment in run.segments}
-        dropped = drop_reasons(run.samples, settings.select, seed=settings.project.seed, facts=facts)
-        run.dropped.update(dropped.values())
+        segments = {segment.id: segment for segment in run.segments}
+        chosen = select(run.samples, segments, run.facts, settings, last_release(run.project.store))
+        run.dropped.update(chosen.dropped.values())
+        run.planned.update(chosen.planned(len(run.samples) - len(chosen.dropped)))
         # Clip by clip: annotators are asked side by side, and a budget that ends leaves whole clips.
-        for sample in (sample for sample in run.samples if sample.id not in dropped):
+        for sample in (sample for sample in run.samples if sample.id not in chosen.dropped):
             for annotator in annotators:
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id

@@ -72,6 +72,7 @@ class Run:
     samples: Samples = field(init=False)
     clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
+    planned: Counter[str] = field(default_factory=Counter)  # samples by the split that they are meant for
     _names: dict[str, str] = field(default_factory=dict)
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do

@@ -138,19 +138,19 @@ def _not_there(speech_s: float | None, face_s: float | None, select: SelectSecti
 
 
 def _speech_s(sample: Sample) -> float | None:
-    """How long somebody speaks: by voice activity, else by the words; None when nobody does."""
-    heard = sample.speech or sample.words
+    """How long the target speaks: by turns or voice activity, else by the words; None when they do not."""
+    heard = sample.own_speech or sample.own_words
     return round(sum(span.length_s for span in heard), 6) if heard else None
 
 
 def _face_s(sample: Sample) -> float | None:
     """From the first to the last sight of the target's face; None when it is not seen.
 
-    Of whoever is heard or seen it is the face that is seen longest. A speaker without a face of their own has
-    none, whoever else is in the picture.
+    Of whoever is heard or seen it is the face that is seen longest. Where no face is known to be the target's
+    there is none, whoever else is in the picture.
     """
     target = sample.target
-    if target.face_track is None and target.speaker is not None:
+    if target.face_track is None and (target.speaker is not None or "visual" in sample.missing):
         return None
     mine = [face for face in sample.faces if target.face_track in (None, face.name)]
     return max((round(face.length_s, 6) for face in mine), default=None)

@@ -146,6 +146,10 @@ def test_the_targets_face_counts_and_not_the_neighbours() -> None:
     assert verdict(item, SMILE, other).verdict == "supported"
     assert verdict(item, SMILE, other, target=Target(face_track="face2")).verdict == "contradicted"
     assert verdict(item, SMILE, other, target=Target(face_track="face9")).verdict == "not_measurable"
+    unseen = verdict(item, SMILE, other, target=Target(speaker="ann"))
+    assert (unseen.verdict, unseen.reason) == (
+        "not_measurable", "AU12: none of the faces is known to be the target's"
+    )  # fmt: skip
 
 
 def test_nothing_measured_is_not_measurable_whatever_is_claimed() -> None:

@@ -107,7 +107,7 @@ def test_the_text_tells_votes_decision_and_claims(project: Project) -> None:
     assert f"decision: {decision['label'] or 'open'} ({decision['status']}" in text
     assert all(reason in text for reason in decision["reasons"])
     assert "lexicon: abstained (no_text)" in text
-    assert "facial: abstained (no_face)" in text
+    assert "facial: abstained (not_extracted)" in text
     for label, p in consensus["distribution"].items():
         assert f"{label} {p:.2f}" in text
     claims = [line for line in text.splitlines() if re.match(r"  e\d+ ", line)]
@@ -134,6 +134,7 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
         },
         "annotations": [said.as_json()],
         "not_annotated": None,
+        "planned_split": {"split": "test", "group": "grp_x"},
         "consensus": made.as_json(),
         "decision": None,
     }
@@ -142,6 +143,7 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     assert "  a: joy, confidence 0.75" in lines
     assert "  said (pocketsphinx, low quality): so good" in lines
     assert "  missing: visual (no_face)" in lines
+    assert "  planned split: test, with grp_x" in lines
     assert "  target: speaker SPEAKER_00, face f1, one of 2" in lines
 
 

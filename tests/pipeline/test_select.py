@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.stages.first_pass import first_pass_class
 from pipeline.stages.select import drop_reasons
-from schemas.parts import FaceTrack, MediaRef, Span, Target, Word
-from schemas.records import Sample
+from schemas.parts import FaceTrack, MediaRef, Span, SpeakerTurn, Target, Word
+from schemas.records import NOT_SPEAKING, Sample
 from schemas.settings import SelectSection
 
 FACE = FaceTrack(name="face0", start_s=0, end_s=1, frames=5, box=(0, 0, 1, 1))
@@ -135,6 +135,23 @@ def test_speech_and_face_count_from_the_least_length_on(
     assert drop_reasons([one], section, seed=0).get(one.id) == expected
 
 
+def test_only_the_targets_own_speech_counts() -> None:
+    """Of two people the first speaks for 2 s, the second for 0.4 s, and a third is only seen."""
+    turns = tuple(
+        SpeakerTurn(start_s=start_s, end_s=end_s, speaker=name)
+        for name, start_s, end_s in (("ann", 0.0, 2.0), ("bob", 2.0, 2.4))
+    )
+    section = SelectSection(require="speech", min_speech_s=0.5)
+    reasons = []
+    for target in (Target(speaker="ann"), Target(speaker="bob"), Target(face_track="f2")):
+        missing = {} if target.speaker else {"audio": NOT_SPEAKING, "text": NOT_SPEAKING}
+        one = sample(0, target=target).model_copy(
+            update={"turns": turns, "speech": talking(2.4), "words": (), "missing": missing}
+        )
+        reasons.append(drop_reasons([one], section, seed=0).get(one.id))
+    assert reasons == [None, "too_little_speech", "no_speech"]
+
+
 def test_only_the_targets_own_face_counts() -> None:
     others = (seen(2.0, "face1"), seen(0.3))
     section = SelectSection(require="face", min_face_s=1.0)
@@ -149,6 +166,8 @@ def test_only_the_targets_own_face_counts() -> None:
         for one in [sample(0, faces=others, target=target)]
     }
     assert list(reasons.values()) == [None, "too_little_face", None, "no_face"]
+    listener = sample(0, faces=others, missing={"visual": "face_unknown"})
+    assert drop_reasons([listener], section, seed=0) == {listener.id: "no_face"}
 
 
 @pytest.mark.parametrize(

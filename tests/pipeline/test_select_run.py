@@ -14,6 +14,7 @@ from pipeline.outputs import RunOutput
 from pipeline.project import Project, open_project
 from pipeline.run import local_engine, run
 from pipeline.status import totals
+from pipeline.unchanged import nothing_to_do
 from schemas.records import Annotation, Sample
 from tests.media_io.make import AUDIO_RATE_HZ, make_sound, make_video, remux_faststart, tone
 from tests.pipeline.project import subtitle, take, talk, voice, write_settings
@@ -115,3 +116,22 @@ def test_every_drop_is_told_with_its_reason(project: Path) -> None:
     assert Counter(both[name] for name in CLEAR if name in both) == {"over_class_quota": 1}
     again, back = up_to_date(project)
     assert (back, again.this_run.decodes, again.this_run.annotations.labelled) == (reasons, 0, 0)
+
+
+def test_the_split_that_each_clip_is_meant_for_is_told(project: Path) -> None:
+    """As long as most clips are of one speaker they cannot be divided without leaking."""
+    whole, reasons = up_to_date(project)
+    assert whole.planned_splits == {"giant_group": 3}
+    by_recording = '[release]\nsplit_policy = "source"\nvalidation_share = 0.0\ntest_share = 0.34\n'
+    divided, _ = up_to_date(project, by_recording)
+    assert divided.planned_splits == {"train": 2, "test": 1}
+    with open_project(project) as opened:
+        names = TEXTS | {"again": "", "short": "", "noisy": ""}
+        items = {name: show(opened, f"{name}.mp4").items[0] for name in names}
+        assert totals(opened.store).planned_splits == divided.planned_splits
+        quick = nothing_to_do(opened)
+        assert quick is not None
+        assert quick.planned_splits == quick.this_run.planned_splits == divided.planned_splits
+    splits = {f"{name}.mp4": item["planned_split"] for name, item in items.items()}
+    assert {name for name, place in splits.items() if place is None} == reasons.keys() - {"hum.wav"}
+    assert Counter(p["split"] for p in splits.values() if p) == divided.planned_splits

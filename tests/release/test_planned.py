@@ -6,37 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.release.planned import planned_splits
-from pipeline.release.rows import row_id
+from pipeline.release.planned import Planned, planned_splits
 from pipeline.release.splits import SplitKey, assign_splits
 from schemas.errors import UserError
-from schemas.parts import Target
-from schemas.records import Sample, Segment
 from schemas.settings import Settings
 
-Told = list[tuple[Segment, Sample, dict[str, str]]]
 SETTINGS = Settings.model_validate({"release": {"test_share": 0.3, "validation_share": 0.2}})
 
 
-def told(clips: list[tuple[int, str | None, str | None]]) -> Told:
-    """A clip for each (source, speaker, group)."""
-    found: Told = []
-    for n, (source, speaker, group) in enumerate(clips):
-        segment = Segment(
-            source_id=f"src_{source}",
-            rule="given",
-            version="1",
-            index=n,
-            source_start_s=n,
-            source_end_s=n + 1,
+def told(clips: list[tuple[int, str | None, str | None]]) -> list[Planned]:
+    """A sample for each (source, speaker, group)."""
+    return [
+        Planned(
+            f"smp_{n}",
+            f"src_{source}",
+            {name: value for name, value in (("speaker", speaker), ("group", group)) if value},
         )
-        sample = Sample(
-            segment_id=segment.id, target=Target(speaker=speaker), feature_digests=(), baseline_ids=(),
-            view_version="1", duration_s=1.0,
-        )  # fmt: skip
-        said = {name: value for name, value in (("speaker", speaker), ("group", group)) if value}
-        found.append((segment, sample, said))
-    return found
+        for n, (source, speaker, group) in enumerate(clips)
+    ]
 
 
 names = st.none() | st.sampled_from("abcdefgh")
@@ -48,14 +35,8 @@ def test_the_plan_is_what_the_release_assigns_to_what_people_labelled(
 ) -> None:
     given_ = told(clips)
     keys = [
-        SplitKey(
-            row_id(segment.id, sample.target.key),
-            segment.source_id,
-            said.get("speaker"),
-            said.get("group"),
-            2,
-        )
-        for segment, sample, said in given_
+        SplitKey(f"row_{n}", one.source_id, one.facts.get("speaker"), one.facts.get("group"), 2)
+        for n, one in enumerate(given_)
     ]
     try:
         wanted = assign_splits(keys, SETTINGS.release, seed=0)
@@ -64,9 +45,9 @@ def test_the_plan_is_what_the_release_assigns_to_what_people_labelled(
             planned_splits(given_, SETTINGS)
         return
     planned = planned_splits(iter(given_), SETTINGS)
-    assert [planned[sample.id] for _, sample, _ in given_] == [wanted[key.row_id] for key in keys]
+    assert [planned[one.sample_id] for one in given_] == [wanted[key.row_id] for key in keys]
     together = {
-        (said["speaker"], planned[sample.id].split) for _, sample, said in given_ if "speaker" in said
+        (one.facts["speaker"], planned[one.sample_id].split) for one in given_ if "speaker" in one.facts
     }
     assert len(together) == len({speaker for speaker, _ in together})
 
@@ -74,8 +55,7 @@ def test_the_plan_is_what_the_release_assigns_to_what_people_labelled(
 def test_what_a_release_placed_stays_and_an_example_can_be_kept_in_train() -> None:
     clips = told([(n, None, None) for n in range(20)])
     planned = planned_splits(clips, SETTINGS)
-    tested = next(segment for segment, sample, _ in clips if planned[sample.id].split == "test")
+    tested = next(one for one in clips if planned[one.sample_id].split == "test")
     again = planned_splits(clips, SETTINGS, kept={f"source:{tested.source_id}": "train"})
-    (place,) = [again[sample.id] for segment, sample, _ in clips if segment.id == tested.id]
-    assert place.split == "train"
+    assert again[tested.sample_id].split == "train"
     assert {place.split for place in planned.values()} == {"train", "validation", "test"}
