@@ -25,6 +25,7 @@ from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.ingest import IngestReport
 from pipeline.outputs import DemoOutput, FailedItem, StageCounts, Totals
+from pipeline.release.splits import SPLITS
 
 MAX_FAILED_SHOWN = 20
 MAX_NAMES_SHOWN = 5
@@ -108,7 +109,7 @@ def print_totals(console: Console, totals: Totals) -> None:
         ),
         (
             "planned splits",
-            ", ".join(f"{n} {split}" for split, n in totals.planned_splits.items()) or "none",
+            ", ".join(_planned(*one) for one in totals.planned_splits.items()) or "none",
         ),
         (
             "annotations",
@@ -135,6 +136,10 @@ def print_totals(console: Console, totals: Totals) -> None:
     for name, text in rows:
         table.add_row(name, text)
     console.print(table)
+
+
+def _planned(split: str, samples: int) -> str:
+    return f"{samples} {split}" if split in SPLITS else f"none, cannot be divided ({split})"
 
 
 def print_status(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.reasons import outcome_code
-from schemas.records import Annotation
+from schemas.records import Annotation, Sample
 
 Json = dict[str, Any]
 
@@ -45,10 +45,10 @@ def _target(sample: Json) -> str:
 
 
 def _said(sample: Json) -> str:
-    """The words and where they come from: those of a poor recogniser must not be taken for a transcript."""
-    words = " ".join(word["text"] for word in sample["words"])
+    """The target's words and where they come from: a poor recogniser's must not be taken for a transcript."""
+    own = Sample.model_validate({name: sample[name] for name in Sample.model_fields}).own_words
     source = (sample["words_source"] or "").replace(" (", ", ").rstrip(")")
-    return f"  said ({source}): {words}" if words else "  said: nothing"
+    return f"  said ({source}): {' '.join(word.text for word in own)}" if own else "  said: nothing"
 
 
 def _distribution(consensus: Json) -> str:

@@ -20,6 +20,7 @@ from pipeline.reasons import outcome_code
 from pipeline.release.build import release
 from pipeline.run import local_engine, run
 from schemas.errors import UserError
+from schemas.parts import SpeakerTurn, Target, Word
 from schemas.records import Sample, Segment, Source
 from tests.media_io.make import make_sound, tone
 from tests.pipeline.records import Quiet, project_in
@@ -117,7 +118,11 @@ def test_the_text_tells_votes_decision_and_claims(project: Project) -> None:
     )
 
 
-WORDS, HEARD = [{"text": "so"}, {"text": "good"}], "pocketsphinx (low quality)"
+WORDS = tuple(
+    Word(text=text, start_s=0.1, end_s=0.4, speaker=who)
+    for text, who in (("so", "SPEAKER_00"), ("no", "SPEAKER_01"), ("good", "SPEAKER_00"))
+)
+HEARD = "pocketsphinx (low quality)"
 
 
 def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
@@ -125,13 +130,19 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     made = consensus_of([said], [check(said, {"e1": "contradicted"})])
     item = {
         "segment": {"source_start_s": 1.0, "source_end_s": 2.0, "id": "seg_x"},
-        "sample": {
-            "words": WORDS,
-            "words_source": "pocketsphinx (low quality)",
-            "target": {"speaker": "SPEAKER_00", "face_track": "f1"},
-            "others": [{"speaker": "SPEAKER_01", "face_track": None}],
-            "missing": {"visual": "no_face"},
-        },
+        "sample": Sample(
+            segment_id="seg_x",
+            feature_digests=(),
+            baseline_ids=(),
+            view_version="1",
+            duration_s=1.0,
+            words=WORDS,
+            words_source=HEARD,
+            missing={"visual": "no_face"},
+            target=Target(speaker="SPEAKER_00", face_track="f1"),
+            others=(Target(speaker="SPEAKER_01"),),
+            turns=tuple(SpeakerTurn(start_s=0, end_s=1, speaker=f"SPEAKER_0{n}") for n in range(2)),
+        ).as_json(),
         "annotations": [said.as_json()],
         "not_annotated": None,
         "planned_split": {"split": "test", "group": "grp_x"},
