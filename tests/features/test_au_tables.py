@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.features.active_speaker import with_speaking
 from pipeline.features.au_tables import OpenfaceAus, OpenfaceParams, PyfeatTableAus, PyfeatTableParams
-from pipeline.features.base import Clip
+from pipeline.features.base import Clip, method_of
 from pipeline.features.face_tables import find_face_table, read_face_table
 from pipeline.features.select import pick_extractor
 from schemas.errors import ItemError
@@ -127,6 +127,17 @@ def test_the_bytes_of_a_table_are_in_the_question(tmp_path: Path) -> None:
     first = pick_extractor("au", "auto", {}, recording).params
     write(tmp_path / "talk.csv", [openface_row(1, 0.0, AU12_r=5)])
     assert pick_extractor("au", "auto", {}, recording).params != first
+
+
+def test_the_tables_of_two_recordings_are_measured_in_one_way(tmp_path: Path) -> None:
+    found = []
+    for name in ("talk", "walk"):
+        write(tmp_path / f"{name}.csv", [openface_row(1, 0.0, AU12_r=len(found)) for _ in STEPS])
+        found.append(faces_of(OpenfaceAus(), clip_of(tmp_path / f"{name}.mp4", STEPS)))
+    assert found[0].params != found[1].params
+    assert method_of(found[0]) == method_of(found[1])
+    surer = faces_of(OpenfaceAus(OpenfaceParams(min_confidence=0.9)), clip_of(tmp_path / "walk.mp4", STEPS))
+    assert method_of(surer) != method_of(found[1])
 
 
 def test_openface_is_told_in_our_units_on_the_clock_of_its_timestamps(tmp_path: Path) -> None:
