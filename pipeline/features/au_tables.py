@@ -32,9 +32,9 @@ from pipeline.features.au_faces import (
 from pipeline.features.au_pyfeat import pyfeat_curves
 from pipeline.features.au_tracks import track_faces
 from pipeline.features.base import Clip, Params, features_of, one_by_one
+from pipeline.features.beside import digest_beside
 from pipeline.features.face_tables import FaceTable, Kind, find_face_table, read_face_table
 from schemas.errors import ItemError
-from schemas.ids import file_digest
 from schemas.records import Features
 
 OPENFACE_FULL_SCALE = 5.0  # its intensities go from 0 to 5
@@ -98,7 +98,7 @@ class _TableAus:
         """This extractor with the table of a recording.
 
         Raises:
-            ItemError: "table_missing".
+            ItemError: "table_missing", "unreadable_table".
         """
         found = find_face_table(recording, self.kind)
         if found is None:
@@ -107,7 +107,7 @@ class _TableAus:
                 f"no table of the kind {self.name} stands beside {recording.name}",
                 f"put {recording.stem}.csv in the same folder, or use another au backend, then: emotrace run",
             )
-        self._path, self._sha256 = found[1], file_digest(found[1])
+        self._path, self._sha256 = found[1], digest_beside(found[1], "unreadable_table")
         return self
 
     @property

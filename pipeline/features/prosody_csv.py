@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.features.base import Clip, features_of, one_by_one
+from pipeline.features.beside import cannot_read, files_beside
 from pipeline.features.prosody_describe import EventParams, Voice, describe, speech_frames, why_unheard
 from pipeline.features.prosody_signal import Curve, frame_times
 from pipeline.features.prosody_summary import SUMMARY_UNITS
@@ -76,7 +77,7 @@ class CsvProsody:
             data = path.read_bytes()
             read_table(data, str(path))  # a mistake is told here, once for the recording
         except OSError as error:
-            raise ItemError("unreadable_prosody", f"cannot read {path}: {error.strerror}") from error
+            raise cannot_read(path, error, "unreadable_prosody") from error
         except UserError as error:
             message = f"{path}:{error.line}: {error.message}"
             raise ItemError("bad_prosody", message, f"{error.remedy}, then: emotrace run") from error
@@ -108,8 +109,7 @@ class CsvProsody:
 
 def find_table(recording: Path) -> Path | None:
     """The prosody table of a recording, if one stands beside it."""
-    beside = (recording.with_name(recording.stem + ending) for ending in ENDINGS)
-    return next((path for path in beside if path.is_file()), None)
+    return next(iter(files_beside(recording, ENDINGS)), None)
 
 
 def read_table(data: bytes, file: str) -> Table:
