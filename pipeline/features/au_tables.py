@@ -85,7 +85,7 @@ class _TableAus:
     stage: ClassVar[str] = "au"
     name: ClassVar[str]
     kind: ClassVar[Kind]
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
     def __init__(self, params: TableParams) -> None:
@@ -212,7 +212,7 @@ def _openface_times_s(table: FaceTable, clip: Clip, times: str) -> Array:
 
 
 def _openface_boxes(table: FaceTable, clip: Clip) -> Array:
-    """The box of the 2D landmarks (pixels of the recording); the whole frame where they are not in the table."""
+    """The box of the 2D landmarks, in pixels of the picture as it is shown; the whole frame without landmarks."""
     points = {axis: [n for n in table.columns if n.startswith(f"{axis}_")] for axis in ("x", "y")}
     rows = len(table.columns["frame"])
     if not points["x"] or not points["y"]:
@@ -264,9 +264,12 @@ def _pts_s(clip: Clip) -> Array:
 
 
 def _size_px(clip: Clip) -> tuple[int, int]:
+    """Width and height of the pictures as they are shown: OpenCV and torchcodec, which both programs read with,
+    turn them as the container says, but do not stretch them."""
     video = clip.source.media.video
     assert video is not None  # asked for before
-    return video.width_px, video.height_px
+    turned = video.rotation_deg % 180 == 90
+    return (video.height_px, video.width_px) if turned else (video.width_px, video.height_px)
 
 
 def _or(values: Array | None, instead: Array) -> Array:

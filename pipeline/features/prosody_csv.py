@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,10 @@ COLUMNS = {
     "intensity_db": ("intensitydb", "intensity", "leveldb"),
 }
 NOTHING = {"", "--undefined--", "undefined", "nan", "na", "none", "?"}
+LOWEST_HZ, HIGHEST_HZ = (
+    20.0,
+    2000.0,
+)  # of a voice; what is outside was measured in another unit, or is no pitch
 MAX_GAP_S = 0.05  # a moment further from every line of the table than this (or than its step) is not in it
 
 
@@ -56,7 +60,7 @@ class CsvProsody:
 
     stage: ClassVar[str] = "prosody"
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
     def __init__(self, params: CsvParams | None = None, data: bytes = b"", path: Path = Path()) -> None:
@@ -127,19 +131,17 @@ def read_table(data: bytes, file: str) -> Table:
     except csv.Error as error:
         raise _bad(f"no table: {error}", file, 1) from error
     places = _places(rows[0], file)
-    found = [
-        [_number(row, place, delimiter, file, number) for place in places.values()]
-        for number, row in enumerate(rows[1:], start=2)
-        if any(cell.strip() for cell in row)
-    ]
-    if not found:
+    numbered = [(n, row) for n, row in enumerate(rows[1:], start=2) if any(cell.strip() for cell in row)]
+    if not numbered:
         raise _bad("the table has no lines below its head", file, 1)
+    found = [[_number(row, place, delimiter, file, n) for place in places.values()] for n, row in numbered]
     columns = dict(zip(places, np.array(found, dtype=np.float64).T, strict=True))
-    _refuse_times(columns["time_s"], file)
+    lines = [n for n, _ in numbered]
+    _refuse_times(columns["time_s"], file, lines)
     pitch_hz = columns.get("pitch_hz")
     if pitch_hz is not None:
-        with np.errstate(invalid="ignore"):
-            pitch_hz = np.where(pitch_hz > 0, pitch_hz, np.nan)
+        pitch_hz = np.where(pitch_hz == 0, np.nan, pitch_hz)
+        _refuse_pitch(pitch_hz, file, lines)
     return Table(columns["time_s"], pitch_hz, columns.get("intensity_db"))
 
 
@@ -169,10 +171,21 @@ def _number(row: list[str], place: int, delimiter: str, file: str, line: int) ->
     return value
 
 
-def _refuse_times(times_s: Curve, file: str) -> None:
+def _refuse_times(times_s: Curve, file: str, lines: Sequence[int]) -> None:
     wrong = np.flatnonzero(~np.isfinite(times_s) | (np.diff(times_s, prepend=-np.inf) <= 0))
     if len(wrong):
-        raise _bad("the times must be there, and rise from line to line", file, int(wrong[0]) + 2)
+        raise _bad("the times must be there, and rise from line to line", file, lines[wrong[0]])
+
+
+def _refuse_pitch(pitch_hz: Curve, file: str, lines: Sequence[int]) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero((pitch_hz < LOWEST_HZ) | (pitch_hz > HIGHEST_HZ))
+    if len(wrong):
+        value = float(pitch_hz[wrong[0]])
+        message = (
+            f"a pitch of {value:g} Hz: it must lie in {LOWEST_HZ:g}-{HIGHEST_HZ:g} Hz, or be 0 (unvoiced)"
+        )
+        raise _bad(message, file, lines[wrong[0]])
 
 
 def _bad(message: str, file: str, line: int) -> UserError:

@@ -29,7 +29,11 @@ Row = dict[str, Any]
 
 
 def clip_of(
-    recording: Path, times_s: Sequence[float], start_s: float = 0.0, end_s: float | None = None
+    recording: Path,
+    times_s: Sequence[float],
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    rotation_deg: int = 0,
 ) -> Clip:
     """A segment of a recording whose frames are presented at `times_s`."""
     duration_s = times_s[-1] + 0.1
@@ -37,6 +41,7 @@ def clip_of(
         codec="h264",
         width_px=WIDTH_PX,
         height_px=HEIGHT_PX,
+        rotation_deg=rotation_deg,
         frames=len(times_s),
         first_pts_s=times_s[0],
         last_pts_s=times_s[-1],
@@ -167,6 +172,23 @@ def test_the_event_of_a_unit_that_is_only_present_or_not_has_no_size(tmp_path: P
     (event,) = features.events
     assert (event.cue, event.size, event.unit) == ("AU28", None, "")
     assert series(features, "present_AU12").unit == "flag"
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 90, 180, 270])
+def test_boxes_are_shares_of_the_picture_as_it_is_shown(rotation_deg: int, tmp_path: Path) -> None:
+    """A frame of 640 by 480 that is turned by a quarter is read, and shown, as 480 by 640."""
+    width_px, height_px = (480, 640) if rotation_deg % 180 else (640, 480)
+    recording = tmp_path / "talk.mp4"
+    for extractor, rows in (
+        (OpenfaceAus(), [openface_row(n + 1, t, y_1=480.0) for n, t in enumerate(STEPS)]),
+        (PyfeatTableAus(), [pyfeat_row(n, FaceRectY=120.0, FaceRectHeight=360.0) for n in range(len(STEPS))]),
+    ):
+        write(tmp_path / "talk.csv", rows)
+        (track,) = faces_of(extractor, clip_of(recording, STEPS, rotation_deg=rotation_deg)).tracks
+        x0, y0, width, height = track.box
+        left_px, right_px = (270, 370) if extractor.name == "openface" else (200, 400)
+        assert (x0, x0 + width) == pytest.approx((left_px / width_px, right_px / width_px), abs=1e-3)
+        assert y0 + height == pytest.approx(480 / height_px, abs=1e-3)
 
 
 def test_rows_that_openface_doubts_are_no_face(tmp_path: Path) -> None:

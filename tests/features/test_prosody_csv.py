@@ -110,6 +110,10 @@ def test_a_table_of_praat_is_read(tmp_path: Path) -> None:
         ("time_s,pitch_hz\n0.1,1e999\n", 2, "no finite number"),
         ("time_s,pitch_hz\n0.2,100\n0.1,100\n", 3, "rise"),
         ("time_s,pitch_hz\n,100\n", 2, "rise"),
+        ("time_s,pitch_hz\n0.1,100\n\n0.1,100\n", 4, "rise"),
+        ("time_s,pitch_hz\n0.1,0\n0.2,\n\n0.3,0.04\n", 5, "a pitch of 0.04 Hz: it must lie in 20-2000 Hz"),
+        ("time_s,pitch_hz\n0.1,2000\n0.2,2000.5\n", 3, "a pitch of 2000.5 Hz"),
+        ("time_s,pitch_hz\n0.1,20\n0.2,-1\n", 3, "a pitch of -1 Hz"),
     ],
 )
 def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int, part: str) -> None:
