@@ -136,12 +136,12 @@ def read_table(data: bytes, file: str) -> Table:
         raise _bad("the table has no lines below its head", file, 1)
     found = [[_number(row, place, delimiter, file, n) for place in places.values()] for n, row in numbered]
     columns = dict(zip(places, np.array(found, dtype=np.float64).T, strict=True))
-    lines = [n for n, _ in numbered]
-    _refuse_times(columns["time_s"], file, lines)
+    line_of = [n for n, _ in numbered]
+    _refuse_times(columns["time_s"], file, line_of)
     pitch_hz = columns.get("pitch_hz")
     if pitch_hz is not None:
         pitch_hz = np.where(pitch_hz == 0, np.nan, pitch_hz)
-        _refuse_pitch(pitch_hz, file, lines)
+        _refuse_pitch(pitch_hz, file, line_of)
     return Table(columns["time_s"], pitch_hz, columns.get("intensity_db"))
 
 
