@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
+from pipeline.features.beside import AGAIN, cannot_read
 from pipeline.features.transcripts import Cue, GivenText, TimedWords, decode_text, read_cues
 from pipeline.features.transcripts_textgrid import read_textgrid
 from pipeline.features.word_times import cue_words, share_out, spread_words, within
@@ -17,6 +19,7 @@ from schemas.ids import content_id
 from schemas.parts import Span, Word
 from schemas.records import Features
 
+ROUNDING_S = 0.5  # a text may pass the recording's end by this much, as turns may
 Borders = tuple[float, float]
 Said = GivenText | TimedWords | tuple[Cue, ...]
 
@@ -105,18 +108,19 @@ class SidecarTranscript(_Transcript):
     name: ClassVar[str] = "sidecar"
 
     @classmethod
-    def beside(cls, path: Path, segments: Sequence[Span]) -> SidecarTranscript:
-        """The transcript in a file, for the recording with these segments (source time).
+    def beside(cls, path: Path, segments: Sequence[Span], duration_s: float = math.inf) -> SidecarTranscript:
+        """The transcript in a file, for the recording of this length with these segments (source time).
 
         Raises:
-            ItemError: "unreadable_transcript"; "bad_transcript", with file and line.
+            ItemError: "unreadable_transcript"; "bad_transcript", "transcript_outside", with file and line.
         """
         kind = path.suffix.lower()
         try:
             data = path.read_bytes()
-            _read(data, kind, path)  # a mistake is told here, once for the recording
+            # A mistake is told here, once for the recording.
+            _refuse_another_clock(_read(data, kind, path), duration_s, path)
         except OSError as error:
-            raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
+            raise cannot_read(path, error, "unreadable_transcript") from error
         except UserError as error:
             message, remedy = f"{path}:{error.line}: {error.message}", f"{error.remedy}, then: emotrace run"
             raise ItemError(error.code, message, remedy) from error
@@ -164,6 +168,25 @@ def _read(data: bytes, kind: str, path: Path) -> Said:
     if kind == ".textgrid":
         return read_textgrid(text, str(path))
     return GivenText(text) if kind == ".txt" else tuple(read_cues(text, kind, str(path)))
+
+
+def _refuse_another_clock(said: Said, duration_s: float, path: Path) -> None:
+    """A transcript most of which lies past the end belongs to another recording, or to a longer cut of it.
+
+    Raises:
+        ItemError: "transcript_outside".
+    """
+    if isinstance(said, GivenText):
+        return
+    cues = said.cues if isinstance(said, TimedWords) else said
+    past = [cue for cue in cues if (cue.start_s + cue.end_s) / 2 > duration_s + ROUNDING_S]
+    if 2 * len(past) > len(cues):
+        raise ItemError(
+            "transcript_outside",
+            f"{path}:{past[0].number}: from here on {len(past)} of {len(cues)} texts lie past the end of the "
+            f"recording ({duration_s:g} s)",
+            f"shift the times, or remove the file if it is of another recording, {AGAIN}",
+        )
 
 
 def _sha256(data: bytes) -> str:

@@ -32,9 +32,9 @@ from pipeline.features.au_faces import (
 from pipeline.features.au_pyfeat import pyfeat_curves
 from pipeline.features.au_tracks import track_faces
 from pipeline.features.base import Clip, Params, features_of, one_by_one
+from pipeline.features.beside import digest_beside
 from pipeline.features.face_tables import FaceTable, Kind, find_face_table, read_face_table
 from schemas.errors import ItemError
-from schemas.ids import file_digest
 from schemas.records import Features
 
 OPENFACE_FULL_SCALE = 5.0  # its intensities go from 0 to 5
@@ -85,7 +85,7 @@ class _TableAus:
     stage: ClassVar[str] = "au"
     name: ClassVar[str]
     kind: ClassVar[Kind]
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
     def __init__(self, params: TableParams) -> None:
@@ -98,7 +98,7 @@ class _TableAus:
         """This extractor with the table of a recording.
 
         Raises:
-            ItemError: "table_missing".
+            ItemError: "table_missing", "unreadable_table".
         """
         found = find_face_table(recording, self.kind)
         if found is None:
@@ -107,7 +107,7 @@ class _TableAus:
                 f"no table of the kind {self.name} stands beside {recording.name}",
                 f"put {recording.stem}.csv in the same folder, or use another au backend, then: emotrace run",
             )
-        self._path, self._sha256 = found[1], file_digest(found[1])
+        self._path, self._sha256 = found[1], digest_beside(found[1], "unreadable_table")
         return self
 
     @property
@@ -212,7 +212,7 @@ def _openface_times_s(table: FaceTable, clip: Clip, times: str) -> Array:
 
 
 def _openface_boxes(table: FaceTable, clip: Clip) -> Array:
-    """The box of the 2D landmarks (pixels of the recording); the whole frame where they are not in the table."""
+    """The box of the 2D landmarks, in pixels of the picture as it is shown; the whole frame without landmarks."""
     points = {axis: [n for n in table.columns if n.startswith(f"{axis}_")] for axis in ("x", "y")}
     rows = len(table.columns["frame"])
     if not points["x"] or not points["y"]:
@@ -264,9 +264,12 @@ def _pts_s(clip: Clip) -> Array:
 
 
 def _size_px(clip: Clip) -> tuple[int, int]:
+    """Width and height of the pictures as they are shown: OpenCV and torchcodec, which both programs read with,
+    turn them as the container says, but do not stretch them."""
     video = clip.source.media.video
     assert video is not None  # asked for before
-    return video.width_px, video.height_px
+    turned = video.rotation_deg % 180 == 90
+    return (video.height_px, video.width_px) if turned else (video.width_px, video.height_px)
 
 
 def _or(values: Array | None, instead: Array) -> Array:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.media.versions import DECODE_VERSION, VAD_VERSION
 from schemas.errors import ItemError, UserError
+from schemas.ids import canonical_json
 from schemas.parts import Span
 from schemas.records import Features, Segment, Source
 
@@ -94,6 +95,16 @@ def question_of(extractor: Backend, subject_id: str, where: Sequence[Span] | Non
         "weights_digest": extractor.weights_digest,
         "stage": extractor.stage,
     }
+
+
+# Parameters that say what was measured, and not how: the stretches of a segment, and the file beside a recording.
+OF_THE_ITEM = frozenset({"where", "sha256"})
+
+
+def method_of(features: Features) -> str:
+    """How something was measured, whatever it was: what may be compared, and what a baseline must not mix."""
+    params = {name: value for name, value in features.params.items() if name not in OF_THE_ITEM}
+    return canonical_json([features.extractor, features.version, params])
 
 
 def _media_versions(stage: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.features.base import method_of
 from pipeline.features.prosody_summary import SUMMARY_UNITS, VOICE_QUALITY_UNITS
-from schemas.ids import canonical_json
 from schemas.parts import Measure, Stat
 from schemas.records import Baseline, Features
 
@@ -57,12 +57,6 @@ def make_baseline(subject: str, features: Sequence[Features]) -> Baseline | None
         speech_s=round(math.fsum(item.summary.get("speech_s") or 0.0 for item in usable), 3),
         stats=_stats(usable),
     )
-
-
-def method_of(features: Features) -> str:
-    """How something was measured, wherever in its segment: what a baseline must not mix."""
-    params = {name: value for name, value in features.params.items() if name != "where"}
-    return canonical_json([features.extractor, features.version, params])
 
 
 def _stats(features: Sequence[Features]) -> dict[str, Stat]:

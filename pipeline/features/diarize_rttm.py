@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Params
+from pipeline.features.beside import AGAIN, cannot_read, names_in
 from pipeline.features.recordings import Recording, turns_features
 from pipeline.features.rttm import Line, read_turns, split_rttm
 from schemas.errors import ItemError, UserError
 from schemas.records import Features
 
-KIND = ".rttm"
+KIND, UNREADABLE = ".rttm", "unreadable_rttm"
 # Programs round times and lengths: a turn may pass the recording's end by this much before it is called wrong.
 ROUNDING_S = 0.5
-AGAIN = "then: emotrace run"
 
 
 class RttmParams(Params):
@@ -97,6 +97,11 @@ class RttmTurns:
         return turns_features(self, recording, (turn for _, turn in turns))
 
 
+class _Naming(NamedTuple):
+    files: dict[str, list[Path]]  # file id -> the files that name it
+    unread: list[Path]  # beside recordings, nobody's own, and not to be read: they may name any of them
+
+
 class RttmFiles:
     """Finds what RTTM files state of recordings; a look at a folder holds for as long as this object is kept."""
 
@@ -110,7 +115,7 @@ class RttmFiles:
         if self._given is not None and not self._given.exists():
             raise UserError("rttm_missing", f"nothing at {self._given}", "correct path, or leave it out")
         self._files: dict[Path, frozenset[Path]] = {}  # of a folder
-        self._naming: dict[Path, dict[str, list[Path]]] = {}  # of a folder: file id -> files that name it
+        self._naming: dict[Path, _Naming] = {}  # of a folder
 
     def of(self, recordings: Sequence[Path]) -> Stated | None:
         """What is stated of a recording, whose copies are `recordings`; None when no file names it.
@@ -137,9 +142,9 @@ class RttmFiles:
         if own in self._files[folder]:
             return _own(own, recording)
         if folder not in self._naming:  # only now: it reads all files, and most recordings may have their own
-            self._naming[folder] = _look_into(self._files[folder])
-        naming = self._naming[folder]
-        named = naming.get(recording.stem, []) or naming.get(recording.name, [])
+            self._naming[folder] = self._look_into(folder)
+        naming, unread = self._naming[folder]
+        named = naming.get(recording.stem, []) or naming.get(recording.name, []) or unread[:1]
         if len(named) > 1:
             raise ItemError(
                 "ambiguous_rttm",
@@ -148,27 +153,33 @@ class RttmFiles:
             )
         return _named(named[0], recording) if named else None
 
+    def _look_into(self, folder: Path) -> _Naming:
+        """Which file names whom. One that is no text names nobody: whose it is, is told so."""
+        found = _Naming({}, [])
+        for file in sorted(self._files[folder]):
+            try:
+                told = split_rttm(file)
+            except UserError as error:
+                if error.code == UNREADABLE and self._given is None and file.stem not in _stems(folder):
+                    found.unread.append(file)
+                continue
+            for file_id in told:
+                found.files.setdefault(file_id, []).append(file)
+        return found
+
+
+def _stems(folder: Path) -> set[str]:
+    """Of all files of a folder but those with turns."""
+    return {os.path.splitext(name)[0] for name in names_in(folder) if not _is_rttm(name)}  # noqa: PTH122
+
 
 def _rttm_files(folder: Path) -> frozenset[Path]:
     """None in a folder that cannot be looked into: then its recordings cannot be read either, which is told."""
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - names only, no Path for each of 100,000 recordings
-    except OSError:
-        return frozenset()
-    return frozenset(folder / name for name in names if name.lower().endswith(KIND))
+    return frozenset(folder / name for name in names_in(folder) if _is_rttm(name))
 
 
-def _look_into(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """File id -> the files that name it. A file that cannot be read names nothing."""
-    naming: dict[str, list[Path]] = {}
-    for file in sorted(files):
-        try:
-            told = split_rttm(file)
-        except UserError:  # told to the recording whose own file it is
-            continue
-        for file_id in told:
-            naming.setdefault(file_id, []).append(file)
-    return naming
+def _is_rttm(name: str) -> bool:
+    return name.lower().endswith(KIND)
 
 
 def _own(file: Path, recording: Path) -> Stated:
@@ -205,7 +216,7 @@ def _split(file: Path) -> dict[str, tuple[Line, ...]]:
         stat = file.stat()
         return _split_once(file, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
-        raise ItemError("unreadable_rttm", f"cannot read {file}: {error.strerror}") from error
+        raise cannot_read(file, error, UNREADABLE) from error
     except UserError as error:
         raise _item_error(error) from error
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.features.beside import files_beside
+from pipeline.features.beside import cannot_read, files_beside
 from schemas.errors import ItemError
 
 Kind = Literal["openface", "pyfeat_csv"]
@@ -59,9 +59,16 @@ class FaceTable:
 
 
 def find_face_table(recording: Path, kind: Kind | None = None) -> tuple[Kind, Path] | None:
-    """The first table beside a recording (in the order of ENDINGS) whose header is of a kind (None: of any)."""
+    """The first table beside a recording (in the order of ENDINGS) whose header is of a kind (None: of any).
+
+    Raises:
+        ItemError: "unreadable_table": what a file is that cannot be read is not known, and it comes first.
+    """
     for path in files_beside(recording, ENDINGS):
-        found = _kind_of(path, path.stat().st_mtime_ns)
+        try:
+            found = _kind_of(path, path.stat().st_mtime_ns)
+        except OSError as error:
+            raise cannot_read(path, error, "unreadable_table") from error
         if found is not None and kind in (None, found):
             return found, path
     return None
@@ -73,7 +80,7 @@ def _kind_of(path: Path, _mtime_ns: int) -> Kind | None:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = {name.strip() for name in next(csv.reader(file), [])}
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except (IsADirectoryError, UnicodeDecodeError, csv.Error):
         return None
     if set(NEEDED["openface"]) <= names and any(_OPENFACE_UNIT.fullmatch(name) for name in names):
         return "openface"
@@ -99,7 +106,7 @@ def read_face_table(path: Path, kind: Kind) -> FaceTable:
                 if any(field.strip() for field in fields)
             ]
     except OSError as error:
-        raise ItemError("unreadable_table", f"cannot read {path}: {error.strerror}") from error
+        raise cannot_read(path, error, "unreadable_table") from error
     except UnicodeDecodeError as error:
         raise _bad(path, 1, "no UTF-8 text") from error
     except csv.Error as error:

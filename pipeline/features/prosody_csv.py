@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.features.base import Clip, features_of, one_by_one
+from pipeline.features.beside import cannot_read, files_beside
 from pipeline.features.prosody_describe import EventParams, Voice, describe, speech_frames, why_unheard
 from pipeline.features.prosody_signal import Curve, frame_times
 from pipeline.features.prosody_summary import SUMMARY_UNITS
@@ -34,6 +35,10 @@ COLUMNS = {
     "intensity_db": ("intensitydb", "intensity", "leveldb"),
 }
 NOTHING = {"", "--undefined--", "undefined", "nan", "na", "none", "?"}
+LOWEST_HZ, HIGHEST_HZ = (
+    20.0,
+    2000.0,
+)  # of a voice; what is outside was measured in another unit, or is no pitch
 MAX_GAP_S = 0.05  # a moment further from every line of the table than this (or than its step) is not in it
 
 
@@ -55,7 +60,7 @@ class CsvProsody:
 
     stage: ClassVar[str] = "prosody"
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     weights_digest: ClassVar[str | None] = None
 
     def __init__(self, params: CsvParams | None = None, data: bytes = b"", path: Path = Path()) -> None:
@@ -76,7 +81,7 @@ class CsvProsody:
             data = path.read_bytes()
             read_table(data, str(path))  # a mistake is told here, once for the recording
         except OSError as error:
-            raise ItemError("unreadable_prosody", f"cannot read {path}: {error.strerror}") from error
+            raise cannot_read(path, error, "unreadable_prosody") from error
         except UserError as error:
             message = f"{path}:{error.line}: {error.message}"
             raise ItemError("bad_prosody", message, f"{error.remedy}, then: emotrace run") from error
@@ -108,8 +113,7 @@ class CsvProsody:
 
 def find_table(recording: Path) -> Path | None:
     """The prosody table of a recording, if one stands beside it."""
-    beside = (recording.with_name(recording.stem + ending) for ending in ENDINGS)
-    return next((path for path in beside if path.is_file()), None)
+    return next(iter(files_beside(recording, ENDINGS)), None)
 
 
 def read_table(data: bytes, file: str) -> Table:
@@ -127,19 +131,17 @@ def read_table(data: bytes, file: str) -> Table:
     except csv.Error as error:
         raise _bad(f"no table: {error}", file, 1) from error
     places = _places(rows[0], file)
-    found = [
-        [_number(row, place, delimiter, file, number) for place in places.values()]
-        for number, row in enumerate(rows[1:], start=2)
-        if any(cell.strip() for cell in row)
-    ]
-    if not found:
+    numbered = [(n, row) for n, row in enumerate(rows[1:], start=2) if any(cell.strip() for cell in row)]
+    if not numbered:
         raise _bad("the table has no lines below its head", file, 1)
+    found = [[_number(row, place, delimiter, file, n) for place in places.values()] for n, row in numbered]
     columns = dict(zip(places, np.array(found, dtype=np.float64).T, strict=True))
-    _refuse_times(columns["time_s"], file)
+    line_of = [n for n, _ in numbered]
+    _refuse_times(columns["time_s"], file, line_of)
     pitch_hz = columns.get("pitch_hz")
     if pitch_hz is not None:
-        with np.errstate(invalid="ignore"):
-            pitch_hz = np.where(pitch_hz > 0, pitch_hz, np.nan)
+        pitch_hz = np.where(pitch_hz == 0, np.nan, pitch_hz)
+        _refuse_pitch(pitch_hz, file, line_of)
     return Table(columns["time_s"], pitch_hz, columns.get("intensity_db"))
 
 
@@ -169,10 +171,21 @@ def _number(row: list[str], place: int, delimiter: str, file: str, line: int) ->
     return value
 
 
-def _refuse_times(times_s: Curve, file: str) -> None:
+def _refuse_times(times_s: Curve, file: str, lines: Sequence[int]) -> None:
     wrong = np.flatnonzero(~np.isfinite(times_s) | (np.diff(times_s, prepend=-np.inf) <= 0))
     if len(wrong):
-        raise _bad("the times must be there, and rise from line to line", file, int(wrong[0]) + 2)
+        raise _bad("the times must be there, and rise from line to line", file, lines[wrong[0]])
+
+
+def _refuse_pitch(pitch_hz: Curve, file: str, lines: Sequence[int]) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero((pitch_hz < LOWEST_HZ) | (pitch_hz > HIGHEST_HZ))
+    if len(wrong):
+        value = float(pitch_hz[wrong[0]])
+        message = (
+            f"a pitch of {value:g} Hz: it must lie in {LOWEST_HZ:g}-{HIGHEST_HZ:g} Hz, or be 0 (unvoiced)"
+        )
+        raise _bad(message, file, lines[wrong[0]])
 
 
 def _bad(message: str, file: str, line: int) -> UserError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -36,6 +37,7 @@ def pick_extractor(
     transcript: GivenText | None = None,
     language: str | None = None,
     segments: Sequence[Span] = (),
+    duration_s: float = math.inf,
     sampling: dict[str, float] | None = None,
 ) -> Extractor:
     """The extractor of `stage` for the recording at `path`.
@@ -47,7 +49,8 @@ def pick_extractor(
     backend's parameters; with "auto" each backend takes those that it knows. `language` is that of the recording;
     it, or the option of that name, chooses among several transcripts and is the option of a backend that listens,
     so that another language is another question. `segments` are those of the recording in source time: the words
-    of a transcript are shared out among them. `sampling` says how pictures were taken; it is the option `frames`
+    of a transcript are shared out among them; one of another clock goes past `duration_s`, the recording's end.
+    `sampling` says how pictures were taken; it is the option `frames`
     of a backend that looks at them.
 
     Raises:
@@ -65,9 +68,9 @@ def pick_extractor(
     if sampling is not None and (requested == "auto" or "frames" in _option_names(f"{stage}.{requested}")):
         options = {**options, "frames": sampling}
     if requested == "auto":
-        return _automatic(stage, options, path, transcript, language, segments)
+        return _automatic(stage, options, path, transcript, language, segments, duration_s)
     if f"{stage}.{requested}" == "asr.sidecar":
-        return _sidecar(options, path, language, segments)
+        return _sidecar(options, path, language, segments, duration_s)
     if f"{stage}.{requested}" == "asr.manifest":
         return _from_manifest(transcript, path, segments)
     if f"{stage}.{requested}" == "asr.meld":
@@ -97,6 +100,7 @@ def _automatic(
     transcript: GivenText | None,
     language: str | None,
     segments: Sequence[Span],
+    duration_s: float,
 ) -> Extractor:
     if stage == "prosody" and find_table(path) is not None:
         known = _option_names("prosody.csv")
@@ -106,7 +110,7 @@ def _automatic(
     elif stage != "asr":
         chosen = f"{stage}.{AUTO[stage]}"
     elif find_sidecar(path, options.get("language") or language) is not None:
-        return _sidecar({"language": options.get("language")}, path, language, segments)
+        return _sidecar({"language": options.get("language")}, path, language, segments, duration_s)
     elif transcript is not None:
         return _from_manifest(transcript, path, segments)
     elif (row := find_row(path)) is not None:
@@ -151,7 +155,7 @@ def _listener(options: dict[str, Any], language: str | None) -> str:
 
 
 def _sidecar(
-    options: dict[str, Any], path: Path, language: str | None, segments: Sequence[Span]
+    options: dict[str, Any], path: Path, language: str | None, segments: Sequence[Span], duration_s: float
 ) -> Extractor:
     sidecar = find_sidecar(path, options.get("language") or language)
     if sidecar is None:
@@ -160,7 +164,8 @@ def _sidecar(
             f"no transcript stands beside {path.name}",
             f"put {path.stem}.srt, .vtt, .TextGrid or .txt in the same folder, or use another asr backend",
         )
-    extractor: Extractor = resolve(EXTRACTORS, "asr.sidecar", what="extractor").beside(sidecar, segments)
+    kind: Any = resolve(EXTRACTORS, "asr.sidecar", what="extractor")
+    extractor: Extractor = kind.beside(sidecar, segments, duration_s)
     return extractor
 
 

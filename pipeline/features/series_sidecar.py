@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
-from pipeline.features.beside import files_beside
+from pipeline.features.beside import cannot_read, digest_beside, files_beside
 from schemas.errors import ItemError
-from schemas.ids import file_digest
 from schemas.parts import Series
 from schemas.records import Features
 
@@ -64,7 +63,7 @@ class SeriesSidecar:
         """This extractor with the file of a recording.
 
         Raises:
-            ItemError: "series_missing".
+            ItemError: "series_missing", "unreadable_series".
         """
         path = find_series(recording)
         if path is None:
@@ -73,7 +72,7 @@ class SeriesSidecar:
                 f"no time series stands beside {recording.name}",
                 f"put {recording.stem}.series.csv in the same folder, then: emotrace run",
             )
-        self._path, self._sha256 = path, file_digest(path)
+        self._path, self._sha256 = path, digest_beside(path, "unreadable_series")
         return self
 
     @property
@@ -124,7 +123,7 @@ def read_series(path: Path) -> Signals:
     try:
         return _from_parquet(path) if path.suffix == ".parquet" else _from_csv(path)
     except OSError as error:
-        raise ItemError("unreadable_series", f"cannot read {path}: {error.strerror or error}") from error
+        raise cannot_read(path, error, "unreadable_series") from error
 
 
 def _from_csv(path: Path) -> Signals:

@@ -7,10 +7,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+from pipeline.features.beside import names_in
 from schemas.errors import ItemError, UserError
 
 FORMATS = (".srt", ".vtt", ".textgrid", ".txt")  # in order of preference
@@ -27,11 +29,15 @@ _DIALOGUE_MARK = re.compile(r"^\s*(?:>>+|[-–])\s*")
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from `start_s` to `end_s` (source time); `lines` are (speaker or None, plain text)."""
+    """What is shown from `start_s` to `end_s` (source time); `lines` are (speaker or None, plain text).
+
+    `number` is the line of the file that states its times.
+    """
 
     start_s: float
     end_s: float
     lines: tuple[tuple[str | None, str], ...]
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,8 @@ def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
     Raises:
         ItemError: "ambiguous_transcript", several languages and none asked for.
     """
-    if not recording.parent.is_dir():
-        return None
-    beside = _transcripts_in(recording.parent, recording.parent.stat().st_mtime_ns).get(recording.stem, {})
+    folder = recording.parent
+    beside = _transcripts_in(folder, names_in(folder)).get(recording.stem, {})
     for timed in (True, False):
         kinds = [kind for kind in FORMATS if (kind != ".txt") == timed]
         for kind in kinds:
@@ -84,10 +89,10 @@ def find_sidecar(recording: Path, language: str | None = None) -> Path | None:
 
 
 @lru_cache(maxsize=4)
-def _transcripts_in(folder: Path, _mtime_ns: int) -> dict[str, dict[tuple[str, str], Path]]:
+def _transcripts_in(folder: Path, names: frozenset[str]) -> dict[str, dict[tuple[str, str], Path]]:
     """stem -> (language tag or "", format) -> path. Cached: a folder may hold 100,000 recordings."""
     found: dict[str, dict[tuple[str, str], Path]] = {}
-    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names only, no Path for each file
+    for name in sorted(names):
         stem, kind = os.path.splitext(name)  # noqa: PTH122
         if kind.lower() not in FORMATS:
             continue
@@ -125,8 +130,8 @@ def read_cues(text: str, kind: str, file: str) -> list[Cue]:
         raise _bad("a .vtt file must begin with WEBVTT", file, 1)
     blocks = list(_blocks(lines[1:] if kind == ".vtt" else lines, first=2 if kind == ".vtt" else 1))
     raw = [cue for number, block in blocks if (cue := _read_block(block, number, kind, file)) is not None]
-    names = _speaker_names([line for _, _, body in raw for line in body])
-    cues = [Cue(start_s, end_s, tuple(_spoken(body, names))) for start_s, end_s, body in raw]
+    names = _speaker_names([line for cue in raw for line in cue.body])
+    cues = [Cue(cue.start_s, cue.end_s, tuple(_spoken(cue.body, names)), cue.number) for cue in raw]
     return sorted((cue for cue in cues if cue.lines), key=lambda cue: (cue.start_s, cue.end_s))
 
 
@@ -141,8 +146,15 @@ def _blocks(lines: Sequence[str], first: int) -> Iterator[tuple[int, list[str]]]
             block = []
 
 
-def _read_block(block: list[str], number: int, kind: str, file: str) -> tuple[float, float, list[str]] | None:
-    """(start_s, end_s, lines of text), or None for a block that is no cue."""
+class _Raw(NamedTuple):
+    start_s: float
+    end_s: float
+    body: list[str]
+    number: int
+
+
+def _read_block(block: list[str], number: int, kind: str, file: str) -> _Raw | None:
+    """A cue as it is written, or None for a block that is none."""
     if kind == ".vtt" and re.match(r"(NOTE|STYLE|REGION)\b", block[0]) and "-->" not in block[0]:
         return None
     at = next((i for i, line in enumerate(block[:2]) if "-->" in line), None)
@@ -160,7 +172,7 @@ def _read_block(block: list[str], number: int, kind: str, file: str) -> tuple[fl
     start_s, end_s = _seconds(match.groups()[:4]), _seconds(match.groups()[4:])
     if end_s < start_s:
         raise _bad("the cue ends before it starts", file, number + at)
-    return start_s, end_s, block[at + 1 :]
+    return _Raw(start_s, end_s, block[at + 1 :], number + at)
 
 
 def _seconds(groups: Sequence[str | None]) -> float:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.features.beside import cannot_read, names_in, time_of
 from pipeline.features.transcripts import GivenText, decode_text
 from schemas.errors import ItemError, UserError
 
 _NAME = re.compile(r"dia(\d+)_utt(\d+)$")
+_OF_ONE = re.compile(r"dia\d+_utt\d+")  # a file that belongs to one recording is no table of many
 _NEEDED = {"Utterance", "Speaker", "Dialogue_ID", "Utterance_ID", "StartTime", "EndTime"}
 _TIME = re.compile(r"(\d+):(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?")
 Key = tuple[int, int]  # dialogue and utterance
@@ -32,12 +34,12 @@ def find_row(recording: Path) -> GivenText | None:
             the numbers of MELD's three parts are the same.
     """
     match = _NAME.search(recording.stem)
-    if match is None or not recording.parent.is_dir():
+    if match is None:
         return None
     key = (int(match[1]), int(match[2]))
     folder = recording.parent
-    tables = [folder / name for name in _tables_in(folder, folder.stat().st_mtime_ns)]
-    naming = [(path, rows[key]) for path in tables if key in (rows := _rows_of(path))]
+    tables, unread = _tables_in(folder, time_of(folder))
+    naming = _naming(tables, key) or _naming(filter(_is_meld_now, unread), key)
     if len(naming) > 1:
         raise ItemError(
             "ambiguous_transcript",
@@ -47,19 +49,39 @@ def find_row(recording: Path) -> GivenText | None:
     return naming[0][1] if naming else None
 
 
+def _naming(tables: Iterable[Path], key: Key) -> list[tuple[Path, GivenText]]:
+    return [(path, rows[key]) for path in tables if key in (rows := _rows_of(path))]
+
+
 @lru_cache(maxsize=4)
-def _tables_in(folder: Path, _mtime_ns: int) -> tuple[str, ...]:
-    """The csv files of a folder whose head is that of MELD. Cached: a folder may hold many recordings."""
-    names = [name for name in sorted(os.listdir(folder)) if name.lower().endswith(".csv")]  # noqa: PTH208
-    return tuple(name for name in names if _is_meld(folder / name))
+def _tables_in(folder: Path, _mtime_ns: int) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The csv files of a folder whose head is that of MELD, and those that cannot be read and may have it.
+
+    Cached: a folder may hold many recordings.
+    """
+    tables, unread = [], []
+    for path in (folder / name for name in sorted(names_in(folder)) if name.lower().endswith(".csv")):
+        try:
+            tables += [path] if _is_meld(path) else []
+        except OSError:
+            unread += [] if _OF_ONE.search(path.name) else [path]
+    return tuple(tables), tuple(unread)
 
 
 def _is_meld(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             return set(next(csv.reader(file), [])) >= _NEEDED
-    except (OSError, csv.Error):
+    except (IsADirectoryError, csv.Error):
         return False
+
+
+def _is_meld_now(path: Path) -> bool:
+    """Of a file that could not be read: where no other table names the recording, this one may."""
+    try:
+        return _is_meld(path)
+    except OSError as error:
+        raise cannot_read(path, error, "unreadable_transcript") from error
 
 
 def _rows_of(path: Path) -> dict[Key, GivenText]:
@@ -67,7 +89,7 @@ def _rows_of(path: Path) -> dict[Key, GivenText]:
         stat = path.stat()
         return _rows(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
-        raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
+        raise cannot_read(path, error, "unreadable_transcript") from error
     except UserError as error:
         message = f"{path}:{error.line}: {error.message}"
         raise ItemError("bad_transcript", message, f"{error.remedy}, then: emotrace run") from error

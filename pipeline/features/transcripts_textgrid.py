@@ -35,9 +35,16 @@ class _Token(NamedTuple):
     line: int
 
 
+class _Interval(NamedTuple):
+    start_s: float
+    end_s: float
+    said: str
+    line: int
+
+
 class _Tier(NamedTuple):
     name: str
-    intervals: tuple[tuple[float, float, str], ...]
+    intervals: tuple[_Interval, ...]
 
 
 def read_textgrid(text: str, file: str) -> TimedWords | tuple[Cue, ...]:
@@ -60,10 +67,10 @@ def read_textgrid(text: str, file: str) -> TimedWords | tuple[Cue, ...]:
 
 def _cues(tiers: list[tuple[str | None, _Tier]]) -> tuple[Cue, ...]:
     found = [
-        Cue(start_s, end_s, ((speaker, said.strip()),))
+        Cue(one.start_s, one.end_s, ((speaker, one.said.strip()),), one.line)
         for speaker, tier in tiers
-        for start_s, end_s, said in tier.intervals
-        if not _NOTHING.fullmatch(said.strip())
+        for one in tier.intervals
+        if not _NOTHING.fullmatch(one.said.strip())
     ]
     return tuple(sorted(found, key=lambda cue: (cue.start_s, cue.end_s)))
 
@@ -74,6 +81,11 @@ class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self._file, self._last_line = file, 1
         self._tokens = _tokens(text)
+
+    @property
+    def line(self) -> int:
+        """Of the value that was read last."""
+        return self._last_line
 
     def text(self, what: str) -> str:
         value = self._next(what)
@@ -144,8 +156,10 @@ def _tiers(values: _Reader) -> Iterator[_Tier | None]:
         yield None
 
 
-def _interval(values: _Reader) -> tuple[float, float, str]:
-    start_s, end_s = values.seconds("the start of an interval"), values.seconds("the end of an interval")
+def _interval(values: _Reader) -> _Interval:
+    start_s = values.seconds("the start of an interval")
+    line = values.line
+    end_s = values.seconds("the end of an interval")
     if end_s < start_s:
         raise values.wrong("the interval ends before it starts")
-    return round(start_s, 3), round(end_s, 3), values.text("the text of an interval")
+    return _Interval(round(start_s, 3), round(end_s, 3), values.text("the text of an interval"), line)

@@ -269,11 +269,15 @@ def run_async(run: Run, work: Coroutine[Any, Any, None]) -> None:
 def failed(stage: str, item: str, path: str | None, error: Exception) -> ItemOutcome:
     """The failed outcome of an error; an unexpected one also leaves its traceback on stderr."""
     if isinstance(error, ItemError):
-        return ItemOutcome(stage, item, "failed", path, error.code, str(error), _retry(error))
+        return ItemOutcome(stage, item, "failed", path, error.code, _line(str(error)), _retry(error))
     traceback.print_exception(error, file=sys.stderr)
-    return ItemOutcome(
-        stage, item, "failed", path, "internal_error", f"{type(error).__name__}: {error}", RETRY
-    )
+    message = _line(f"{type(error).__name__}: {error}")
+    return ItemOutcome(stage, item, "failed", path, "internal_error", message, RETRY)
+
+
+def _line(text: str) -> str:
+    """A message as one line: libraries write several, and a failure is told in one."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _retry(error: ItemError) -> str:

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.features.baseline import make_baseline, method_of
+from pipeline.features.base import method_of
+from pipeline.features.baseline import make_baseline
 from pipeline.features.face_baseline import make_face_baseline, seen_face
 from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import PAGE

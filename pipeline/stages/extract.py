@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor, question_of
-from pipeline.features.face_tables import find_face_table
+from pipeline.features.copies import copy_to_read
 from pipeline.features.select import pick_extractor
 from pipeline.features.series_sidecar import find_series
-from pipeline.features.transcripts import GivenText, find_sidecar
+from pipeline.features.transcripts import GivenText
 from pipeline.media.decode import read_audio
 from pipeline.stages.base import Run, Writer, failed
 from pipeline.stages.scenes import scene
 from pipeline.stages.targets import DIARIZE, PER_VOICE
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
-from schemas.records import Features, Segment, Source
+from schemas.records import Features, Segment
 from schemas.settings import FeatureSection
 from schemas.store import ItemOutcome, Stub
 
@@ -133,36 +132,25 @@ class ExtractStage:
         language = facts.get("language") or run.project.settings.project.language
         key = (source.id, transcript, language)
         if key not in choices:
-            make = partial(
-                pick_extractor,
-                self.name,
-                section.backend,
-                section.options,
-                self._path(run, source, language),
-                transcript=transcript,
-                language=language,
-                segments=segments,
-                sampling=self._sampling(run),
-            )
+            asked = (self.name, section.backend, section.options)
+            copies = run.media.known_paths(source)
             try:
+                make = partial(
+                    pick_extractor,
+                    *asked,
+                    copy_to_read(*asked, copies, transcript=transcript, language=language),
+                    transcript=transcript,
+                    language=language,
+                    segments=segments,
+                    duration_s=source.media.duration_s,
+                    sampling=self._sampling(run),
+                )
                 extractor = make()
                 choices[key] = (_Choice(make, _identity(extractor)), extractor)
             except ItemError as error:
                 run.fail(failed(self.name, source.id, run.path_text(source), error))
                 choices[key] = None
         return choices[key]
-
-    def _path(self, run: Run, source: Source, language: str | None) -> Path:
-        """The copy of a recording that is read: the one that a transcript or a table stands beside."""
-        paths = run.media.known_paths(source)
-        given: dict[str, Callable[[Path], object]] = {
-            "asr": lambda path: find_sidecar(path, language),
-            "au": find_face_table,
-            "series": find_series,
-        }
-        if self.name in given and len(paths) > 1:
-            return next((path for path in paths if path.exists() and given[self.name](path)), paths[0])
-        return paths[0]
 
     def _sampling(self, run: Run) -> dict[str, float]:
         """How the pictures were taken that a backend is given: what it finds in them depends on it."""
@@ -179,8 +167,12 @@ class ExtractStage:
     def _extract(self, run: Run, items: list[_Item]) -> None:
         ids = {(item.segment.id, item.where): item.feature_id for item in items}
         with Writer(run, self.name) as writer:
-            clips = self._clips(run, items, writer)
-            for clip, result in items[0].choice.make().extract(clips):
+            try:
+                extractor = items[0].choice.make()
+            except ItemError as error:  # what stood beside the recording when the run was planned is gone
+                self._fail(run, items, writer, error)
+                return
+            for clip, result in extractor.extract(self._clips(run, items, writer)):
                 feature_id = ids[clip.segment.id, clip.where]
                 if isinstance(result, ItemError):
                     name = run.path_text(clip.source)
@@ -189,6 +181,12 @@ class ExtractStage:
                     writer.add([result], [ItemOutcome(self.name, feature_id, "done")])
                 run.progress.advance(self.name)
                 run.stop_if_cancelled()
+
+    def _fail(self, run: Run, items: Sequence[_Item], writer: Writer, error: Exception) -> None:
+        for item in items:
+            name = run.path_text(run.source_of(item.segment))
+            writer.add([], [failed(self.name, item.feature_id, name, error)])
+            run.progress.advance(self.name)
 
     def _clips(self, run: Run, items: list[_Item], writer: Writer) -> Iterator[Clip]:
         """What the backend is given, one by one; a source that cannot be decoded fails here."""
@@ -201,8 +199,7 @@ class ExtractStage:
             except UserError:
                 raise
             except Exception as error:  # noqa: BLE001 - the per-item boundary: a failure becomes an outcome
-                writer.add([], [failed(self.name, item.feature_id, run.path_text(source), error)])
-                run.progress.advance(self.name)
+                self._fail(run, [item], writer, error)
             else:
                 yield clip
 

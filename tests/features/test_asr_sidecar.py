@@ -90,6 +90,38 @@ def test_a_transcript_in_another_encoding_is_told(name: str, tmp_path: Path) -> 
         SidecarTranscript.beside(tmp_path / name, [])
 
 
+def srt(*starts_s: float) -> str:
+    times = [
+        f"00:{s // 60:02.0f}:{s % 60:02.0f},000 --> 00:{s // 60:02.0f}:{s % 60 + 2:02.0f},000"
+        for s in starts_s
+    ]
+    return "".join(f"{n}\n{time}\nI am here\n\n" for n, time in enumerate(times, 1))
+
+
+def test_a_transcript_of_another_clock_is_told_with_its_first_text_past_the_end(tmp_path: Path) -> None:
+    whole = [Span(start_s=0, end_s=4)]
+    path = write(tmp_path, "a.srt", srt(1, 600, 605))
+    with pytest.raises(ItemError) as caught:
+        SidecarTranscript.beside(path, whole, 4.0)
+    assert caught.value.code == "transcript_outside"
+    assert str(caught.value) == f"{path}:6: from here on 2 of 3 texts lie past the end of the recording (4 s)"
+    assert caught.value.retry.startswith("shift the times, or remove the file")
+    grid = (
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n0\n99\n<exists>\n1\n'
+        '"IntervalTier"\n"words"\n0\n99\n2\n0\n90\n""\n90\n91\n"hi"\n'
+    )
+    with pytest.raises(ItemError, match=r"b\.TextGrid:15: from here on 1 of 1"):
+        SidecarTranscript.beside(write(tmp_path, "b.TextGrid", grid), whole, 4.0)
+
+
+@pytest.mark.parametrize("starts_s", [(), (3,), (1, 600), (1, 2, 600)])
+def test_texts_at_the_end_and_a_few_past_it_are_no_other_clock(
+    starts_s: tuple[float, ...], tmp_path: Path
+) -> None:
+    path = write(tmp_path, "a.srt", srt(*starts_s))
+    assert SidecarTranscript.beside(path, [Span(start_s=0, end_s=4)], 3.5).name == "sidecar"
+
+
 def test_an_absent_transcript_fails_the_item(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match="cannot read"):
         SidecarTranscript.beside(tmp_path / "none.srt", [])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.features.active_speaker import with_speaking
 from pipeline.features.au_tables import OpenfaceAus, OpenfaceParams, PyfeatTableAus, PyfeatTableParams
-from pipeline.features.base import Clip
+from pipeline.features.base import Clip, method_of
 from pipeline.features.face_tables import find_face_table, read_face_table
 from pipeline.features.select import pick_extractor
 from schemas.errors import ItemError
@@ -29,7 +29,11 @@ Row = dict[str, Any]
 
 
 def clip_of(
-    recording: Path, times_s: Sequence[float], start_s: float = 0.0, end_s: float | None = None
+    recording: Path,
+    times_s: Sequence[float],
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    rotation_deg: int = 0,
 ) -> Clip:
     """A segment of a recording whose frames are presented at `times_s`."""
     duration_s = times_s[-1] + 0.1
@@ -37,6 +41,7 @@ def clip_of(
         codec="h264",
         width_px=WIDTH_PX,
         height_px=HEIGHT_PX,
+        rotation_deg=rotation_deg,
         frames=len(times_s),
         first_pts_s=times_s[0],
         last_pts_s=times_s[-1],
@@ -129,6 +134,17 @@ def test_the_bytes_of_a_table_are_in_the_question(tmp_path: Path) -> None:
     assert pick_extractor("au", "auto", {}, recording).params != first
 
 
+def test_the_tables_of_two_recordings_are_measured_in_one_way(tmp_path: Path) -> None:
+    found = []
+    for name in ("talk", "walk"):
+        write(tmp_path / f"{name}.csv", [openface_row(1, 0.0, AU12_r=len(found)) for _ in STEPS])
+        found.append(faces_of(OpenfaceAus(), clip_of(tmp_path / f"{name}.mp4", STEPS)))
+    assert found[0].params != found[1].params
+    assert method_of(found[0]) == method_of(found[1])
+    surer = faces_of(OpenfaceAus(OpenfaceParams(min_confidence=0.9)), clip_of(tmp_path / "walk.mp4", STEPS))
+    assert method_of(surer) != method_of(found[1])
+
+
 def test_openface_is_told_in_our_units_on_the_clock_of_its_timestamps(tmp_path: Path) -> None:
     rows = [openface_row(n + 1, t, AU12_r=2.5 if 0.8 <= t < 1.6 else 0) for n, t in enumerate(STEPS)]
     write(tmp_path / "talk.csv", rows, ", ")
@@ -156,6 +172,23 @@ def test_the_event_of_a_unit_that_is_only_present_or_not_has_no_size(tmp_path: P
     (event,) = features.events
     assert (event.cue, event.size, event.unit) == ("AU28", None, "")
     assert series(features, "present_AU12").unit == "flag"
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 90, 180, 270])
+def test_boxes_are_shares_of_the_picture_as_it_is_shown(rotation_deg: int, tmp_path: Path) -> None:
+    """A frame of 640 by 480 that is turned by a quarter is read, and shown, as 480 by 640."""
+    width_px, height_px = (480, 640) if rotation_deg % 180 else (640, 480)
+    recording = tmp_path / "talk.mp4"
+    for extractor, rows in (
+        (OpenfaceAus(), [openface_row(n + 1, t, y_1=480.0) for n, t in enumerate(STEPS)]),
+        (PyfeatTableAus(), [pyfeat_row(n, FaceRectY=120.0, FaceRectHeight=360.0) for n in range(len(STEPS))]),
+    ):
+        write(tmp_path / "talk.csv", rows)
+        (track,) = faces_of(extractor, clip_of(recording, STEPS, rotation_deg=rotation_deg)).tracks
+        x0, y0, width, height = track.box
+        left_px, right_px = (270, 370) if extractor.name == "openface" else (200, 400)
+        assert (x0, x0 + width) == pytest.approx((left_px / width_px, right_px / width_px), abs=1e-3)
+        assert y0 + height == pytest.approx(480 / height_px, abs=1e-3)
 
 
 def test_rows_that_openface_doubts_are_no_face(tmp_path: Path) -> None:

@@ -56,6 +56,21 @@ def test_another_copy_of_the_recording_may_have_the_file(tmp_path: Path) -> None
     assert speakers(RttmFiles().of(copies)) == ["ann"]
 
 
+def test_a_link_that_leads_nowhere_may_name_every_recording_without_a_file(tmp_path: Path) -> None:
+    for name in ("talk", "walk", "own"):
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "some.rttm").write_text(line("talk"))
+    (tmp_path / "own.rttm").symlink_to(tmp_path / "not" / "fetched")
+    assert RttmFiles().of([tmp_path / "walk.wav"]) is None, "the link is another recording's own"
+    with pytest.raises(ItemError, match=r"own\.rttm is a link to a file that is not here") as caught:
+        RttmFiles().of([tmp_path / "own.wav"])
+    assert (caught.value.code, "datalad get" in caught.value.retry) == ("unreadable_rttm", True)
+    (tmp_path / "all.rttm").symlink_to(tmp_path / "not" / "fetched")
+    assert speakers(RttmFiles().of([tmp_path / "talk.wav"])) == ["ann"]
+    with pytest.raises(ItemError, match=r"all\.rttm is a link"):
+        RttmFiles().of([tmp_path / "walk.wav"])
+
+
 def test_a_given_file_or_folder_is_looked_at_instead(tmp_path: Path) -> None:
     talk = tmp_path / "talk.mp4"
     (tmp_path / "talk.rttm").write_text(line("talk", "beside"))

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.base import Audio, Clip
+from pipeline.features.base import Audio, Clip, method_of
+from pipeline.features.baseline import make_baseline
 from pipeline.features.prosody import CoreProsody
-from pipeline.features.prosody_csv import CsvProsody, Table, find_table, read_table
+from pipeline.features.prosody_csv import CsvParams, CsvProsody, Table, find_table, read_table
 from pipeline.features.select import pick_extractor
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
@@ -109,6 +110,10 @@ def test_a_table_of_praat_is_read(tmp_path: Path) -> None:
         ("time_s,pitch_hz\n0.1,1e999\n", 2, "no finite number"),
         ("time_s,pitch_hz\n0.2,100\n0.1,100\n", 3, "rise"),
         ("time_s,pitch_hz\n,100\n", 2, "rise"),
+        ("time_s,pitch_hz\n0.1,100\n\n0.1,100\n", 4, "rise"),
+        ("time_s,pitch_hz\n0.1,0\n0.2,\n\n0.3,0.04\n", 5, "a pitch of 0.04 Hz: it must lie in 20-2000 Hz"),
+        ("time_s,pitch_hz\n0.1,2000\n0.2,2000.5\n", 3, "a pitch of 2000.5 Hz"),
+        ("time_s,pitch_hz\n0.1,20\n0.2,-1\n", 3, "a pitch of -1 Hz"),
     ],
 )
 def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int, part: str) -> None:
@@ -165,3 +170,19 @@ def test_the_cores_own_curves_give_the_cores_own_events(tmp_path: Path, media: M
     # A level of one decimal has other smallest dips than the curve that it was rounded from.
     assert result.summary["speech_rate_syl_s"] == pytest.approx(core.summary["speech_rate_syl_s"], rel=0.1)
     assert measure(beside(tmp_path, text), make_clip(silence(1))).missing == "silence"
+
+
+def test_tables_of_several_recordings_give_their_speaker_one_baseline(tmp_path: Path) -> None:
+    """Each recording has a table of its own, which is measured in the same way."""
+    found = []
+    for length_s, pitch_hz in ((4.0, 100), (4.2, 110), (4.4, 120)):
+        folder = tmp_path / str(pitch_hz)
+        folder.mkdir()
+        text = "time_s,pitch_hz\n" + "".join(f"{t:.2f},{pitch_hz}\n" for t in np.arange(0, length_s, 0.01))
+        found.append(measure(beside(folder, text), make_clip(loud(length_s))))
+    baseline = make_baseline("speaker:ann", found)
+    assert baseline is not None
+    assert baseline.stats["pitch_st"].median == pytest.approx(12 * np.log2(110), abs=0.1)
+    (tmp_path / "talk.prosody.csv").write_text(text)
+    other = CsvProsody(CsvParams(min_pause_s=0.5)).beside(tmp_path / "talk.wav")
+    assert method_of(measure(other, make_clip(loud(4)))) != method_of(found[0])

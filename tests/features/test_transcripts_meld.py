@@ -84,6 +84,24 @@ def test_two_tables_that_name_a_recording_are_told(tmp_path: Path) -> None:
     assert caught.value.code == "ambiguous_transcript"
 
 
+def test_a_link_that_leads_nowhere_may_be_the_table(tmp_path: Path) -> None:
+    path = recording(tmp_path)
+    (tmp_path / "dia0_utt0.csv").symlink_to(tmp_path / "not" / "fetched")
+    assert find_row(path) is None, "the link belongs to another recording"
+    (tmp_path / "train_sent_emo.csv").symlink_to(tmp_path / "kept" / "away.csv")
+    with pytest.raises(
+        ItemError, match=r"train_sent_emo\.csv is a link to a file that is not here"
+    ) as caught:
+        find_row(path)
+    assert caught.value.code == "unreadable_transcript"
+    assert find_row(recording(tmp_path, "talk.mp4")) is None, "no recording of MELD's"
+    (tmp_path / "kept").mkdir()
+    table(tmp_path / "kept", HEAD + ROW, "away.csv")  # as `git annex get` does: the link stays as it is
+    found = find_row(path)
+    assert found is not None
+    assert found.speaker == "Phoebe"
+
+
 def test_an_utterance_that_ends_before_it_starts_has_no_length() -> None:
     row = read_meld((HEAD + ROW.replace("00:21:00,049", "00:20:00,049")).encode(), "x")[0, 1]
     assert row.end_s is None

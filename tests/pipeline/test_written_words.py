@@ -83,6 +83,18 @@ def test_no_word_of_a_subtitle_is_lost_at_the_edge_of_speech(tmp_path: Path) -> 
     assert " ".join(word.text for sample in samples for word in sample.words) == text
 
 
+def test_a_subtitle_of_another_clock_is_told_once(tmp_path: Path) -> None:
+    recording = talk(tmp_path / "talk.mp4", text="one two three")
+    subtitle = recording.with_suffix(".srt")
+    subtitle.write_text("1\n00:10:00,000 --> 00:10:02,000\none two three\n")
+    fixed = f"[segment]\nrule = 'fixed'\nwindow_s = 1.5\n{ONLY_WORDS}"
+    with project_in(tmp_path / "project", fixed) as project:
+        ingest(project, [str(recording)])
+        (item,) = run_local(project).failed_items
+        assert (item.code, project.store.live(Sample)) == ("transcript_outside", [])
+        assert item.message.startswith(f"{subtitle}:2: from here on 1 of 1 texts lie past the end")
+
+
 def test_a_bad_subtitle_is_told_once_until_it_is_mended(tmp_path: Path) -> None:
     recording = talk(tmp_path / "talk.mp4", text="one two three")
     subtitle = recording.with_suffix(".srt")
