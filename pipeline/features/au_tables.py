@@ -200,7 +200,9 @@ def _openface_times_s(table: FaceTable, clip: Clip, times: str) -> Array:
     if times == "frame":
         return _frame_times_s(numbers - 1, clip, "OpenFace counts frames from 1")
     pts_s = _pts_s(clip)
-    if len(numbers) and NEARLY_ALL * len(pts_s) <= (last := numbers.max()) <= len(pts_s):
+    if len(numbers) and NEARLY_ALL * (last := numbers.max()) > len(pts_s):
+        raise _of_another_file(last, len(pts_s), "OpenFace counts frames from 1")
+    if len(numbers) and NEARLY_ALL * len(pts_s) <= last <= len(pts_s):
         true_s, said_s = float(pts_s[int(last) - 1]), float(stamps.max())
         if abs(true_s - said_s) > max(CLOCK_TOLERANCE_S, CLOCK_TOLERANCE_SHARE * true_s):
             raise ItemError(
@@ -247,13 +249,17 @@ def _frame_times_s(numbers: Array, clip: Clip, counting: str) -> Array:
     """Times of frames by their index among the presented frames of the recording, never by a nominal rate."""
     pts_s = _pts_s(clip)
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(pts_s)):
-        raise ItemError(
-            "table_frames",
-            f"the table tells of frame {numbers.max():.0f}, the recording has {len(pts_s)} ({counting})",
-            "the table was made of another file: remove it or make it anew, then: emotrace run",
-        )
+        raise _of_another_file(numbers.max(), len(pts_s), counting)
     times_s: Array = pts_s[numbers.astype(np.int64)]
     return times_s
+
+
+def _of_another_file(last: float, frames: int, counting: str) -> ItemError:
+    return ItemError(
+        "table_frames",
+        f"the table tells of frame {last:.0f}, the recording has {frames} ({counting})",
+        "the table was made of another file: remove it or make it anew, then: emotrace run",
+    )
 
 
 def _pts_s(clip: Clip) -> Array:

@@ -296,6 +296,9 @@ def test_a_real_openface_table_has_all_its_units(media: Media, tmp_path: Path) -
     wrong = result_of(OpenfaceAus(), clip_of(recording, times_s))
     assert isinstance(wrong, ItemError), "its timestamps are a millisecond apart"
     assert (wrong.code, 'times = "frame"' in wrong.retry) == ("table_times", True)
+    shorter = result_of(OpenfaceAus(), clip_of(recording, times_s[:72]))
+    assert isinstance(shorter, ItemError), "it was made of a recording with more frames"
+    assert (shorter.code, "frame 100" in shorter.message) == ("table_frames", True)
     features = faces_of(OpenfaceAus(OpenfaceParams(times="frame")), clip_of(recording, times_s))
     assert features.series[0].times_s == tuple(times_s)
     units = [one.name for one in features.series if one.unit == "intensity"]
