@@ -6,8 +6,10 @@ otherwise. What compares recordings (baselines, quotas) therefore takes `local_s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from schemas.parts import Span, SpeakerTurn, Word
 from schemas.records import Segment
@@ -55,6 +57,29 @@ def alone(turns: Iterable[SpeakerTurn], speaker: str) -> tuple[Span, ...]:
         own = int(turn.speaker == speaker)
         edges += [(turn.start_s, own, 1 - own), (turn.end_s, -own, own - 1)]
     return tuple(_merged(_clear(sorted(edges))))
+
+
+def with_pauses(turns: Sequence[SpeakerTurn], speaker: str) -> tuple[Span, ...]:
+    """The stretches of `alone`, joined over the silences in which nobody has a turn: they are the speaker's own.
+
+    A diarizer ends a turn where the speaker pauses. A silence within what one person says is a pause, however
+    long; one before somebody else's turn is a gap of the conversation, and nobody's.
+
+    Reference: Heldner and Edlund 2010, J. Phonetics 38, 555-568, DOI 10.1016/j.wocn.2010.08.002.
+    """
+    others = sorted((turn.start_s, turn.end_s) for turn in turns if turn.speaker != speaker)
+    starts_s = [start_s for start_s, _ in others]
+    latest_s = list(
+        accumulate((end_s for _, end_s in others), max)
+    )  # until when somebody of the first n speaks
+    joined: list[Span] = []
+    for span in alone(turns, speaker):
+        begun = bisect_left(starts_s, span.start_s)
+        if joined and not (begun and latest_s[begun - 1] > joined[-1].end_s):
+            joined[-1] = Span(start_s=joined[-1].start_s, end_s=span.end_s)
+        else:
+            joined.append(span)
+    return tuple(joined)
 
 
 def _clear(edges: list[tuple[float, int, int]]) -> Iterator[Span]:

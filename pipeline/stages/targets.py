@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pipeline.facts import speaker_subject, stretch_of
-from pipeline.features.speakers import alone, local_subject, shift_turns
+from pipeline.features.speakers import local_subject, shift_turns, with_pauses
 from schemas.parts import Span, SpeakerTurn, Target, Word
 from schemas.records import Segment
 from schemas.settings import SelectSection
@@ -28,7 +28,8 @@ class Voice(NamedTuple):
     """One person who is heard in a segment.
 
     `name` is what they are called: as declared, else as in the turns (`found`); both None: whoever is heard.
-    `where` are the stretches in which they alone speak, in segment time; None: nobody else does. `subject` is
+    `where` are the stretches in which they alone speak, their pauses included, in segment time; None: nobody else
+    does. `subject` is
     whose baseline they are measured against.
     """
 
@@ -151,7 +152,7 @@ def scene_of(segment: Segment, cast: Cast, select: SelectSection) -> Scene:
         Voice(
             name=names[found],
             found=found,
-            where=alone(turns, found) if several else None,
+            where=with_pauses(turns, found) if several else None,
             subject=speaker_subject(names[found])
             if names[found] in (here, whole)
             else local_subject(segment.source_id, found),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.speakers import NEAR_S, alone, local_subject, shift_turns, speak
+from pipeline.features.speakers import NEAR_S, alone, local_subject, shift_turns, speak, with_pauses
 from schemas.parts import SpeakerTurn, Word
 from schemas.records import Segment
 
@@ -54,6 +54,15 @@ def test_alone_is_where_nobody_else_talks() -> None:
     assert [(s.start_s, s.end_s) for s in alone(turns, "bob")] == []
     assert [(s.start_s, s.end_s) for s in alone(turns, "eve")] == [(9, 10)]
     assert alone(turns, "nobody") == alone([], "ann") == ()
+
+
+def test_a_silence_is_a_pause_of_who_speaks_before_and_after_it() -> None:
+    turns = [turn("ann", 0, 2), turn("ann", 3, 4), turn("bob", 5, 6), turn("ann", 7, 8), turn("ann", 30, 31)]
+    assert [(s.start_s, s.end_s) for s in with_pauses(turns, "ann")] == [(0, 4), (7, 31)]
+    assert [(s.start_s, s.end_s) for s in with_pauses(turns, "bob")] == [(5, 6)]
+    over = [turn("ann", 0, 4), turn("bob", 3, 4.5), turn("ann", 5, 8)]  # somebody else ends in the silence
+    assert [(s.start_s, s.end_s) for s in with_pauses(over, "ann")] == [(0, 3), (5, 8)]
+    assert with_pauses(turns, "nobody") == ()
 
 
 def test_turns_are_cut_at_the_borders_of_a_segment() -> None:
@@ -114,6 +123,21 @@ def test_alone_agrees_with_looking_at_every_instant(turns: list[SpeakerTurn], ti
         spans = alone(turns, speaker)
         assert any(s.start_s < time_s < s.end_s for s in spans) == (talking == {speaker})
         assert all(a.end_s < b.start_s for a, b in pairwise(spans))
+
+
+@given(TURNS)
+def test_pauses_are_joined_wherever_and_only_where_nobody_else_has_a_turn(turns: list[SpeakerTurn]) -> None:
+    for speaker in ("ann", "bob", "eve"):
+        clear, joined = alone(turns, speaker), with_pauses(turns, speaker)
+        others = [t for t in turns if t.speaker != speaker and t.length_s]
+        assert {s.start_s for s in joined} <= {s.start_s for s in clear}
+        assert {s.end_s for s in joined} <= {s.end_s for s in clear}
+        assert all(any(j.start_s <= s.start_s and s.end_s <= j.end_s for j in joined) for s in clear)
+        assert not any(o.start_s < s.end_s and s.start_s < o.end_s for s in joined for o in others)
+        for before, after in pairwise(joined):
+            assert any(
+                t.start_s <= after.start_s and t.end_s >= before.end_s for t in turns if t.speaker != speaker
+            )
 
 
 @given(TURNS, MS, MS)

@@ -71,6 +71,11 @@ def test_everybody_who_speaks_enough_is_heard_where_nobody_else_is() -> None:
     assert [t.speaker for t in found.turns] == [B, A, C]
 
 
+def test_a_silence_within_what_one_says_is_theirs_and_one_between_two_people_is_nobodys() -> None:
+    found = scene_of(segment(), cast(turn(A, 0, 2), turn(A, 3, 4), turn(B, 5, 6), turn(A, 7, 9)), SELECT)
+    assert [(voice.found, spans(voice)) for voice in found.voices] == [(A, [(0, 4), (7, 9)]), (B, [(5, 6)])]
+
+
 def test_where_nobody_speaks_enough_it_is_who_speaks_most() -> None:
     found = scene_of(segment(), cast(turn(A, 1, 1.2), turn(B, 2, 2.4)), SELECT)
     assert [voice.found for voice in found.voices] == [B]
