@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
-from pipeline.features.transcripts import Cue, GivenText, TimedWords, decode_text, read_cues
-from pipeline.features.transcripts_textgrid import read_textgrid
+from pipeline.features.transcript_files import Said, read_file, read_said
+from pipeline.features.transcripts import GivenText, TimedWords
 from pipeline.features.word_times import cue_words, share_out, spread_words, within
-from schemas.errors import ItemError, UserError
+from schemas.errors import ItemError
 from schemas.ids import content_id
 from schemas.parts import Span, Word
 from schemas.records import Features
 
 Borders = tuple[float, float]
-Said = GivenText | TimedWords | tuple[Cue, ...]
 
 
 class SidecarParams(Params):
@@ -111,17 +110,9 @@ class SidecarTranscript(_Transcript):
         Raises:
             ItemError: "unreadable_transcript"; "bad_transcript", with file and line.
         """
-        kind = path.suffix.lower()
-        try:
-            data = path.read_bytes()
-            _read(data, kind, path)  # a mistake is told here, once for the recording
-        except OSError as error:
-            raise ItemError("unreadable_transcript", f"cannot read {path}: {error.strerror}") from error
-        except UserError as error:
-            message, remedy = f"{path}:{error.line}: {error.message}", f"{error.remedy}, then: emotrace run"
-            raise ItemError(error.code, message, remedy) from error
-        question = SidecarParams(sha256=_sha256(data), format=kind, segments=_digest(segments))
-        return cls(partial(_read, data, kind, path), question, segments)
+        data, _ = read_file(path)  # a mistake is told here, once for the recording
+        question = SidecarParams(sha256=_sha256(data), format=path.suffix.lower(), segments=_digest(segments))
+        return cls(partial(read_said, data, path), question, segments)
 
 
 class ManifestTranscript(_Transcript):
@@ -157,13 +148,6 @@ class MeldTranscript(_Transcript):
             speaker=said.speaker,
         )
         return cls(lambda: said, question, segments)
-
-
-def _read(data: bytes, kind: str, path: Path) -> Said:
-    text = decode_text(data, str(path))
-    if kind == ".textgrid":
-        return read_textgrid(text, str(path))
-    return GivenText(text) if kind == ".txt" else tuple(read_cues(text, kind, str(path)))
 
 
 def _sha256(data: bytes) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from schemas.parts import Span, SpeakerTurn, Word
 from schemas.records import Segment
 
+TIME_DIGITS = 3
 NEAR_S = 0.25  # a word in a gap goes to the turn beside it: recognisers and diarizers differ by this much
 
 
@@ -67,19 +68,50 @@ def with_pauses(turns: Sequence[SpeakerTurn], speaker: str) -> tuple[Span, ...]:
 
     Reference: Heldner and Edlund 2010, J. Phonetics 38, 555-568, DOI 10.1016/j.wocn.2010.08.002.
     """
-    others = sorted((turn.start_s, turn.end_s) for turn in turns if turn.speaker != speaker)
-    starts_s = [start_s for start_s, _ in others]
-    latest_s = list(
-        accumulate((end_s for _, end_s in others), max)
-    )  # until when somebody of the first n speaks
+    taken = _taken(turn for turn in turns if turn.speaker != speaker)
     joined: list[Span] = []
     for span in alone(turns, speaker):
-        begun = bisect_left(starts_s, span.start_s)
-        if joined and not (begun and latest_s[begun - 1] > joined[-1].end_s):
+        if joined and not taken(joined[-1].end_s, span.start_s):
             joined[-1] = Span(start_s=joined[-1].start_s, end_s=span.end_s)
         else:
             joined.append(span)
     return tuple(joined)
+
+
+def turns_of_words(words: Iterable[Word]) -> tuple[SpeakerTurn, ...]:
+    """The turns of words whose speakers are known, in order.
+
+    A turn goes on over a gap of at most `NEAR_S` in which nobody else says anything.
+    """
+    said: dict[str, list[Word]] = defaultdict(list)
+    for word in words:
+        said[word.speaker or ""].append(word)
+    turns: list[SpeakerTurn] = []
+    for speaker, own in said.items():
+        taken = _taken(word for other, theirs in said.items() if other != speaker for word in theirs)
+        last: SpeakerTurn | None = None
+        for word in sorted(own, key=lambda word: (word.start_s, word.end_s)):
+            gap_s = 0.0 if last is None else round(word.start_s - last.end_s, TIME_DIGITS)
+            if last is None or gap_s > NEAR_S or (gap_s > 0 and taken(last.end_s, word.start_s)):
+                turns += [last] if last else []
+                last = SpeakerTurn(speaker=speaker, start_s=word.start_s, end_s=word.end_s)
+            else:
+                last = last.model_copy(update={"end_s": max(last.end_s, word.end_s)})
+        turns += [last] if last else []
+    return tuple(sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker)))
+
+
+def _taken(spans: Iterable[Span]) -> Callable[[float, float], bool]:
+    """Tells whether one of the spans reaches into a gap."""
+    ordered = sorted((span.start_s, span.end_s) for span in spans)
+    starts_s = [start_s for start_s, _ in ordered]
+    latest_s = list(accumulate((end_s for _, end_s in ordered), max))  # the last end of the first n
+
+    def taken(from_s: float, to_s: float) -> bool:
+        begun = bisect_left(starts_s, to_s)
+        return begun > 0 and latest_s[begun - 1] > from_s
+
+    return taken
 
 
 def _clear(edges: list[tuple[float, int, int]]) -> Iterator[Span]:

@@ -80,7 +80,7 @@ def _turns(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -
     alone = heard.voices[0].name if len(heard.voices) == 1 else None
     turns: list[Turn | None] = []
     for speaker, text in said:
-        name = heard.names.get(speaker, speaker) if speaker else alone
+        name = heard.called(speaker) if speaker else alone
         if name and is_withdrawn(run.facts.get(speaker_subject(name), {})):
             continue
         last = turns[-1] if turns else None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pipeline.facts import speaker_subject, stretch_of
 from pipeline.features.speakers import local_subject, shift_turns, with_pauses
-from schemas.parts import Span, SpeakerTurn, Target, Word
+from schemas.parts import Span, SpeakerTurn, Target, Word, name_key
 from schemas.records import Segment
 from schemas.settings import SelectSection
 
@@ -85,11 +85,20 @@ class Scene:
     def named(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """Words whose speakers bear the names that are shown."""
         return tuple(
-            word.model_copy(update={"speaker": self.names.get(word.speaker, word.speaker)})
+            word.model_copy(update={"speaker": self.called(word.speaker)})
             if word.speaker is not None
             else word
             for word in words
         )
+
+    def called(self, name: str) -> str:
+        """How somebody is called here: a transcript may write a name in other letters than a manifest does."""
+        return self.names.get(name) or self._in_any_letters.get(name_key(name), name)
+
+    @cached_property
+    def _in_any_letters(self) -> dict[str, str]:
+        declared = {name_key(voice.name): voice.name for voice in self.voices if voice.name is not None}
+        return {name_key(found): shown for found, shown in self.names.items()} | declared
 
 
 class Face(NamedTuple):
@@ -222,7 +231,10 @@ def _meant(declared: str | None, spoken_s: Mapping[str, float]) -> str | None:
     """Whom of the turns a declared name means: the one who is called so, else the one who speaks most."""
     if declared is None or not spoken_s:
         return None
-    return declared if declared in spoken_s else max(spoken_s, key=lambda name: (spoken_s[name], name))
+    if declared in spoken_s:
+        return declared
+    so_called = [name for name in spoken_s if name_key(name) == name_key(declared)]
+    return max(so_called or spoken_s, key=lambda name: (spoken_s[name], name))
 
 
 def _spoken_s(turns: Sequence[SpeakerTurn]) -> dict[str, float]:

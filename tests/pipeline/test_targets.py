@@ -207,3 +207,27 @@ def test_faces_are_read_from_what_was_joined_before_what_was_seen() -> None:
     assert faces_in([joined, seen]) == (Face("f1", True, 0.9, {A: 0.88}),)
     assert faces_in([{"stage": "speakers"}, seen]) == (Face("f1", None, None, {}),)
     assert faces_in([]) == ()
+
+
+def test_a_declared_name_is_found_in_any_letters() -> None:
+    who = cast(turn("ANNA", 0, 1), turn("BEN", 1, 9), speaker="Anna ")
+    found = scene_of(segment(), who, SELECT)
+    assert [(v.name, v.found, v.subject) for v in found.voices] == [
+        ("Anna ", "ANNA", "speaker:Anna "),
+        ("BEN", "BEN", f"source:{SOURCE}/BEN"),
+    ]
+    assert [found.called(name) for name in ("ANNA", "anna", "ben", "carl")] == [
+        "Anna ",
+        "Anna ",
+        "BEN",
+        "carl",
+    ]
+    # Two who are called nearly so: the one who is called exactly so.
+    who = cast(turn("ANNA", 0, 5), turn("Anna", 5, 6), speaker="Anna")
+    assert [v.name for v in scene_of(segment(), who, SELECT).voices] == ["ANNA", "Anna"]
+
+
+def test_without_turns_a_declared_name_is_that_of_the_words() -> None:
+    found = scene_of(segment(), cast(speaker="anna"), SELECT)
+    said = tuple(Word(text="so", start_s=0, end_s=1, speaker=name) for name in ("ANNA", "BEN"))
+    assert [word.speaker for word in found.named(said)] == ["anna", "BEN"]

@@ -1,0 +1,96 @@
+"""Turns that a transcript beside the recording states: whoever wrote it named the speaker of every line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.features.recordings import Recording, turns_features
+from pipeline.features.speakers import turns_of_words
+from pipeline.features.transcript_files import Said, read_file
+from pipeline.features.transcripts import GivenText, TimedWords, find_sidecar
+from pipeline.features.word_times import cue_words
+from schemas.errors import ItemError
+from schemas.parts import SpeakerTurn, name_key
+from schemas.records import Features
+
+
+class TranscriptTurns:
+    """The turns of one recording, as its transcript has them. What is said in them is no part of the question."""
+
+    stage: ClassVar[str] = "diarize"
+    name: ClassVar[str] = "transcript"
+    version: ClassVar[str] = "1"
+    weights_digest: ClassVar[str | None] = None
+
+    def __init__(self, file: Path, digest: str) -> None:
+        self._file, self._digest = file, digest
+
+    @classmethod
+    def beside(cls, recordings: Sequence[Path], language: str | None) -> TranscriptTurns | None:
+        """The turns in the transcript beside the first copy of a recording that has one; None: it states none.
+
+        Raises:
+            ItemError: the transcript cannot be read, or is not the only one.
+        """
+        found = (find_sidecar(recording, language) for recording in recordings)
+        file = next((path for path in found if path is not None), None)
+        turns = () if file is None else _turns(file)
+        return cls(file, _digest(turns)) if file is not None and turns else None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"turns": self._digest}
+
+    def diarize(self, recordings: Iterable[Recording]) -> Iterator[tuple[Recording, Features | ItemError]]:
+        """The same turns for every recording: copies of one file are one recording."""
+        for recording in recordings:
+            try:
+                yield recording, turns_features(self, recording, self.turns())
+            except ItemError as error:
+                yield recording, error
+
+    def turns(self) -> tuple[SpeakerTurn, ...]:
+        """Read again when they are wanted: a plan holds many recordings.
+
+        Raises:
+            ItemError: "changed_transcript", it says something else than when it was found; as in `beside`.
+        """
+        turns = _turns(self._file)
+        if _digest(turns) != self._digest:
+            raise ItemError("changed_transcript", f"{self._file} was changed while it was read")
+        return turns
+
+
+def _turns(file: Path) -> tuple[SpeakerTurn, ...]:
+    return stated_turns(read_file(file)[1])
+
+
+def stated_turns(said: Said) -> tuple[SpeakerTurn, ...]:
+    """Who speaks when, as a transcript with times has it; none where it leaves open who says one of its lines.
+
+    Subtitles that name only who is not in the picture would give all other speech to nobody. Where one name is
+    written in several ways (ANNA, Anna), it is the first of them.
+    """
+    if isinstance(said, GivenText):
+        return ()
+    cues = said.cues if isinstance(said, TimedWords) else said
+    words = [word for cue in cues for word in cue_words(cue)]
+    spelt: dict[str, str] = {}
+    for word in words:
+        if word.speaker is None:
+            return ()
+        spelt.setdefault(name_key(word.speaker), word.speaker)
+    if len(spelt) < 2:  # there is nobody to tell apart
+        return ()
+    return turns_of_words(
+        word.model_copy(update={"speaker": spelt[name_key(word.speaker or "")]}) for word in words
+    )
+
+
+def _digest(turns: Iterable[SpeakerTurn]) -> str:
+    told = [[turn.speaker, turn.start_s, turn.end_s] for turn in turns]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
