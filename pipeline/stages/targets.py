@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pipeline.facts import speaker_subject, stretch_of
 from pipeline.features.speakers import local_subject, shift_turns, with_pauses
+from pipeline.stages.stated import Stated
 from schemas.parts import Span, SpeakerTurn, Target, Word, name_key
 from schemas.records import Segment
 from schemas.settings import SelectSection
@@ -52,11 +53,20 @@ class Cast:
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def turns_in(self, segment: Segment) -> tuple[SpeakerTurn, ...]:
-        """The turns of a segment in its own time, without looking at all turns of a long recording."""
+        """The turns of a segment in its own time, without looking at all turns of a long recording.
+
+        Where nobody was told apart in the recording, those that its stretches state.
+        """
+        if not self.turns:
+            return self._stated.turns_in(segment)
         ordered, longest_s = self._ordered
         first = bisect_left(ordered, segment.source_start_s - longest_s, key=lambda turn: turn.start_s)
         last = bisect_left(ordered, segment.source_end_s, key=lambda turn: turn.start_s)
         return shift_turns(ordered[first:last], segment)
+
+    @cached_property
+    def _stated(self) -> Stated:
+        return Stated(self.own)
 
     @cached_property
     def _ordered(self) -> tuple[list[SpeakerTurn], float]:

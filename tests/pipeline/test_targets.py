@@ -231,3 +231,58 @@ def test_without_turns_a_declared_name_is_that_of_the_words() -> None:
     found = scene_of(segment(), cast(speaker="anna"), SELECT)
     said = tuple(Word(text="so", start_s=0, end_s=1, speaker=name) for name in ("ANNA", "BEN"))
     assert [word.speaker for word in found.named(said)] == ["anna", "BEN"]
+
+
+# --- stretches that name several people ----------------------------------------------------------------
+
+
+def of_rows(start_s: float, end_s: float, *rows: tuple[str, float, float], **own: Any) -> Any:
+    """The scene of a segment of a recording of which only a manifest's rows are known."""
+    said = {stretch_key(a, b): {"speaker": speaker} for speaker, a, b in rows}
+    return scene_of(segment(start_s, end_s), Cast(SOURCE, (), said | own), SELECT)
+
+
+def test_a_row_inside_another_takes_its_time_from_it() -> None:
+    rows = (("ann", 0, 10), ("bob", 2, 4))
+    found = of_rows(0, 10, *rows, speaker="carl")
+    assert [(v.name, spans(v), v.subject) for v in found.voices] == [
+        ("ann", [(0, 2), (4, 10)], "speaker:ann")
+    ]
+    assert [(t.speaker, t.start_s, t.end_s) for t in found.turns] == [
+        ("ann", 0, 2),
+        ("bob", 2, 4),
+        ("ann", 4, 10),
+    ]
+    inner = of_rows(2, 4, *rows)
+    assert (inner.voices, inner.turns) == ((Voice("bob", None, None, "speaker:bob"),), ())
+
+
+def test_a_row_to_the_end_of_the_recording_may_hold_another() -> None:
+    own = {stretch_key(0, None): {"speaker": "ann"}, stretch_key(12, 14): {"speaker": "bob"}}
+    found = scene_of(segment(10, 20), Cast(SOURCE, (), own), SELECT)
+    assert [(v.name, spans(v)) for v in found.voices] == [("ann", [(0, 2), (4, 10)])]
+
+
+def test_rows_that_overlap_leave_each_what_is_theirs() -> None:
+    rows = (("ann", 0, 5), ("bob", 4, 8))
+    assert [spans(v) for v in of_rows(0, 5, *rows).voices] == [[(0, 4)]]
+    assert [(v.name, spans(v)) for v in of_rows(4, 8, *rows).voices] == [("bob", [(1, 4)])]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (("ann", 0, 10), ("ann", 2, 4)),  # one person
+        (("ann", 0, 10), ("bob", 10, 12)),  # nobody else in this segment
+        (("bob", 1, 2), ("carl", 8, 9)),  # who speaks in the middle of it is not said
+    ],
+)
+def test_rows_that_tell_nobody_apart_in_a_segment_change_nothing(rows: Any) -> None:
+    found = of_rows(0, 10, *rows)
+    assert ([v.where for v in found.voices], found.turns) == ([None], ())
+
+
+def test_turns_that_were_measured_come_before_rows() -> None:
+    rows = stretch(0, 10, speaker="ann") | stretch(2, 4, speaker="bob")
+    found = scene_of(segment(), cast(turn(A, 0, 7), turn(B, 7, 10), **rows), SELECT)
+    assert [(v.name, spans(v)) for v in found.voices] == [("ann", [(0, 7)])]
