@@ -14,7 +14,7 @@ from pipeline.features.transcript_files import Said, read_file
 from pipeline.features.transcripts import GivenText, TimedWords, find_sidecar
 from pipeline.features.word_times import cue_words
 from schemas.errors import ItemError
-from schemas.parts import SpeakerTurn, name_key
+from schemas.parts import SpeakerTurn, Word, name_key
 from schemas.records import Features
 
 
@@ -26,20 +26,25 @@ class TranscriptTurns:
     version: ClassVar[str] = "1"
     weights_digest: ClassVar[str | None] = None
 
-    def __init__(self, file: Path, digest: str) -> None:
-        self._file, self._digest = file, digest
+    def __init__(self, file: Path, digest: str, *, all_lines: bool = True) -> None:
+        self._file, self._digest, self._all_lines = file, digest, all_lines
 
     @classmethod
-    def beside(cls, recordings: Sequence[Path], language: str | None) -> TranscriptTurns | None:
+    def beside(
+        cls, recordings: Sequence[Path], language: str | None, *, all_lines: bool = True
+    ) -> TranscriptTurns | None:
         """The turns in the transcript beside the first copy of a recording that has one; None: it states none.
+
+        `all_lines` False: those of the lines that name somebody, though others do not: they tell who is who among
+        people who were told apart otherwise.
 
         Raises:
             ItemError: the transcript cannot be read, or is not the only one.
         """
         found = (find_sidecar(recording, language) for recording in recordings)
         file = next((path for path in found if path is not None), None)
-        turns = () if file is None else _turns(file)
-        return cls(file, _digest(turns)) if file is not None and turns else None
+        turns = () if file is None else _turns(file, all_lines)
+        return cls(file, _digest(turns), all_lines=all_lines) if file is not None and turns else None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -59,36 +64,45 @@ class TranscriptTurns:
         Raises:
             ItemError: "changed_transcript", it says something else than when it was found; as in `beside`.
         """
-        turns = _turns(self._file)
+        turns = _turns(self._file, self._all_lines)
         if _digest(turns) != self._digest:
             raise ItemError("changed_transcript", f"{self._file} was changed while it was read")
         return turns
 
 
-def _turns(file: Path) -> tuple[SpeakerTurn, ...]:
-    return stated_turns(read_file(file)[1])
+def _turns(file: Path, all_lines: bool) -> tuple[SpeakerTurn, ...]:
+    said = read_file(file)[1]
+    return stated_turns(said) if all_lines else named_turns(said)
 
 
 def stated_turns(said: Said) -> tuple[SpeakerTurn, ...]:
     """Who speaks when, as a transcript with times has it; none where it leaves open who says one of its lines.
 
-    Subtitles that name only who is not in the picture would give all other speech to nobody. Where one name is
-    written in several ways (ANNA, Anna), it is the first of them.
+    Subtitles that name only who is not in the picture would give all other speech to nobody.
     """
-    if isinstance(said, GivenText):
+    if any(word.speaker is None for word in _words(said)):
         return ()
-    cues = said.cues if isinstance(said, TimedWords) else said
-    words = [word for cue in cues for word in cue_words(cue)]
+    turns = named_turns(said)
+    return turns if len({turn.speaker for turn in turns}) > 1 else ()  # else there is nobody to tell apart
+
+
+def named_turns(said: Said) -> tuple[SpeakerTurn, ...]:
+    """The turns of the lines that name somebody; a name that is written in several ways is the first of them."""
     spelt: dict[str, str] = {}
-    for word in words:
-        if word.speaker is None:
-            return ()
-        spelt.setdefault(name_key(word.speaker), word.speaker)
-    if len(spelt) < 2:  # there is nobody to tell apart
-        return ()
-    return turns_of_words(
-        word.model_copy(update={"speaker": spelt[name_key(word.speaker or "")]}) for word in words
-    )
+    named = []
+    for word in _words(said):
+        if word.speaker is not None:
+            speaker = spelt.setdefault(name_key(word.speaker), word.speaker)
+            named.append(word.model_copy(update={"speaker": speaker}))
+    return turns_of_words(named)
+
+
+def _words(said: Said) -> list[Word]:
+    """None of a text without times: it does not say when somebody speaks."""
+    if isinstance(said, GivenText):
+        return []
+    cues = said.cues if isinstance(said, TimedWords) else said
+    return [word for cue in cues for word in cue_words(cue)]
 
 
 def _digest(turns: Iterable[SpeakerTurn]) -> str:

@@ -67,7 +67,7 @@ class DiarizerChoice:
         """
         stated = self._files.of(recordings) if self._files is not None else None
         if stated is not None:
-            return RttmTurns(stated)
+            return RttmTurns(stated, names=_names_in_transcript(recordings, language))
         if self._requested == "rttm":
             name = recordings[0]
             raise ItemError(
@@ -95,6 +95,14 @@ class DiarizerChoice:
                 "name them, or use another diarize backend; then: emotrace run",
             )
         return found
+
+
+def _names_in_transcript(recordings: Sequence[Path], language: str | None) -> TranscriptTurns | None:
+    """What is wrong with the transcript is told where its words are read."""
+    try:
+        return TranscriptTurns.beside(recordings, language, all_lines=False)
+    except ItemError:
+        return None
 
 
 def _reachable(params: PyannoteParams) -> bool:

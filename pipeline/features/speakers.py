@@ -6,6 +6,7 @@ otherwise. What compares recordings (baselines, quotas) therefore takes `local_s
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,9 @@ from schemas.records import Segment
 
 TIME_DIGITS = 3
 NEAR_S = 0.25  # a word in a gap goes to the turn beside it: recognisers and diarizers differ by this much
+CLEAR_SHARE = 0.75  # our choice: borders of lines and of turns differ, and people speak at once
+# SPEAKER_00, spk1, B: programs count the people whom they tell apart.
+_COUNTED = re.compile(r"(?:speaker|spkr|spk|person|s)?[\s_-]*(?:\d+|[a-z])", re.IGNORECASE)
 
 
 def local_subject(source_id: str, speaker: str) -> str:
@@ -99,6 +103,37 @@ def turns_of_words(words: Iterable[Word]) -> tuple[SpeakerTurn, ...]:
                 last = last.model_copy(update={"end_s": max(last.end_s, word.end_s)})
         turns += [last] if last else []
     return tuple(sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker)))
+
+
+def who_is_who(turns: Sequence[SpeakerTurn], named: Sequence[SpeakerTurn]) -> dict[str, str]:
+    """Name that a program gave in the turns -> what people call the same person, where it is clear.
+
+    It is where of the time that either shares with anybody most (`CLEAR_SHARE`) is shared with the other. Nobody
+    is renamed where two people would then have one name.
+    """
+    shared_s: dict[tuple[str, str], float] = defaultdict(float)
+    ordered = sorted(named, key=lambda turn: turn.start_s)
+    longest_s = max((turn.length_s for turn in ordered), default=0.0)
+    for turn in turns:
+        first = bisect_left(ordered, turn.start_s - longest_s, key=lambda one: one.start_s)
+        last = bisect_left(ordered, turn.end_s, key=lambda one: one.start_s)
+        for one in ordered[first:last]:
+            overlap_s = min(turn.end_s, one.end_s) - max(turn.start_s, one.start_s)
+            shared_s[turn.speaker, one.speaker] += max(0.0, overlap_s)
+    of_turn: dict[str, float] = defaultdict(float)
+    of_name: dict[str, float] = defaultdict(float)
+    for (speaker, name), seconds in shared_s.items():
+        of_turn[speaker] += seconds
+        of_name[name] += seconds
+    clear = {
+        speaker: name
+        for (speaker, name), seconds in shared_s.items()
+        if _COUNTED.fullmatch(speaker)
+        and seconds > 0
+        and seconds >= CLEAR_SHARE * max(of_turn[speaker], of_name[name])
+    }
+    found = {turn.speaker for turn in turns}
+    return clear if len({clear.get(name, name) for name in found}) == len(found) else {}
 
 
 def _taken(spans: Iterable[Span]) -> Callable[[float, float], bool]:

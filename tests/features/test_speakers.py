@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.speakers import NEAR_S, alone, local_subject, shift_turns, speak, with_pauses
+from pipeline.features.speakers import (
+    NEAR_S,
+    alone,
+    local_subject,
+    shift_turns,
+    speak,
+    who_is_who,
+    with_pauses,
+)
 from schemas.parts import SpeakerTurn, Word
 from schemas.records import Segment
 
@@ -73,6 +81,31 @@ def test_turns_are_cut_at_the_borders_of_a_segment() -> None:
 def test_names_of_two_recordings_are_two_subjects() -> None:
     assert local_subject("src-1", "SPEAKER_00") != local_subject("src-2", "SPEAKER_00")
     assert not local_subject("src-1", "SPEAKER_00").startswith("speaker:")
+
+
+NAMED = [turn("ANNA", 0.2, 3.8), turn("BEN", 4.3, 8), turn("ANNA", 9, 9.5)]
+
+
+@pytest.mark.parametrize(
+    ("turns", "names"),
+    [
+        ([turn("SPEAKER_00", 0, 4), turn("SPEAKER_01", 4, 8)], {"SPEAKER_00": "ANNA", "SPEAKER_01": "BEN"}),
+        ([turn("spk1", 0, 4), turn("B", 3.5, 8)], {"spk1": "ANNA", "B": "BEN"}),
+        (
+            [turn("Ann", 0, 4), turn("SPEAKER_01", 4, 8)],
+            {"SPEAKER_01": "BEN"},
+        ),  # a person gave the first name
+        ([turn("SPEAKER_00", 0, 8)], {}),  # one turn for two people
+        ([turn("S1", 0, 2), turn("S2", 2, 4), turn("S3", 4, 8)], {"S3": "BEN"}),  # two names for one person
+        ([turn("BEN", 0, 4), turn("SPEAKER_01", 4, 8)], {}),  # there would be two BENs
+        ([turn("SPEAKER_00", 20, 30)], {}),
+    ],
+)
+def test_who_is_called_how_in_a_transcript_is_told_by_time(
+    turns: list[SpeakerTurn], names: dict[str, str]
+) -> None:
+    assert who_is_who(turns, NAMED) == names
+    assert who_is_who(turns, []) == {}
 
 
 MS = st.integers(0, 5000)

@@ -14,7 +14,7 @@ from pipeline.stages.compose import ComposeStage
 from schemas.records import Features
 from tests.pipeline.records import Quiet, heard, make_run, place, project_in, segment, source
 from tests.pipeline.test_run import no_engine
-from tests.pipeline.test_two_people import HIGH_HZ, LOW_HZ, SETTINGS, items, measure, talk, up_to_date
+from tests.pipeline.test_two_people import HIGH_HZ, LOW_HZ, SETTINGS, both, items, measure, talk, up_to_date
 
 NAMED = """1
 00:00:00,000 --> 00:00:04,200
@@ -85,6 +85,31 @@ def test_another_name_or_time_tells_anew_and_another_word_does_not(project: Proj
     srt.write_text(NAMED.replace("BEN", "BOB"), encoding="utf-8")
     assert turns() != first
     assert set(items(project)) == {"ANNA", "BOB"}
+
+
+def test_people_whom_a_program_counted_are_called_as_in_the_transcript(project: Project, srt: Path) -> None:
+    srt.with_suffix(".rttm").write_text(both("pair"), encoding="utf-8")
+    up_to_date(project)
+    found = items(project)
+    assert set(found) == {"ANNA", "BEN"}
+    assert {turn.speaker for turn in found["BEN"].sample.turns} == {"ANNA", "BEN"}
+    srt.write_text(NAMED.replace("ANNA", "EVE"), encoding="utf-8")
+    up_to_date(project)
+    assert set(items(project)) == {"EVE", "BEN"}
+    (source_id,) = {item.source.id for item in found.values()}
+    project.store.add_facts([(source_id, "speaker", "Ben")])  # though EVE speaks more
+    up_to_date(project)
+    assert set(items(project)) == {"EVE", "Ben"}
+    assert measure(items(project)["Ben"], "pitch_median_hz") == pytest.approx(HIGH_HZ, rel=0.15)
+
+
+def test_names_that_are_not_matched_give_their_words_by_time(project: Project, srt: Path) -> None:
+    srt.with_suffix(".rttm").write_text(both("pair", "x1y", "x2y"), encoding="utf-8")
+    up_to_date(project)
+    said = own_words(project)
+    assert set(said) == {"x1y", "x2y"}
+    assert ("picnic!" in said["x1y"], "furious." in said["x1y"]) == (True, False)
+    assert ("picnic!" in said["x2y"], "furious." in said["x2y"]) == (False, True)
 
 
 def test_without_turns_the_declared_persons_words_are_found_in_any_letters(tmp_path: Path) -> None:
