@@ -154,6 +154,11 @@ class SpeakerTurn(Span):
     confidence: Unit | None = None
 
 
+def name_key(name: str) -> str:
+    """By what names of speakers are compared that different people wrote: ANNA and Anna are one."""
+    return name.strip().casefold()
+
+
 class FaceTrack(Span):
     """One face over time. `box` is the median (x, y, width, height) as a share of the frame.
 

@@ -140,8 +140,8 @@ class Baseline(Record):
     feature_digests: tuple[str, ...]  # sorted; of a face "DIGEST/TRACK"
     stage: str = "prosody"  # of the features: "prosody" or "au"
     segments: int
-    speech_s: Seconds = 0.0  # of a voice
-    seen_s: Seconds = 0.0  # of a face
+    speech_s: Seconds = 0.0
+    seen_s: Seconds = 0.0
     stats: dict[str, Stat] = {}
 
 
@@ -392,10 +392,7 @@ class Release(Record):
     placement: dict[str, Literal["train", "validation", "test"]] = {}
 
 
-RECORDS: dict[str, type[Record]] = {
-    cls.__name__.lower(): cls
-    for cls in (
-        Source, Segment, Features, Baseline, Sample, Annotation, Check, Judgement, Consensus, Review, Decision,
-        Release,
-    )
-}  # fmt: skip
+KINDS: tuple[type[Record], ...] = (
+    Source, Segment, Features, Baseline, Sample, Annotation, Check, Judgement, Consensus, Review, Decision, Release
+)  # fmt: skip
+RECORDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in KINDS}

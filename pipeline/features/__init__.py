@@ -2,6 +2,7 @@
 
 EXTRACTORS: dict[str, str] = {
     "diarize.rttm": "pipeline.features.diarize_rttm:RttmTurns",
+    "diarize.transcript": "pipeline.features.diarize_transcript:TranscriptTurns",
     "diarize.pyannote": "pipeline.features.diarize_pyannote:PyannoteDiarizer",
     "diarize.none": "pipeline.features.diarize_none:NoDiarizer",
     "asr.sidecar": "pipeline.features.asr_sidecar:SidecarTranscript",

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Clip, Params, features_of, one_by_one
-from pipeline.features.beside import AGAIN, cannot_read
-from pipeline.features.transcripts import Cue, GivenText, TimedWords, decode_text, read_cues
-from pipeline.features.transcripts_textgrid import read_textgrid
+from pipeline.features.beside import AGAIN
+from pipeline.features.transcript_files import Said, read_file, read_said
+from pipeline.features.transcripts import GivenText, TimedWords
 from pipeline.features.word_times import cue_words, share_out, spread_words, within
-from schemas.errors import ItemError, UserError
+from schemas.errors import ItemError
 from schemas.ids import content_id
 from schemas.parts import Span, Word
 from schemas.records import Features
 
 ROUNDING_S = 0.5  # a text may pass the recording's end by this much, as turns may
 Borders = tuple[float, float]
-Said = GivenText | TimedWords | tuple[Cue, ...]
 
 
 class SidecarParams(Params):
@@ -114,18 +113,10 @@ class SidecarTranscript(_Transcript):
         Raises:
             ItemError: "unreadable_transcript"; "bad_transcript", "transcript_outside", with file and line.
         """
-        kind = path.suffix.lower()
-        try:
-            data = path.read_bytes()
-            # A mistake is told here, once for the recording.
-            _refuse_another_clock(_read(data, kind, path), duration_s, path)
-        except OSError as error:
-            raise cannot_read(path, error, "unreadable_transcript") from error
-        except UserError as error:
-            message, remedy = f"{path}:{error.line}: {error.message}", f"{error.remedy}, then: emotrace run"
-            raise ItemError(error.code, message, remedy) from error
-        question = SidecarParams(sha256=_sha256(data), format=kind, segments=_digest(segments))
-        return cls(partial(_read, data, kind, path), question, segments)
+        data, said = read_file(path)  # a mistake is told here, once for the recording
+        _refuse_another_clock(said, duration_s, path)
+        question = SidecarParams(sha256=_sha256(data), format=path.suffix.lower(), segments=_digest(segments))
+        return cls(partial(read_said, data, path), question, segments)
 
 
 class ManifestTranscript(_Transcript):
@@ -161,13 +152,6 @@ class MeldTranscript(_Transcript):
             speaker=said.speaker,
         )
         return cls(lambda: said, question, segments)
-
-
-def _read(data: bytes, kind: str, path: Path) -> Said:
-    text = decode_text(data, str(path))
-    if kind == ".textgrid":
-        return read_textgrid(text, str(path))
-    return GivenText(text) if kind == ".txt" else tuple(read_cues(text, kind, str(path)))
 
 
 def _refuse_another_clock(said: Said, duration_s: float, path: Path) -> None:

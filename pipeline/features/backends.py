@@ -34,6 +34,11 @@ FACTS: dict[str, BackendFacts] = {
     "diarize.rttm": BackendFacts(
         None, "that of the file", note="used where an .rttm file tells of the recording"
     ),
+    "diarize.transcript": BackendFacts(
+        None,
+        "that of the transcript",
+        note="used where a transcript beside the recording names the speaker of every line",
+    ),
     "diarize.pyannote": BackendFacts(
         None,
         "MIT (code), CC-BY-4.0 (weights of community-1)",

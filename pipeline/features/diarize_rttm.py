@@ -11,9 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 
 from pipeline.features.base import Params
 from pipeline.features.beside import AGAIN, cannot_read, names_in
+from pipeline.features.diarize_transcript import TranscriptTurns
 from pipeline.features.recordings import Recording, turns_features
 from pipeline.features.rttm import Line, read_turns, split_rttm
+from pipeline.features.speakers import who_is_who
 from schemas.errors import ItemError, UserError
+from schemas.parts import SpeakerTurn
 from schemas.records import Features
 
 KIND, UNREADABLE = ".rttm", "unreadable_rttm"
@@ -65,12 +68,16 @@ class RttmTurns:
         self,
         stated: Stated,
         params: RttmParams | None = None,  # noqa: ARG002 - the options that led to `stated`, no part of it
+        names: TranscriptTurns | None = None,
     ) -> None:
-        self._stated = stated
+        """`names`: lines of a transcript that name who speaks, which a program that makes RTTM does not know."""
+        self._stated, self._names = stated, names
 
     @property
     def params(self) -> dict[str, Any]:
-        return {"turns": self._stated.digest}
+        return {"turns": self._stated.digest} | (
+            {"names": self._names.params["turns"]} if self._names else {}
+        )
 
     def diarize(self, recordings: Iterable[Recording]) -> Iterator[tuple[Recording, Features | ItemError]]:
         """The same turns for every recording: copies of one file are one recording."""
@@ -94,7 +101,11 @@ class RttmTurns:
                     f"{file}:{number}: the turn ends at {turn.end_s:g} s, the recording at {last_s:g} s",
                     f"correct or remove the line, or the file if it is of another recording, {AGAIN}",
                 )
-        return turns_features(self, recording, (turn for _, turn in turns))
+        return turns_features(self, recording, self._named([turn for _, turn in turns]))
+
+    def _named(self, turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
+        called = who_is_who(turns, self._names.turns()) if self._names else {}
+        return [turn.model_copy(update={"speaker": called.get(turn.speaker, turn.speaker)}) for turn in turns]
 
 
 class _Naming(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which backend tells who speaks when in a recording: a file that states it, a diarizer at hand, or none."""
+"""Which backend tells who speaks when in a recording: files that state it, a diarizer at hand, or none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pipeline.features.backends import built
 from pipeline.features.diarize_none import NoDiarizer
 from pipeline.features.diarize_pyannote import PyannoteDiarizer, PyannoteParams
 from pipeline.features.diarize_rttm import RttmFiles, RttmTurns
+from pipeline.features.diarize_transcript import TranscriptTurns
 from pipeline.features.pyannote_weights import is_reachable
 from pipeline.features.recordings import Diarizer
 from pipeline.features.select import (
@@ -58,15 +59,15 @@ class DiarizerChoice:
                 return PyannoteDiarizer(params)
         return NoDiarizer()
 
-    def of(self, recordings: Sequence[Path]) -> Diarizer:
-        """How a recording is diarized; `recordings` are its copies.
+    def of(self, recordings: Sequence[Path], language: str | None = None) -> Diarizer:
+        """How a recording is diarized; `recordings` are its copies, `language` chooses among its transcripts.
 
         Raises:
             ItemError: the file that states its turns is wrong, or asked for and missing.
         """
         stated = self._files.of(recordings) if self._files is not None else None
         if stated is not None:
-            return RttmTurns(stated)
+            return RttmTurns(stated, names=_names_in_transcript(recordings, language))
         if self._requested == "rttm":
             name = recordings[0]
             raise ItemError(
@@ -74,7 +75,34 @@ class DiarizerChoice:
                 f"no .rttm file states who speaks in {name.name}",
                 f"put {name.stem}.rttm in the same folder, or use another diarize backend; then: emotrace run",
             )
-        return self._other
+        return self._in_transcript(recordings, language) or self._other
+
+    def _in_transcript(self, recordings: Sequence[Path], language: str | None) -> Diarizer | None:
+        """The turns in a transcript, if it is asked; what is wrong with one is told where its words are read."""
+        if self._requested not in ("auto", "transcript"):
+            return None
+        try:
+            found = TranscriptTurns.beside(recordings, language)
+        except ItemError:
+            if self._requested == "transcript":
+                raise
+            return None
+        if found is None and self._requested == "transcript":
+            name = recordings[0]
+            raise ItemError(
+                "speakers_missing",
+                f"no transcript beside {name.name} names the speaker of every line, and two or more of them",
+                "name them, or use another diarize backend; then: emotrace run",
+            )
+        return found
+
+
+def _names_in_transcript(recordings: Sequence[Path], language: str | None) -> TranscriptTurns | None:
+    """What is wrong with the transcript is told where its words are read."""
+    try:
+        return TranscriptTurns.beside(recordings, language, all_lines=False)
+    except ItemError:
+        return None
 
 
 def _reachable(params: PyannoteParams) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.facts import is_withdrawn, speaker_subject
 from pipeline.stages.base import Run, shards
@@ -13,12 +14,15 @@ from schemas.parts import Turn
 from schemas.records import Features, Segment
 from schemas.store import Stub
 
+CUT_S = 0.5  # stretches that people cut by ear follow each other though they overlap by this much
+
 
 def turns_before(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...]]:
     """Segment -> the last turns before it in its recording, at most `select.context_turns`.
 
     A turn is what one person says within one segment without a break by another; a segment in which nobody says
-    anything counts as one turn that has nothing to tell.
+    anything counts as one turn that has nothing to tell. What is said while the segment lasts, or after it, is in
+    none of them: given stretches may overlap. Of those that overlap each other the one that ends last counts.
     """
     said: dict[str, list[Turn | None]] = {}
     for page in shards(segments, PAGE):
@@ -28,7 +32,7 @@ def turns_before(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...
         for segment in page:
             said[segment.id] = _turns(run, segment, _said(ids[segment.id], heard)) or [None]
     of_source: dict[str, list[Segment]] = defaultdict(list)
-    for segment in sorted(segments, key=lambda segment: segment.index):
+    for segment in segments:
         of_source[segment.source_id].append(segment)
     return {name: turns for together in of_source.values() for name, turns in _last(run, together, said)}
 
@@ -36,12 +40,29 @@ def turns_before(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...
 def _last(
     run: Run, together: list[Segment], said: Mapping[str, list[Turn | None]]
 ) -> Iterable[tuple[str, tuple[Turn, ...]]]:
-    """The segments of one recording, in order, each with what came before."""
+    """The segments of one recording, each with what came before."""
     most = run.project.settings.select.context_turns
-    before: list[Turn | None] = []
+    by_end = sorted(together, key=lambda one: (one.source_end_s, -one.source_start_s))
+    ends_s = [one.source_end_s for one in by_end]
     for segment in together:
-        yield segment.id, tuple(turn for turn in before if turn is not None)
-        before = [*before, *said[segment.id]][-most:] if most else []
+        ended = bisect_right(ends_s, segment.source_start_s + CUT_S)
+        turns: list[Turn | None] = []
+        for other in _backwards(segment, by_end, ended):
+            if len(turns) >= most:
+                break
+            turns = [*said[other.id], *turns]
+        yield segment.id, tuple(turn for turn in turns[-most:] if turn is not None)
+
+
+def _backwards(segment: Segment, by_end: Sequence[Segment], ended: int) -> Iterable[Segment]:
+    """Of the first `ended` segments those that end before `segment` and each other begin, last one first."""
+    begin_s = segment.source_start_s
+    for at in range(ended - 1, -1, -1):
+        other = by_end[at]
+        over_s = other.source_end_s - begin_s
+        if other is not segment and over_s <= min(CUT_S, other.duration_s / 2):
+            yield other
+            begin_s = other.source_start_s
 
 
 def _said(ids: Mapping[str, str], heard: Mapping[str, Stub]) -> list[tuple[str | None, str]]:
@@ -59,7 +80,7 @@ def _turns(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -
     alone = heard.voices[0].name if len(heard.voices) == 1 else None
     turns: list[Turn | None] = []
     for speaker, text in said:
-        name = heard.names.get(speaker, speaker) if speaker else alone
+        name = heard.called(speaker) if speaker else alone
         if name and is_withdrawn(run.facts.get(speaker_subject(name), {})):
             continue
         last = turns[-1] if turns else None

@@ -195,7 +195,7 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
     items = []
     for segment in segments:
         stages, heard = run.feature_ids.get(segment.id, {}), scene(run, segment)
-        here = aims(run, segment, measured)
+        here, words = aims(run, segment, measured), measured.get(stages.get("asr", ""))
         for aim in here:
             mine = aim.measured(stages)
             others = tuple(other.target for other in here if other is not aim)
@@ -203,7 +203,7 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
             view = View(
                 segment_id=segment.id,
                 target=aim.target,
-                feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others)])),
+                feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others, words)])),
                 context=turns[segment.id],
                 compared={
                     stage: found[stage] for stage in (VOICE, FACE) if stage in found and aim.subject(stage)
@@ -214,12 +214,15 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
     return items
 
 
-def _who_is_who(heard: Scene, others: Sequence[Target]) -> list[str]:
+def _who_is_who(heard: Scene, others: Sequence[Target], words: Stub | None) -> list[str]:
     """The digest of what is told of the people in a segment: their names depend on what is declared."""
-    if not heard.turns and not others:
+    said = words.brief.get("said", []) if words else []
+    letters = sorted({(name, heard.called(name)) for name, _ in said if name and name not in heard.names})
+    renamed = [list(pair) for pair in letters if pair[0] != pair[1]]
+    if not heard.turns and not others and not renamed:
         return []
-    told = [[part.model_dump(mode="json") for part in parts] for parts in (heard.turns, others)]
-    return [content_digest(told)]
+    told: list[Any] = [[part.model_dump(mode="json") for part in parts] for parts in (heard.turns, others)]
+    return [content_digest([*told, renamed] if renamed else told)]
 
 
 def _words(words: Features | None, joined: Features | None) -> tuple[Word, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.facts import source_facts
 from pipeline.features.base import question_of
 from pipeline.features.recordings import Diarizer, Recording
 from pipeline.features.select_diarizer import DiarizerChoice
@@ -80,7 +81,7 @@ class DiarizeStage:
     def _item(self, run: Run, source: Source, choice: DiarizerChoice) -> _Item | None:
         """How a recording is diarized; None when what is said of its turns is wrong."""
         try:
-            diarizer = choice.of(run.media.known_paths(source))
+            diarizer = choice.of(run.media.known_paths(source), _language(run, source))
         except ItemError as error:
             run.fail(failed(self.name, source.id, run.path_text(source), error))
             return None
@@ -125,6 +126,13 @@ class DiarizeStage:
 
 
 NO_TURNS = "none"  # stands for an id that is never there
+
+
+def _language(run: Run, source: Source) -> str | None:
+    """In which language a transcript of a recording is looked for, as when its words are read."""
+    settings = run.project.settings
+    asked = settings.feature("asr").options.get("language")
+    return asked or source_facts(run.facts, source.id).get("language") or settings.project.language
 
 
 def _identity(diarizer: Diarizer) -> str:

@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pipeline.facts import speaker_subject, stretch_of
-from pipeline.features.speakers import alone, local_subject, shift_turns
-from schemas.parts import Span, SpeakerTurn, Target, Word
+from pipeline.features.speakers import local_subject, shift_turns, with_pauses
+from pipeline.stages.stated import Stated
+from schemas.parts import Span, SpeakerTurn, Target, Word, name_key
 from schemas.records import Segment
 from schemas.settings import SelectSection
 
@@ -28,7 +29,8 @@ class Voice(NamedTuple):
     """One person who is heard in a segment.
 
     `name` is what they are called: as declared, else as in the turns (`found`); both None: whoever is heard.
-    `where` are the stretches in which they alone speak, in segment time; None: nobody else does. `subject` is
+    `where` are the stretches in which they alone speak, their pauses included, in segment time; None: nobody else
+    does. `subject` is
     whose baseline they are measured against.
     """
 
@@ -51,11 +53,20 @@ class Cast:
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def turns_in(self, segment: Segment) -> tuple[SpeakerTurn, ...]:
-        """The turns of a segment in its own time, without looking at all turns of a long recording."""
+        """The turns of a segment in its own time, without looking at all turns of a long recording.
+
+        Where nobody was told apart in the recording, those that its stretches state.
+        """
+        if not self.turns:
+            return self._stated.turns_in(segment)
         ordered, longest_s = self._ordered
         first = bisect_left(ordered, segment.source_start_s - longest_s, key=lambda turn: turn.start_s)
         last = bisect_left(ordered, segment.source_end_s, key=lambda turn: turn.start_s)
         return shift_turns(ordered[first:last], segment)
+
+    @cached_property
+    def _stated(self) -> Stated:
+        return Stated(self.own)
 
     @cached_property
     def _ordered(self) -> tuple[list[SpeakerTurn], float]:
@@ -84,11 +95,20 @@ class Scene:
     def named(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """Words whose speakers bear the names that are shown."""
         return tuple(
-            word.model_copy(update={"speaker": self.names.get(word.speaker, word.speaker)})
+            word.model_copy(update={"speaker": self.called(word.speaker)})
             if word.speaker is not None
             else word
             for word in words
         )
+
+    def called(self, name: str) -> str:
+        """How somebody is called here: a transcript may write a name in other letters than a manifest does."""
+        return self.names.get(name) or self._in_any_letters.get(name_key(name), name)
+
+    @cached_property
+    def _in_any_letters(self) -> dict[str, str]:
+        declared = {name_key(voice.name): voice.name for voice in self.voices if voice.name is not None}
+        return {name_key(found): shown for found, shown in self.names.items()} | declared
 
 
 class Face(NamedTuple):
@@ -151,7 +171,7 @@ def scene_of(segment: Segment, cast: Cast, select: SelectSection) -> Scene:
         Voice(
             name=names[found],
             found=found,
-            where=alone(turns, found) if several else None,
+            where=with_pauses(turns, found) if several else None,
             subject=speaker_subject(names[found])
             if names[found] in (here, whole)
             else local_subject(segment.source_id, found),
@@ -221,7 +241,10 @@ def _meant(declared: str | None, spoken_s: Mapping[str, float]) -> str | None:
     """Whom of the turns a declared name means: the one who is called so, else the one who speaks most."""
     if declared is None or not spoken_s:
         return None
-    return declared if declared in spoken_s else max(spoken_s, key=lambda name: (spoken_s[name], name))
+    if declared in spoken_s:
+        return declared
+    so_called = [name for name in spoken_s if name_key(name) == name_key(declared)]
+    return max(so_called or spoken_s, key=lambda name: (spoken_s[name], name))
 
 
 def _spoken_s(turns: Sequence[SpeakerTurn]) -> dict[str, float]:

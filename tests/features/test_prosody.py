@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from pipeline.features.base import Audio, Clip
 from pipeline.features.prosody import CoreProsody, ProsodyParams
 from pipeline.features.prosody_summary import SUMMARY_UNITS
+from pipeline.features.speakers import alone, with_pauses
+from pipeline.media.vad import speech_regions
 from schemas.errors import ItemError
-from schemas.parts import Event, Span
+from schemas.parts import Event, Span, SpeakerTurn
 from schemas.records import Features
-from tests.features.voice_media import make_clip, recorded, silence, tone
+from tests.features.voice_media import load, make_clip, recorded, silence, tone
 
 Media = Callable[[str], Path]
 EXTRACTOR = CoreProsody()
@@ -253,6 +255,27 @@ def test_who_is_never_alone_has_no_prosody(alone: tuple[Span, ...]) -> None:
 def test_where_everything_is_told_of_the_same_is_measured() -> None:
     clip = make_clip(np.concatenate([tone(150, 1), silence(0.5), tone(170, 1)]))
     assert measure(replace(clip, where=where((0.0, 2.5)))).digest == measure(clip).digest
+
+
+@pytest.mark.media
+def test_turns_that_end_at_pauses_leave_the_speaker_their_pauses(media: Media) -> None:
+    """A man whose turns end where he pauses, as those of diarizers do, and then a turn of somebody else."""
+    voice = load(media("audio/jfk.flac"))
+    clip = make_clip(np.concatenate([voice, silence(3)]), speech=speech_regions(voice))
+    turns = [SpeakerTurn(speaker="A", start_s=s.start_s, end_s=s.end_s) for s in clip.speech]
+    turns.append(SpeakerTurn(speaker="B", start_s=12, end_s=13.5))
+    lone, told = measure(clip), measure(replace(clip, where=with_pauses(turns, "A")))
+    assert len(of(lone, "pause")) == 4
+    assert told.events == lone.events
+    assert (
+        told.summary == lone.summary
+    )  # the silences are no speech: rate, seconds and level stay what they are
+    cut = measure(replace(clip, where=alone(turns, "A")))
+    assert len(of(cut, "pause")) == 1
+    assert (told.summary["speech_s"], told.summary["voiced_s"]) == (
+        cut.summary["speech_s"],
+        cut.summary["voiced_s"],
+    )
 
 
 # --- only where the target speaks alone -------------------------------------------------------------

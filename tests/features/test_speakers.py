@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.speakers import NEAR_S, alone, local_subject, shift_turns, speak
+from pipeline.features.speakers import (
+    NEAR_S,
+    alone,
+    local_subject,
+    shift_turns,
+    speak,
+    who_is_who,
+    with_pauses,
+)
 from schemas.parts import SpeakerTurn, Word
 from schemas.records import Segment
 
@@ -56,6 +64,15 @@ def test_alone_is_where_nobody_else_talks() -> None:
     assert alone(turns, "nobody") == alone([], "ann") == ()
 
 
+def test_a_silence_is_a_pause_of_who_speaks_before_and_after_it() -> None:
+    turns = [turn("ann", 0, 2), turn("ann", 3, 4), turn("bob", 5, 6), turn("ann", 7, 8), turn("ann", 30, 31)]
+    assert [(s.start_s, s.end_s) for s in with_pauses(turns, "ann")] == [(0, 4), (7, 31)]
+    assert [(s.start_s, s.end_s) for s in with_pauses(turns, "bob")] == [(5, 6)]
+    over = [turn("ann", 0, 4), turn("bob", 3, 4.5), turn("ann", 5, 8)]  # somebody else ends in the silence
+    assert [(s.start_s, s.end_s) for s in with_pauses(over, "ann")] == [(0, 3), (5, 8)]
+    assert with_pauses(turns, "nobody") == ()
+
+
 def test_turns_are_cut_at_the_borders_of_a_segment() -> None:
     turns = [turn("bob", 4, 20), turn("ann", 0, 6), turn("eve", 0, 5), turn("eve", 9, 12)]
     assert shift_turns(turns, segment(5, 9)) == (turn("ann", 0, 1), turn("bob", 0, 4))
@@ -64,6 +81,31 @@ def test_turns_are_cut_at_the_borders_of_a_segment() -> None:
 def test_names_of_two_recordings_are_two_subjects() -> None:
     assert local_subject("src-1", "SPEAKER_00") != local_subject("src-2", "SPEAKER_00")
     assert not local_subject("src-1", "SPEAKER_00").startswith("speaker:")
+
+
+NAMED = [turn("ANNA", 0.2, 3.8), turn("BEN", 4.3, 8), turn("ANNA", 9, 9.5)]
+
+
+@pytest.mark.parametrize(
+    ("turns", "names"),
+    [
+        ([turn("SPEAKER_00", 0, 4), turn("SPEAKER_01", 4, 8)], {"SPEAKER_00": "ANNA", "SPEAKER_01": "BEN"}),
+        ([turn("spk1", 0, 4), turn("B", 3.5, 8)], {"spk1": "ANNA", "B": "BEN"}),
+        (
+            [turn("Ann", 0, 4), turn("SPEAKER_01", 4, 8)],
+            {"SPEAKER_01": "BEN"},
+        ),  # a person gave the first name
+        ([turn("SPEAKER_00", 0, 8)], {}),  # one turn for two people
+        ([turn("S1", 0, 2), turn("S2", 2, 4), turn("S3", 4, 8)], {"S3": "BEN"}),  # two names for one person
+        ([turn("BEN", 0, 4), turn("SPEAKER_01", 4, 8)], {}),  # there would be two BENs
+        ([turn("SPEAKER_00", 20, 30)], {}),
+    ],
+)
+def test_who_is_called_how_in_a_transcript_is_told_by_time(
+    turns: list[SpeakerTurn], names: dict[str, str]
+) -> None:
+    assert who_is_who(turns, NAMED) == names
+    assert who_is_who(turns, []) == {}
 
 
 MS = st.integers(0, 5000)
@@ -114,6 +156,21 @@ def test_alone_agrees_with_looking_at_every_instant(turns: list[SpeakerTurn], ti
         spans = alone(turns, speaker)
         assert any(s.start_s < time_s < s.end_s for s in spans) == (talking == {speaker})
         assert all(a.end_s < b.start_s for a, b in pairwise(spans))
+
+
+@given(TURNS)
+def test_pauses_are_joined_wherever_and_only_where_nobody_else_has_a_turn(turns: list[SpeakerTurn]) -> None:
+    for speaker in ("ann", "bob", "eve"):
+        clear, joined = alone(turns, speaker), with_pauses(turns, speaker)
+        others = [t for t in turns if t.speaker != speaker and t.length_s]
+        assert {s.start_s for s in joined} <= {s.start_s for s in clear}
+        assert {s.end_s for s in joined} <= {s.end_s for s in clear}
+        assert all(any(j.start_s <= s.start_s and s.end_s <= j.end_s for j in joined) for s in clear)
+        assert not any(o.start_s < s.end_s and s.start_s < o.end_s for s in joined for o in others)
+        for before, after in pairwise(joined):
+            assert any(
+                t.start_s <= after.start_s and t.end_s >= before.end_s for t in turns if t.speaker != speaker
+            )
 
 
 @given(TURNS, MS, MS)

@@ -71,6 +71,11 @@ def test_everybody_who_speaks_enough_is_heard_where_nobody_else_is() -> None:
     assert [t.speaker for t in found.turns] == [B, A, C]
 
 
+def test_a_silence_within_what_one_says_is_theirs_and_one_between_two_people_is_nobodys() -> None:
+    found = scene_of(segment(), cast(turn(A, 0, 2), turn(A, 3, 4), turn(B, 5, 6), turn(A, 7, 9)), SELECT)
+    assert [(voice.found, spans(voice)) for voice in found.voices] == [(A, [(0, 4), (7, 9)]), (B, [(5, 6)])]
+
+
 def test_where_nobody_speaks_enough_it_is_who_speaks_most() -> None:
     found = scene_of(segment(), cast(turn(A, 1, 1.2), turn(B, 2, 2.4)), SELECT)
     assert [voice.found for voice in found.voices] == [B]
@@ -202,3 +207,82 @@ def test_faces_are_read_from_what_was_joined_before_what_was_seen() -> None:
     assert faces_in([joined, seen]) == (Face("f1", True, 0.9, {A: 0.88}),)
     assert faces_in([{"stage": "speakers"}, seen]) == (Face("f1", None, None, {}),)
     assert faces_in([]) == ()
+
+
+def test_a_declared_name_is_found_in_any_letters() -> None:
+    who = cast(turn("ANNA", 0, 1), turn("BEN", 1, 9), speaker="Anna ")
+    found = scene_of(segment(), who, SELECT)
+    assert [(v.name, v.found, v.subject) for v in found.voices] == [
+        ("Anna ", "ANNA", "speaker:Anna "),
+        ("BEN", "BEN", f"source:{SOURCE}/BEN"),
+    ]
+    assert [found.called(name) for name in ("ANNA", "anna", "ben", "carl")] == [
+        "Anna ",
+        "Anna ",
+        "BEN",
+        "carl",
+    ]
+    # Two who are called nearly so: the one who is called exactly so.
+    who = cast(turn("ANNA", 0, 5), turn("Anna", 5, 6), speaker="Anna")
+    assert [v.name for v in scene_of(segment(), who, SELECT).voices] == ["ANNA", "Anna"]
+
+
+def test_without_turns_a_declared_name_is_that_of_the_words() -> None:
+    found = scene_of(segment(), cast(speaker="anna"), SELECT)
+    said = tuple(Word(text="so", start_s=0, end_s=1, speaker=name) for name in ("ANNA", "BEN"))
+    assert [word.speaker for word in found.named(said)] == ["anna", "BEN"]
+
+
+# --- stretches that name several people ----------------------------------------------------------------
+
+
+def of_rows(start_s: float, end_s: float, *rows: tuple[str, float, float], **own: Any) -> Any:
+    """The scene of a segment of a recording of which only a manifest's rows are known."""
+    said = {stretch_key(a, b): {"speaker": speaker} for speaker, a, b in rows}
+    return scene_of(segment(start_s, end_s), Cast(SOURCE, (), said | own), SELECT)
+
+
+def test_a_row_inside_another_takes_its_time_from_it() -> None:
+    rows = (("ann", 0, 10), ("bob", 2, 4))
+    found = of_rows(0, 10, *rows, speaker="carl")
+    assert [(v.name, spans(v), v.subject) for v in found.voices] == [
+        ("ann", [(0, 2), (4, 10)], "speaker:ann")
+    ]
+    assert [(t.speaker, t.start_s, t.end_s) for t in found.turns] == [
+        ("ann", 0, 2),
+        ("bob", 2, 4),
+        ("ann", 4, 10),
+    ]
+    inner = of_rows(2, 4, *rows)
+    assert (inner.voices, inner.turns) == ((Voice("bob", None, None, "speaker:bob"),), ())
+
+
+def test_a_row_to_the_end_of_the_recording_may_hold_another() -> None:
+    own = {stretch_key(0, None): {"speaker": "ann"}, stretch_key(12, 14): {"speaker": "bob"}}
+    found = scene_of(segment(10, 20), Cast(SOURCE, (), own), SELECT)
+    assert [(v.name, spans(v)) for v in found.voices] == [("ann", [(0, 2), (4, 10)])]
+
+
+def test_rows_that_overlap_leave_each_what_is_theirs() -> None:
+    rows = (("ann", 0, 5), ("bob", 4, 8))
+    assert [spans(v) for v in of_rows(0, 5, *rows).voices] == [[(0, 4)]]
+    assert [(v.name, spans(v)) for v in of_rows(4, 8, *rows).voices] == [("bob", [(1, 4)])]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (("ann", 0, 10), ("ann", 2, 4)),  # one person
+        (("ann", 0, 10), ("bob", 10, 12)),  # nobody else in this segment
+        (("bob", 1, 2), ("carl", 8, 9)),  # who speaks in the middle of it is not said
+    ],
+)
+def test_rows_that_tell_nobody_apart_in_a_segment_change_nothing(rows: Any) -> None:
+    found = of_rows(0, 10, *rows)
+    assert ([v.where for v in found.voices], found.turns) == ([None], ())
+
+
+def test_turns_that_were_measured_come_before_rows() -> None:
+    rows = stretch(0, 10, speaker="ann") | stretch(2, 4, speaker="bob")
+    found = scene_of(segment(), cast(turn(A, 0, 7), turn(B, 7, 10), **rows), SELECT)
+    assert [(v.name, spans(v)) for v in found.voices] == [("ann", [(0, 7)])]
