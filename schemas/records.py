@@ -393,6 +393,7 @@ class Release(Record):
 
 
 KINDS: tuple[type[Record], ...] = (
-    Source, Segment, Features, Baseline, Sample, Annotation, Check, Judgement, Consensus, Review, Decision, Release
+    Source, Segment, Features, Baseline, Sample, Annotation, Check, Judgement, Consensus, Review, Decision,
+    Release,
 )  # fmt: skip
 RECORDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in KINDS}
