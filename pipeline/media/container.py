@@ -19,6 +19,7 @@ FORMATS = (
     "3gp,aac,ac3,aiff,amr,apng,asf,avi,bmp_pipe,caf,flac,flv,gif,h264,hevc,image2,ivf,jpeg_pipe,m4v,"
     "matroska,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,nut,ogg,png_pipe,rm,tiff_pipe,w64,wav,webm,webp_pipe,wv"
 )
+MAX_PIXEL_ASPECT = 16.0  # cameras squeeze by 2 or so; beyond this the tag is damaged, not the picture
 IMAGE_FORMATS = {"image2", "jpeg_pipe", "png_pipe", "bmp_pipe", "tiff_pipe", "webp_pipe"}
 
 # First bytes of containers (offset, bytes): tells "cut off" from "not a recording" when opening fails.
@@ -42,9 +43,10 @@ def open_media(path: Path) -> InputContainer:
         "pattern_type": "none",  # a "%d" in a picture's name is part of the name
     }
     try:
-        # "file:" keeps names with a colon from being read as an address.
-        return av.open(f"file:{path}", options=options)
-    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        # "file:" keeps names with a colon from being read as an address. Titles that are not UTF-8 are common
+        # (ID3v1, WAV, AVI), and no title is read here.
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except av.error.FFmpegError as error:
         raise _cannot_open(path, head) from error
 
 
@@ -119,12 +121,12 @@ def clockwise_deg(frame: Any) -> int:
 
 
 def pixel_aspect(stream: Any) -> float:
-    """Width of a stored pixel divided by its height; 1 when the stream does not say."""
-    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    return float(ratio) if ratio else 1.0
+    """Width of a stored pixel divided by its height; 1 when the stream does not say, or says what cannot be."""
+    ratio = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return ratio if 1 / MAX_PIXEL_ASPECT <= ratio <= MAX_PIXEL_ASPECT else 1.0
 
 
 def display_size(width_px: int, height_px: int, rotation_deg: int, pixel_aspect: float) -> tuple[int, int]:
     """Size (width, height) in square pixels as a viewer sees it, after rotation."""
-    width = round(width_px * pixel_aspect)
+    width = max(1, round(width_px * pixel_aspect))
     return (height_px, width) if rotation_deg % 180 == 90 else (width, height_px)

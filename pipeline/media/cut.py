@@ -23,7 +23,7 @@ from schemas.parts import MediaFacts
 
 __all__ = ["CUT_VERSION", "CutParams", "cut_audio", "cut_clip"]
 
-CUT_VERSION = "1"
+CUT_VERSION = "2"
 LEAD_INS_S = (0.25, 10.0)  # reading begins before the cut: a sound decoder needs some packets of lead-in
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,19 @@ def _encode_sound(out: Any, stream: Any, samples: npt.NDArray[np.float32], start
         frame.time_base = Fraction(1, AUDIO_RATE_HZ)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
+
+
+def with_title(sound: Path, title: bytes) -> Path:
+    """The same WAV or MP3 with a title as its writer encoded it: a WAV's INAM, an MP3's ID3v1 tag."""
+    data = sound.read_bytes()
+    if sound.suffix == ".mp3":
+        tag = b"TAG" + title.ljust(30, b"\0") + bytes(94) + b"\xff"
+        own = 10 + int.from_bytes(data[8:10], "big") if data.startswith(b"ID3") else 0  # that tag would win
+        sound.write_bytes(data[own:] + tag)
+        return sound
+    even = title + bytes(len(title) % 2)
+    chunk = b"LIST" + struct.pack("<I", 12 + len(even)) + b"INFOINAM" + struct.pack("<I", len(even)) + even
+    at = data.index(b"data")
+    size = struct.pack("<I", len(data) + len(chunk) - 8)
+    sound.write_bytes(data[:4] + size + data[8:at] + chunk + data[at:])
+    return sound
