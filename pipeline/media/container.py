@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,36 @@ def video_stream(container: InputContainer) -> Any | None:
     return None
 
 
-def audio_stream(container: InputContainer) -> Any | None:
-    """The first decodable audio stream; None without one."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+def audio_streams(container: InputContainer) -> list[Any]:
+    """The audio streams for which there is a decoder."""
+    return [s for s in container.streams.audio if s.codec_context is not None]
+
+
+def audio_stream(container: InputContainer, path: Path) -> Any | None:
+    """The first audio stream of the recording at `path` that gives a sample; None without one.
+
+    Recorders declare a track for every input, and write nothing into those where nothing was plugged in.
+    """
+    streams = audio_streams(container)
+    if len(streams) < 2:
+        return next(iter(streams), None)
+    stat = path.stat()
+    return next((s for s in streams if _sounds(path, s.index, stat.st_size, stat.st_mtime_ns)), None)
+
+
+@lru_cache(maxsize=256)  # an empty track is only known for empty at the end of the file, and clips are many
+def _sounds(path: Path, index: int, size_bytes: int, mtime_ns: int) -> bool:
+    frame = first_frame(path, index)
+    return frame is not None and bool(frame.sample_rate)
+
+
+def first_frame(path: Path, index: int) -> Any | None:
+    """The first frame that the stream of this number gives; None when it gives none."""
+    with open_media(path) as container:
+        for packet in packets(container, [container.streams[index]], []):
+            if frames := decode_packet(packet, []):
+                return frames[0]
+    return None
 
 
 def packets(container: InputContainer, streams: list[Stream], problems: list[str]) -> Iterator[Any]:

@@ -49,7 +49,7 @@ def cut_clip(
     with open_media(path) as source, av.open(str(out), "w", format="mp4", options=options) as clip:
         pictures, sound = None, None
         video = video_stream(source) if facts.video else None
-        audio = audio_stream(source) if facts.audio else None
+        audio = audio_stream(source, path) if facts.audio else None
         if video is not None and facts.video is not None:
             pictures = PictureTrack(clip, facts.video, pixel_aspect(video), start_s, end_s, params)
         if audio is not None:
@@ -78,7 +78,7 @@ def cut_audio(path: Path, facts: MediaFacts, start_s: float, end_s: float, out: 
     """
     end_s = _checked_end_s(path, facts, start_s, end_s)
     with open_media(path) as source:
-        audio = audio_stream(source) if facts.audio else None
+        audio = audio_stream(source, path) if facts.audio else None
         if audio is None:
             raise MediaError("no_audio", f"{path.name}: has no sound")
         sink = AudioSink(out, facts.start_s + start_s, end_s - start_s)
@@ -124,7 +124,7 @@ def _seek_target(path: Path, facts: MediaFacts, start_s: float) -> int | None:
             return None
         target = int((facts.start_s + start_s - lead_in_s) * av.time_base)
         with open_media(path) as source:
-            stream = video_stream(source) if facts.video else audio_stream(source)
+            stream = video_stream(source) if facts.video else audio_stream(source, path)
             assert stream is not None
             source.seek(target, backward=True)
             decoded = (f for p in packets(source, [stream], []) for f in decode_packet(p, []))

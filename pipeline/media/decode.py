@@ -98,7 +98,7 @@ def decode(
     problems: list[str] = []
     with open_media(path) as container:
         video = video_stream(container) if facts.video else None
-        audio = audio_stream(container) if facts.audio else None
+        audio = audio_stream(container, path) if facts.audio else None
         pictures = _VideoPass(facts, out_dir, params, pixel_aspect(video)) if video else None
         sound = AudioSink(out_dir / AUDIO_NAME, facts.start_s, facts.duration_s) if audio else None
         with ExitStack() as sinks:  # each is closed even if the disk is full for the other

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from pipeline.media.container import (
     IMAGE_FORMATS,
+    audio_streams,
     clockwise_deg,
     decode_packet,
+    first_frame,
     open_media,
     packets,
     video_stream,
@@ -147,7 +149,7 @@ def _scan(path: Path) -> _Scan:
     """Reads every packet header once (no decoding), then decodes the first frame of each stream."""
     with open_media(path) as container:
         video = video_stream(container)
-        audios = [s for s in container.streams.audio if s.codec_context is not None]
+        audios = audio_streams(container)
         if video is None and not audios:
             raise MediaError("no_streams", f"{path.name}: holds neither picture nor sound")
         promised_s = container.duration / 1e6 if container.duration else None
@@ -159,7 +161,7 @@ def _scan(path: Path) -> _Scan:
             if scan.video is None:
                 scan.problems.append("no frame of the video stream can be decoded")
         for number, stream in enumerate(audios):
-            audio = _read_audio(path, number, stream, stamps[stream.index])
+            audio = _read_audio(path, stream, stamps[stream.index])
             if audio is None:
                 scan.problems.append(f"no sample of audio stream {number} can be decoded")
             else:
@@ -183,7 +185,7 @@ def _stamps(container: Any, streams: list[Any], problems: list[str]) -> dict[int
 
 def _read_video(path: Path, stream: Any, stamps: _Stamps) -> _Video | None:
     codec = stream.codec_context.name
-    first, times = _first_frame(path, "video"), np.array(stamps.pts_s)
+    first, times = first_frame(path, stream.index), np.array(stamps.pts_s)
     if first is None:
         return None
     if stamps.unstamped or codec in _HIDDEN_PACKET_CODECS:
@@ -211,8 +213,8 @@ def _last_duration_s(times: Times, stamps: _Stamps) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else ONE_FRAME_S
 
 
-def _read_audio(path: Path, number: int, stream: Any, stamps: _Stamps) -> _Audio | None:
-    first = _first_frame(path, "audio", number)
+def _read_audio(path: Path, stream: Any, stamps: _Stamps) -> _Audio | None:
+    first = first_frame(path, stream.index)
     if first is None or not first.sample_rate:
         return None
     if first.pts is None:
@@ -228,19 +230,6 @@ def _read_audio(path: Path, number: int, stream: Any, stamps: _Stamps) -> _Audio
             end_s = stated
     context = stream.codec_context
     return _Audio(context.name, first.sample_rate, first.layout.nb_channels, start_s, end_s)
-
-
-def _first_frame(path: Path, kind: str, number: int = 0) -> Any | None:
-    with open_media(path) as container:
-        if kind == "video":
-            stream = video_stream(container)
-        else:
-            stream = [s for s in container.streams.audio if s.codec_context is not None][number]
-        assert stream is not None
-        for packet in packets(container, [stream], []):
-            if frames := decode_packet(packet, []):
-                return frames[0]
-    return None
 
 
 def _decoded_times(path: Path) -> Times:
