@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.error
@@ -29,6 +29,19 @@ _MAGIC = (
     (0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"\x00\x00\x01\xba"), (0, b"FLV"), (0, b"\xff\xd8\xff"),
     (0, b"\x89PNG"), (0, b"caff"), (0, b"FORM"),
 )  # fmt: skip
+
+
+class FileState(NamedTuple):
+    """A file as it is now: what was found out about it holds until it changes."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+
+def file_state(path: Path) -> FileState:
+    stat = path.stat()
+    return FileState(path, stat.st_size, stat.st_mtime_ns)
 
 
 def open_media(path: Path) -> InputContainer:
@@ -96,13 +109,13 @@ def audio_stream(container: InputContainer, path: Path) -> Any | None:
     streams = audio_streams(container)
     if len(streams) < 2:
         return next(iter(streams), None)
-    stat = path.stat()
-    return next((s for s in streams if _sounds(path, s.index, stat.st_size, stat.st_mtime_ns)), None)
+    file = file_state(path)
+    return next((s for s in streams if _sounds(file, s.index)), None)
 
 
 @lru_cache(maxsize=256)  # an empty track is only known for empty at the end of the file, and clips are many
-def _sounds(path: Path, index: int, size_bytes: int, mtime_ns: int) -> bool:
-    frame = first_frame(path, index)
+def _sounds(file: FileState, index: int) -> bool:
+    frame = first_frame(file.path, index)
     return frame is not None and bool(frame.sample_rate)
 
 

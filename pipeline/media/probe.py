@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.media.clock import TIME_DIGITS, picture_clock
 from pipeline.media.container import (
     IMAGE_FORMATS,
     audio_streams,
@@ -24,7 +25,6 @@ from schemas.parts import TRUNCATED, AudioFacts, MediaFacts, VideoFacts
 
 Times = npt.NDArray[np.float64]
 ONE_FRAME_S = 0.04  # length of a still, and of a lone frame that states none: one frame at 25 per second
-TIME_DIGITS = 6  # source times are kept to the microsecond
 # VP8 hides whole packets (alternate reference frames) from the viewer, so packets do not count frames.
 _HIDDEN_PACKET_CODECS = {"vp8"}
 
@@ -138,9 +138,10 @@ class _Scan:
 
 @dataclass
 class _Stamps:
-    """PTS and durations (s) of one stream's presented packets; `unstamped` counts packets without a PTS."""
+    """PTS, durations and DTS (s) of one stream's presented packets; `unstamped` counts those without a PTS."""
 
     pts_s: list[float] = field(default_factory=list)
+    dts_s: list[float] = field(default_factory=list)
     durations_s: list[float] = field(default_factory=list)
     unstamped: int = 0
 
@@ -175,6 +176,8 @@ def _stamps(container: Any, streams: list[Any], problems: list[str]) -> dict[int
         if packet.size == 0 or packet.is_discard:  # flush packets; packets outside the edit list
             continue
         mine = stamps[packet.stream_index]
+        if packet.dts is not None:
+            mine.dts_s.append(float(packet.dts * packet.time_base))
         if packet.pts is None:
             mine.unstamped += 1
         else:
@@ -185,12 +188,15 @@ def _stamps(container: Any, streams: list[Any], problems: list[str]) -> dict[int
 
 def _read_video(path: Path, stream: Any, stamps: _Stamps) -> _Video | None:
     codec = stream.codec_context.name
-    first, times = first_frame(path, stream.index), np.array(stamps.pts_s)
+    first, clock = first_frame(path, stream.index), picture_clock(path, stream)
     if first is None:
         return None
-    if stamps.unstamped or codec in _HIDDEN_PACKET_CODECS:
+    times, first_s = np.array(stamps.pts_s), clock.container_s(first)
+    if clock.lag_s is not None:
+        times = np.array(stamps.dts_s)
+    elif stamps.unstamped or codec in _HIDDEN_PACKET_CODECS:
         times = _decoded_times(path)
-    if first.pts is None or not len(times):
+    if first_s is None or not len(times):
         if stream.container.format.name not in IMAGE_FORMATS:
             raise MediaError(
                 "no_timestamps", f"{path.name}: its frames have no times; put it into an MP4 or MKV container"
@@ -198,7 +204,7 @@ def _read_video(path: Path, stream: Any, stamps: _Stamps) -> _Video | None:
         times = np.zeros(1)
     else:
         # Leading frames whose references were cut away are in the file but are never presented.
-        times = np.sort(times[times >= float(first.pts * first.time_base) - 1e-9])
+        times = np.sort(times[times >= first_s - 1e-9])
     last = _last_duration_s(times, stamps)
     return _Video(codec, float(stream.time_base), first, times, last)
 
