@@ -76,7 +76,8 @@ def check_clock(path: Path, used: list[Stamps]) -> None:
     jump = next((stamps.back for stamps in used if stamps.back), None) or _hole([s.spans() for s in used])
     if jump is None:
         return
-    remedy = "put it into another container with ffmpeg -c copy, or split it there"
+    # Copying the packets ("-c copy") loses pictures of some of these; converting keeps all that were tried.
+    remedy = "convert it with: ffmpeg -i RECORDING NEW.mp4, or split it there"
     raise MediaError(
         "broken_times", f"{path.name}: its clock jumps from {jump[0]:.2f} s to {jump[1]:.2f} s; {remedy}"
     )
