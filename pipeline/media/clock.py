@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from pipeline.media.container import FileState, decode_packet, file_state, open_media, packets
 
 TIME_DIGITS = 6  # source times are kept to the microsecond
-LOOK_PACKETS = 100
+LOOK_PACKETS = 50
 
 
 class FrameClock:
@@ -52,7 +53,7 @@ def picture_clock(path: Path, stream: Any) -> FrameClock:
     picture late. What ascends as pictures are presented is the decoding time that each frame comes out with, and
     FFmpeg's "best effort" takes it, too. Less the lag of the first picture it is the time of a chunk of the AVI.
     """
-    if not stream.codec_context.has_b_frames and stream.container.format.name != "avi":
+    if stream.container.format.name != "avi":  # elsewhere a look would cost more than it tells
         return FrameClock()
     return FrameClock(_lag_s(file_state(path), stream.index))
 
@@ -60,20 +61,16 @@ def picture_clock(path: Path, stream: Any) -> FrameClock:
 @lru_cache(maxsize=256)
 def _lag_s(file: FileState, index: int) -> float | None:
     """How much later than its own the first picture's decoding time is; None where times to show are stated."""
-    newest, shown, lag = None, None, None
+    newest, lag = -math.inf, None
     own: dict[int, int] = {}  # presentation time that a packet states: its decoding time
     with open_media(file.path) as container:
         for packet in islice(packets(container, [container.streams[index]], []), LOOK_PACKETS):
             if packet.pts is not None and packet.dts is not None:
-                if newest is not None and packet.pts < newest:
-                    return None  # the container knows in which order pictures are shown
+                if packet.pts < newest:
+                    return None  # it is known in which order pictures are shown
                 newest, own[packet.pts] = packet.pts, packet.dts
-            for frame in decode_packet(packet, []):
-                if frame.pts not in own or (lag is None and frame.dts is None):
+            if lag is None and (frames := decode_packet(packet, [])):
+                if frames[0].dts is None or frames[0].pts not in own:
                     return None
-                if lag is None:
-                    lag = float((frame.dts - own[frame.pts]) * frame.time_base)
-                if shown is not None and frame.pts < shown:
-                    return lag
-                shown = frame.pts
-        return lag if container.format.name == "avi" else None
+                lag = float((frames[0].dts - own[frames[0].pts]) * frames[0].time_base)
+    return lag

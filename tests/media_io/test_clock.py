@@ -113,6 +113,15 @@ def test_a_clock_that_jumps_is_told_with_a_remedy(tmp_path: Path, name: str) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_pictures_that_go_back_a_little_are_counted(tmp_path: Path) -> None:
+    joined(tmp_path / "short.ts", 1.6, TS)
+    result = decode(tmp_path / "short.ts", probe(tmp_path / "short.ts"), tmp_path / "out")
+    assert result.frames_decoded < 100
+    assert result.notes == (
+        f"picture left out: it is not later than the one before ({100 - result.frames_decoded} times)",
+    )
+
+
 def slides(path: Path) -> None:
     """Sound all along, and a picture that stands for minutes."""
     times_s = [0.0, 0.04, 200.0, 200.04]
