@@ -22,8 +22,8 @@ from schemas.records import Source
 from schemas.registry import resolve
 from schemas.store import ItemOutcome, StoredPath
 
-VIDEO_ENDINGS = "mp4 m4v mov mkv webm avi mpg mpeg ts mts wmv flv 3gp ogv"
-AUDIO_ENDINGS = "wav flac mp3 m4a aac ogg opus wma aif aiff"
+VIDEO_ENDINGS = "mp4 m4v mov mkv webm avi mpg mpeg ts mts m2ts vob wmv flv 3gp ogv"
+AUDIO_ENDINGS = "wav w64 flac mp3 m4a aac ogg oga opus mka wma wv aif aiff caf amr"
 IMAGE_ENDINGS = "jpg jpeg png bmp webp tif tiff"
 MEDIA_ENDINGS = frozenset(
     f".{ending}" for ending in f"{VIDEO_ENDINGS} {AUDIO_ENDINGS} {IMAGE_ENDINGS}".split()

@@ -145,7 +145,7 @@ def _clock(manifest: Path, event: _Event, path: Path) -> tuple[Fraction, float]:
 def _video_clock(path: Path) -> tuple[Fraction | None, str | None]:
     """Frame rate, and the timecode of the first frame where the file states one."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 return None, None
             told = [container.metadata, *(stream.metadata for stream in container.streams)]

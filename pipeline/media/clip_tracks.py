@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipeline.features.base import Params
 from pipeline.media.container import clockwise_deg, display_size
-from pipeline.media.probe import ONE_FRAME_S, TIME_DIGITS
+from pipeline.media.probe import ONE_FRAME_S
 from pipeline.media.soundline import Samples, SoundLine
 from schemas.parts import VideoFacts
 
@@ -170,8 +170,3 @@ def _h264_stream(clip: Any, facts: VideoFacts, aspect: float, params: CutParams)
 def _even(length_px: float) -> int:
     """The nearest even number: 4:2:0 pictures have no odd sides."""
     return max(2, 2 * round(length_px / 2))
-
-
-def source_time_s(frame: Any, start_s: float) -> float:
-    """Source time of a frame, rounded as in the PTS table; a still, which has no stamp, stands at 0."""
-    return 0.0 if frame.pts is None else round(float(frame.pts * frame.time_base) - start_s, TIME_DIGITS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.error
@@ -19,6 +20,7 @@ FORMATS = (
     "3gp,aac,ac3,aiff,amr,apng,asf,avi,bmp_pipe,caf,flac,flv,gif,h264,hevc,image2,ivf,jpeg_pipe,m4v,"
     "matroska,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,nut,ogg,png_pipe,rm,tiff_pipe,w64,wav,webm,webp_pipe,wv"
 )
+MAX_PIXEL_ASPECT = 16.0  # cameras squeeze by 2 or so; beyond this the tag is damaged, not the picture
 IMAGE_FORMATS = {"image2", "jpeg_pipe", "png_pipe", "bmp_pipe", "tiff_pipe", "webp_pipe"}
 
 # First bytes of containers (offset, bytes): tells "cut off" from "not a recording" when opening fails.
@@ -27,6 +29,19 @@ _MAGIC = (
     (0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"\x00\x00\x01\xba"), (0, b"FLV"), (0, b"\xff\xd8\xff"),
     (0, b"\x89PNG"), (0, b"caff"), (0, b"FORM"),
 )  # fmt: skip
+
+
+class FileState(NamedTuple):
+    """A file as it is now: what was found out about it holds until it changes."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+
+def file_state(path: Path) -> FileState:
+    stat = path.stat()
+    return FileState(path, stat.st_size, stat.st_mtime_ns)
 
 
 def open_media(path: Path) -> InputContainer:
@@ -42,9 +57,10 @@ def open_media(path: Path) -> InputContainer:
         "pattern_type": "none",  # a "%d" in a picture's name is part of the name
     }
     try:
-        # "file:" keeps names with a colon from being read as an address.
-        return av.open(f"file:{path}", options=options)
-    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        # "file:" keeps names with a colon from being read as an address. Titles that are not UTF-8 are common
+        # (ID3v1, WAV, AVI), and no title is read here.
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except av.error.FFmpegError as error:
         raise _cannot_open(path, head) from error
 
 
@@ -80,9 +96,36 @@ def video_stream(container: InputContainer) -> Any | None:
     return None
 
 
-def audio_stream(container: InputContainer) -> Any | None:
-    """The first decodable audio stream; None without one."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+def audio_streams(container: InputContainer) -> list[Any]:
+    """The audio streams for which there is a decoder."""
+    return [s for s in container.streams.audio if s.codec_context is not None]
+
+
+def audio_stream(container: InputContainer, path: Path) -> Any | None:
+    """The first audio stream of the recording at `path` that gives a sample; None without one.
+
+    Recorders declare a track for every input, and write nothing into those where nothing was plugged in.
+    """
+    streams = audio_streams(container)
+    if len(streams) < 2:
+        return next(iter(streams), None)
+    file = file_state(path)
+    return next((s for s in streams if _sounds(file, s.index)), None)
+
+
+@lru_cache(maxsize=256)  # an empty track is only known for empty at the end of the file, and clips are many
+def _sounds(file: FileState, index: int) -> bool:
+    frame = first_frame(file.path, index)
+    return frame is not None and bool(frame.sample_rate)
+
+
+def first_frame(path: Path, index: int) -> Any | None:
+    """The first frame that the stream of this number gives; None when it gives none."""
+    with open_media(path) as container:
+        for packet in packets(container, [container.streams[index]], []):
+            if frames := decode_packet(packet, []):
+                return frames[0]
+    return None
 
 
 def packets(container: InputContainer, streams: list[Stream], problems: list[str]) -> Iterator[Any]:
@@ -119,12 +162,12 @@ def clockwise_deg(frame: Any) -> int:
 
 
 def pixel_aspect(stream: Any) -> float:
-    """Width of a stored pixel divided by its height; 1 when the stream does not say."""
-    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    return float(ratio) if ratio else 1.0
+    """Width of a stored pixel divided by its height; 1 when the stream does not say, or says what cannot be."""
+    ratio = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return ratio if 1 / MAX_PIXEL_ASPECT <= ratio <= MAX_PIXEL_ASPECT else 1.0
 
 
 def display_size(width_px: int, height_px: int, rotation_deg: int, pixel_aspect: float) -> tuple[int, int]:
     """Size (width, height) in square pixels as a viewer sees it, after rotation."""
-    width = round(width_px * pixel_aspect)
+    width = max(1, round(width_px * pixel_aspect))
     return (height_px, width) if rotation_deg % 180 == 90 else (width, height_px)

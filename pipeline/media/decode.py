@@ -14,6 +14,7 @@ from PIL import Image
 from pydantic import Field
 
 from pipeline.features.base import Params
+from pipeline.media.clock import FrameClock, picture_clock
 from pipeline.media.container import (
     audio_stream,
     decode_packet,
@@ -23,7 +24,6 @@ from pipeline.media.container import (
     video_stream,
 )
 from pipeline.media.pictures import PictureMaker
-from pipeline.media.probe import TIME_DIGITS
 from pipeline.media.reading import frame_at, read_audio, read_frames
 from pipeline.media.shots import MIN_SHOT_FRAMES, Looks, shot_detector, shots_from_cuts
 from pipeline.media.sinks import AudioSink, PictureSink
@@ -98,8 +98,11 @@ def decode(
     problems: list[str] = []
     with open_media(path) as container:
         video = video_stream(container) if facts.video else None
-        audio = audio_stream(container) if facts.audio else None
-        pictures = _VideoPass(facts, out_dir, params, pixel_aspect(video)) if video else None
+        audio = audio_stream(container, path) if facts.audio else None
+        pictures = None
+        if video is not None:
+            clock = picture_clock(path, video)
+            pictures = _VideoPass(facts, out_dir, params, pixel_aspect(video), clock)
         sound = AudioSink(out_dir / AUDIO_NAME, facts.start_s, facts.duration_s) if audio else None
         with ExitStack() as sinks:  # each is closed even if the disk is full for the other
             for sink in (pictures, sound):
@@ -126,6 +129,7 @@ def _result(
     times_s = np.zeros(0)
     if pictures is not None:
         problems = problems + ["damaged picture was concealed"] * pictures.damaged
+        problems += ["picture left out: it is not later than the one before"] * pictures.left_out
         cuts, times_s = pictures.detector.cuts, np.array(pictures.times_s)
         np.save(out_dir / PTS_NAME, times_s, allow_pickle=False)
     seen = bool(len(times_s))
@@ -161,9 +165,13 @@ class _Every:
 class _VideoPass:
     """Everything that looks at decoded pictures: times, shot detector, pictures for models, thumbnails."""
 
-    def __init__(self, facts: MediaFacts, out_dir: Path, params: DecodeParams, aspect: float) -> None:
+    def __init__(
+        self, facts: MediaFacts, out_dir: Path, params: DecodeParams, aspect: float, clock: FrameClock
+    ) -> None:
         self.times_s: list[float] = []
         self.damaged = 0
+        self.left_out = 0  # pictures whose time is not after that of the picture before
+        self._clock = clock
         self.detector = shot_detector(params.shot_detector, params.shot_threshold, params.min_shot_frames)
         self._start_s = facts.start_s
         self._looks = Looks()
@@ -175,13 +183,12 @@ class _VideoPass:
         self._thumbnails = PictureSink(out_dir / THUMBNAILS_NAME, params.jpeg_quality)
 
     def add(self, frame: Any) -> None:
-        time_s = (
-            0.0
-            if frame.pts is None
-            else round(float(frame.pts * frame.time_base) - self._start_s, TIME_DIGITS)
-        )
-        if time_s < 0 or (self.times_s and time_s <= self.times_s[-1]):
-            return  # never presented: before the first presented frame, or a repeated stamp
+        time_s = self._clock.source_s(frame, self._start_s)
+        if self.times_s and time_s <= self.times_s[-1]:
+            self.left_out += 1
+            return
+        if time_s < 0:
+            return  # before the first presented frame
         self.times_s.append(time_s)
         self.damaged += bool(frame.is_corrupt)
         self.detector.add(self._looks.at(frame))

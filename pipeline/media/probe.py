@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.media.clock import TIME_DIGITS, picture_clock
 from pipeline.media.container import (
     IMAGE_FORMATS,
+    audio_streams,
     clockwise_deg,
     decode_packet,
+    first_frame,
     open_media,
     packets,
     video_stream,
 )
+from pipeline.media.stamps import Stamps, Times, check_clock, read_stamps
 from schemas.errors import MediaError
 from schemas.parts import TRUNCATED, AudioFacts, MediaFacts, VideoFacts
 
-Times = npt.NDArray[np.float64]
 ONE_FRAME_S = 0.04  # length of a still, and of a lone frame that states none: one frame at 25 per second
-TIME_DIGITS = 6  # source times are kept to the microsecond
 # VP8 hides whole packets (alternate reference frames) from the viewer, so packets do not count frames.
 _HIDDEN_PACKET_CODECS = {"vp8"}
 
@@ -34,7 +35,7 @@ def probe(path: Path) -> MediaFacts:
     stored, before `rotation_deg` (clockwise turn for display) is applied. `frames` counts presented frames.
 
     Raises:
-        MediaError: what `open_media` raises; no_streams, undecodable, no_timestamps, zero_length.
+        MediaError: what `open_media` raises; no_streams, undecodable, no_timestamps, broken_times, zero_length.
     """
     scan = _scan(path)
     if scan.video is not None:
@@ -134,61 +135,47 @@ class _Scan:
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Stamps:
-    """PTS and durations (s) of one stream's presented packets; `unstamped` counts packets without a PTS."""
-
-    pts_s: list[float] = field(default_factory=list)
-    durations_s: list[float] = field(default_factory=list)
-    unstamped: int = 0
-
-
 def _scan(path: Path) -> _Scan:
     """Reads every packet header once (no decoding), then decodes the first frame of each stream."""
     with open_media(path) as container:
         video = video_stream(container)
-        audios = [s for s in container.streams.audio if s.codec_context is not None]
+        audios = audio_streams(container)
         if video is None and not audios:
             raise MediaError("no_streams", f"{path.name}: holds neither picture nor sound")
         promised_s = container.duration / 1e6 if container.duration else None
         scan = _Scan(container.format.name, promised_s)
         streams = ([video] if video else []) + audios
-        stamps = _stamps(container, streams, scan.problems)
+        stamps, used = read_stamps(container, streams, scan.problems), []
         if video is not None:
             scan.video = _read_video(path, video, stamps[video.index])
             if scan.video is None:
                 scan.problems.append("no frame of the video stream can be decoded")
+            else:
+                used.append(stamps[video.index])
         for number, stream in enumerate(audios):
-            audio = _read_audio(path, number, stream, stamps[stream.index])
+            audio = _read_audio(path, stream, stamps[stream.index])
             if audio is None:
                 scan.problems.append(f"no sample of audio stream {number} can be decoded")
-            else:
-                scan.audio.append(audio)
+                continue
+            if not scan.audio:
+                used.append(stamps[stream.index])
+            scan.audio.append(audio)
+    if used:
+        check_clock(path, used)
     return scan
 
 
-def _stamps(container: Any, streams: list[Any], problems: list[str]) -> dict[int, _Stamps]:
-    stamps = {stream.index: _Stamps() for stream in streams}
-    for packet in packets(container, streams, problems):
-        if packet.size == 0 or packet.is_discard:  # flush packets; packets outside the edit list
-            continue
-        mine = stamps[packet.stream_index]
-        if packet.pts is None:
-            mine.unstamped += 1
-        else:
-            mine.pts_s.append(float(packet.pts * packet.time_base))
-            mine.durations_s.append(float((packet.duration or 0) * packet.time_base))
-    return stamps
-
-
-def _read_video(path: Path, stream: Any, stamps: _Stamps) -> _Video | None:
+def _read_video(path: Path, stream: Any, stamps: Stamps) -> _Video | None:
     codec = stream.codec_context.name
-    first, times = _first_frame(path, "video"), np.array(stamps.pts_s)
+    first, clock = first_frame(path, stream.index), picture_clock(path, stream)
     if first is None:
         return None
-    if stamps.unstamped or codec in _HIDDEN_PACKET_CODECS:
+    times, first_s = np.array(stamps.pts_s), clock.container_s(first)
+    if clock.lag_s is not None:
+        times = np.array(stamps.dts_s)
+    elif stamps.unstamped or codec in _HIDDEN_PACKET_CODECS:
         times = _decoded_times(path)
-    if first.pts is None or not len(times):
+    if first_s is None or not len(times):
         if stream.container.format.name not in IMAGE_FORMATS:
             raise MediaError(
                 "no_timestamps", f"{path.name}: its frames have no times; put it into an MP4 or MKV container"
@@ -196,12 +183,12 @@ def _read_video(path: Path, stream: Any, stamps: _Stamps) -> _Video | None:
         times = np.zeros(1)
     else:
         # Leading frames whose references were cut away are in the file but are never presented.
-        times = np.sort(times[times >= float(first.pts * first.time_base) - 1e-9])
+        times = np.sort(times[times >= first_s - 1e-9])
     last = _last_duration_s(times, stamps)
     return _Video(codec, float(stream.time_base), first, times, last)
 
 
-def _last_duration_s(times: Times, stamps: _Stamps) -> float:
+def _last_duration_s(times: Times, stamps: Stamps) -> float:
     """How long the last frame is shown: what its packet says, else the median interval, else one frame."""
     stated = 0.0
     if stamps.pts_s and not stamps.unstamped:
@@ -211,8 +198,8 @@ def _last_duration_s(times: Times, stamps: _Stamps) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else ONE_FRAME_S
 
 
-def _read_audio(path: Path, number: int, stream: Any, stamps: _Stamps) -> _Audio | None:
-    first = _first_frame(path, "audio", number)
+def _read_audio(path: Path, stream: Any, stamps: Stamps) -> _Audio | None:
+    first = first_frame(path, stream.index)
     if first is None or not first.sample_rate:
         return None
     if first.pts is None:
@@ -228,19 +215,6 @@ def _read_audio(path: Path, number: int, stream: Any, stamps: _Stamps) -> _Audio
             end_s = stated
     context = stream.codec_context
     return _Audio(context.name, first.sample_rate, first.layout.nb_channels, start_s, end_s)
-
-
-def _first_frame(path: Path, kind: str, number: int = 0) -> Any | None:
-    with open_media(path) as container:
-        if kind == "video":
-            stream = video_stream(container)
-        else:
-            stream = [s for s in container.streams.audio if s.codec_context is not None][number]
-        assert stream is not None
-        for packet in packets(container, [stream], []):
-            if frames := decode_packet(packet, []):
-                return frames[0]
-    return None
 
 
 def _decoded_times(path: Path) -> Times:

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from pipeline.features.base import SAMPLE_RATE_HZ, Audio
 from schemas.errors import MediaError
 
+BLOCK_SAMPLES = 1 << 20  # a minute of sound
+
 
 def read_audio(path: Path, start_s: float | None = None, end_s: float | None = None) -> Audio:
     """Samples of a pass's `audio.wav` in [start_s, end_s) source time, float32 in [-1, 1], shape (samples,).
@@ -36,9 +38,15 @@ def _open(path: Path) -> Iterator[wave.Wave_read]:
 
 
 def _read(file: wave.Wave_read, first: int, last: int) -> Audio:
+    """Block by block into its place: a whole recording is in memory once, and not in both forms."""
     file.setpos(first)
-    samples = np.frombuffer(file.readframes(last - first), "<i2")
-    return samples.astype(np.float32) / np.float32(32768)
+    samples = np.empty(last - first, np.float32)
+    filled = 0
+    while block := file.readframes(min(BLOCK_SAMPLES, len(samples) - filled)):
+        part = np.frombuffer(block, "<i2")
+        np.multiply(part, np.float32(1 / 32768), out=samples[filled : filled + len(part)])
+        filled += len(part)
+    return samples[:filled]
 
 
 class WavSound:

@@ -36,6 +36,7 @@ class SoundLine:
     def add(self, frame: Any) -> None:
         """Takes a decoded frame; its PTS is used up."""
         time_s = self._expected_s if frame.pts is None else float(frame.pts * frame.time_base) - self._start_s
+        frame = _one_channel_of_unnamed(frame)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or abs(time_s - self._expected_s) > GAP_S or form != self._form:
             self._begin_run(time_s)
@@ -79,3 +80,19 @@ class SoundLine:
             count = min(missing, self._rate_hz)
             self._write(np.zeros((self._channels, count), np.int16))
             self._written += count
+
+
+def _one_channel_of_unnamed(frame: Any) -> Any:
+    """The mean of channels that nobody named: a microphone per person, as meetings are recorded.
+
+    A resampler would take them for loudspeakers in their usual order, and leave the one for deep sounds out.
+    """
+    count = frame.layout.nb_channels
+    if count < 3 or frame.layout.name != f"{count} channels":
+        return frame
+    samples = frame.to_ndarray()
+    channels = samples if frame.format.is_planar else samples.reshape(-1, count).T
+    mean = channels.mean(axis=0, dtype=np.float64).astype(samples.dtype)
+    one = av.AudioFrame.from_ndarray(mean[None], format=frame.format.name, layout="mono")
+    one.sample_rate = frame.sample_rate
+    return one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,44 @@ def loud_span_s(samples: npt.NDArray[np.float32], rate_hz: int) -> tuple[float, 
     return float(loud[0]) / rate_hz, float(loud[-1]) / rate_hz
 
 
+def with_edits(film: Path, edits: list[tuple[float, float]]) -> Path:
+    """The same MP4 with an edit list for every track: (length, beginning in the track) in seconds."""
+    data = film.read_bytes()
+    at = data.index(b"moov") - 4  # it is the last box: what moves in it moves nothing else
+    moov = data[at + 8 :]
+    film.write_bytes(
+        data[:at] + _box(b"moov", b"".join(_edited(kind, body, edits) for kind, body in _boxes(moov)))
+    )
+    return film
+
+
+def _edited(kind: bytes, body: bytes, edits: list[tuple[float, float]]) -> bytes:
+    if kind != b"trak":
+        return _box(kind, body)
+    kept = [(name, part) for name, part in _boxes(body) if name != b"edts"]
+    mdhd = dict(_boxes(dict(kept)[b"mdia"]))[b"mdhd"]
+    (ticks_hz,) = struct.unpack(">I", mdhd[12:16])
+    rows = [
+        struct.pack(">Iii", round(length * 1000), round(first * ticks_hz), 1 << 16) for length, first in edits
+    ]
+    elst = _box(b"elst", struct.pack(">II", 0, len(rows)) + b"".join(rows))
+    kept.insert(1, (b"edts", elst))
+    return _box(kind, b"".join(_box(*part) for part in kept))
+
+
+def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    found, at = [], 0
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + size]))
+        at += size
+    return found
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
 def _encode_sound(out: Any, stream: Any, samples: npt.NDArray[np.float32], start_s: float) -> None:
     for first in range(0, len(samples), 1024):
         block = np.ascontiguousarray(samples[None, first : first + 1024])
@@ -103,3 +142,19 @@ def _encode_sound(out: Any, stream: Any, samples: npt.NDArray[np.float32], start
         frame.time_base = Fraction(1, AUDIO_RATE_HZ)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
+
+
+def with_title(sound: Path, title: bytes) -> Path:
+    """The same WAV or MP3 with a title as its writer encoded it: a WAV's INAM, an MP3's ID3v1 tag."""
+    data = sound.read_bytes()
+    if sound.suffix == ".mp3":
+        tag = b"TAG" + title.ljust(30, b"\0") + bytes(94) + b"\xff"
+        own = 10 + int.from_bytes(data[8:10], "big") if data.startswith(b"ID3") else 0  # that tag would win
+        sound.write_bytes(data[own:] + tag)
+        return sound
+    even = title + bytes(len(title) % 2)
+    chunk = b"LIST" + struct.pack("<I", 12 + len(even)) + b"INFOINAM" + struct.pack("<I", len(even)) + even
+    at = data.index(b"data")
+    size = struct.pack("<I", len(data) + len(chunk) - 8)
+    sound.write_bytes(data[:4] + size + data[8:at] + chunk + data[at:])
+    return sound

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.media.container import decode_packet
 from pipeline.media.cut import CutParams, cut_audio, cut_clip
 from pipeline.media.decode import DecodeParams, decode, read_audio, read_frames
 from pipeline.media.probe import probe, pts_table
@@ -103,6 +105,27 @@ def test_behind_the_last_picture_it_stands_still_and_sound_goes_on(tmp_path: Pat
     facts = cut(path, 2.0, 3.0, tmp_path / "clip.mp4")
     assert facts.video is not None
     assert (facts.video.frames, facts.duration_s) == (1, pytest.approx(1.0, abs=0.001))
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "sound_s"),
+    [("lecture.mp4", 3000, 30.0), ("podcast.mp4", 1, 120.0), ("lecture.mkv", 3000, 30.0)],
+)
+def test_a_stream_that_has_ended_does_not_keep_a_cut_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, frames: int, sound_s: float
+) -> None:
+    path = make_video(tmp_path / name, frames=frames, size=(64, 48), tones=(tone(sound_s),))
+    decoded_s = []
+
+    def noted(packet: Any, problems: list[str]) -> list[Any]:
+        found = decode_packet(packet, problems)
+        decoded_s.extend(float(frame.pts * frame.time_base) for frame in found)
+        return found
+
+    monkeypatch.setattr("pipeline.media.cut.decode_packet", noted)
+    facts = cut(path, 40.0, 42.0, tmp_path / "clip.mp4")
+    assert facts.duration_s == pytest.approx(2.0, abs=0.01)
+    assert max(decoded_s) < 44.0  # of 120 s
 
 
 def test_sound_only_and_stills(tmp_path: Path) -> None:

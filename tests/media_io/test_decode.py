@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import wave
 from collections.abc import Callable
 from fractions import Fraction
@@ -83,6 +84,20 @@ def test_a_still_gives_one_picture(media: Media, tmp_path: Path) -> None:
     assert result.frames is not None
     [(time_s, jpeg)] = read_frames(result.frames)
     assert (time_s, image(jpeg).size) == (0.0, (572, 562))
+
+
+@pytest.mark.parametrize("aspect", [(1, 65535), (65535, 1)])
+def test_an_aspect_that_cannot_be_is_not_believed(tmp_path: Path, aspect: tuple[int, int]) -> None:
+    path = tmp_path / "tagged.jpg"
+    Image.new("RGB", (64, 48), "red").save(path, dpi=aspect)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"JFIF") + 7] = 0  # the density has no unit: it tells the shape of a pixel
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio in (Fraction(*aspect), Fraction(*aspect[::-1]))
+    result = run(path, tmp_path)
+    assert result.frames is not None
+    assert image(frame_at(result.frames, 0.0)).size == (64, 48)
 
 
 @pytest.mark.parametrize("name", ["late.mkv", "late.ts", "late.mp4"])
@@ -275,6 +290,22 @@ def test_read_audio_reads_spans_and_refuses_other_sound(tmp_path: Path) -> None:
     assert len(read_audio(result.audio, 5, 6)) == 0
     with pytest.raises(MediaError, match="16 kHz mono"):
         read_audio(path)
+
+
+def test_a_long_stretch_of_sound_is_in_memory_once(tmp_path: Path) -> None:
+    path, seconds = tmp_path / "long.wav", 600
+    samples = np.random.default_rng(1).integers(-(2**15), 2**15, seconds * RATE_HZ).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    tracemalloc.start()
+    try:
+        read = read_audio(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(read, samples.astype(np.float32) / np.float32(2**15))
+    assert peak < 1.2 * read.nbytes
 
 
 def test_sound_lasts_as_long_as_the_picture(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.ingest import MEDIA_ENDINGS
 from pipeline.media.cut import cut_audio
 from pipeline.media.decode import DecodeParams, decode, read_audio, read_frames
 from pipeline.media.probe import probe, pts_table
@@ -104,6 +105,37 @@ def test_frames_shots_and_sound_share_one_clock(tmp_path: Path, odd: Odd) -> Non
     # A clip's sound is cut from the recording itself: on the same clock.
     cut_audio(path, facts, odd.at_s - 0.2, odd.at_s + 0.4, tmp_path / "cut.wav")
     assert loud_span_s(read_audio(tmp_path / "cut.wav"), RATE_HZ)[0] == pytest.approx(0.2, abs=0.03)
+
+
+OTHER_ENDINGS: dict[str, dict[str, Any]] = {
+    "m2ts": {},
+    "vob": {"codec": "mpeg2video", "audio_codec": "mp2"},
+    "mka": {"codec": "libopus"},
+    "oga": {"codec": "libopus"},
+    "wv": {"codec": "wavpack"},
+    "caf": {"codec": "pcm_s16be"},
+    "w64": {"codec": "pcm_s16le"},
+}
+
+
+@pytest.mark.parametrize("ending", OTHER_ENDINGS)
+def test_less_common_endings_are_found_in_a_folder_and_decoded(tmp_path: Path, ending: str) -> None:
+    assert f".{ending}" in MEDIA_ENDINGS
+    path, options = tmp_path / f"take.{ending}", OTHER_ENDINGS[ending]
+    if ending in ("m2ts", "vob"):
+        make_video(path, tones=(tone(2.0, from_s=FLASH_S),), **options)
+    else:
+        make_sound(path, tone(2.0, from_s=FLASH_S), **options)
+    result = decode(path, probe(path), tmp_path / "out")
+    assert result.audio is not None
+    assert loud_span_s(read_audio(result.audio), RATE_HZ)[0] == pytest.approx(FLASH_S, abs=0.05)
+
+
+def test_mobile_phone_sound_is_found_and_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "memo.amr"
+    path.write_bytes(b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50)  # frames of 20 ms
+    assert path.suffix in MEDIA_ENDINGS
+    assert probe(path).duration_s == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("codec", ["pcm_mulaw", "pcm_alaw", "pcm_s16le"])

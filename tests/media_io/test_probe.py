@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.media.probe import ONE_FRAME_S, probe, pts_table
 from schemas.errors import MediaError
 from schemas.parts import TRUNCATED
-from tests.media_io.make import make_sound, make_video, remux_faststart, tone
+from tests.media_io.make import make_sound, make_video, remux_faststart, tone, with_title
 
 Media = Callable[[str], Path]
 VIDEOS = [
@@ -171,6 +171,12 @@ def test_cover_art_is_not_video(tmp_path: Path) -> None:
         assert len(container.streams.video) == 1  # the picture is there, as a stream
     facts = probe(path)
     assert (facts.kind, facts.video) == ("audio", None)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("old.wav", "pcm_s16le"), ("old.mp3", "libmp3lame")])
+def test_a_title_in_latin_1_does_no_harm(tmp_path: Path, name: str, codec: str) -> None:
+    path = with_title(make_sound(tmp_path / name, tone(1.0), codec=codec), "Gespräch".encode("latin-1"))
+    assert probe(path).duration_s == pytest.approx(1.0, abs=0.1)
 
 
 def test_hidden_frames_of_vp8_are_not_counted(tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ def film_called_sound(path: Path) -> None:
     make_video(path.with_suffix(".mp4"), tones=(tone(2.0),)).rename(path)
 
 
+def joined(path: Path) -> None:
+    path.write_bytes(make_video(path, tones=(tone(2.0),)).read_bytes() * 2)
+
+
 def of_length(length_s: float) -> Callable[[Path], object]:
     return lambda path: make_video(path, frames=round(25 * length_s))
 
@@ -113,7 +117,11 @@ TABLE = {
     "aborted.mp4": Bad(of_length(ABORTED_S), "no_audio_stream", "worker_crashed"),
     "raising.mp4": Bad(of_length(RAISING_S), "no_audio_stream", "clip_failed"),
 }
-NO_RECORDINGS = {"nothing.mp4": (Path.touch, "empty_file"), "no length.wav": (no_length, "undecodable")}
+NO_RECORDINGS = {
+    "nothing.mp4": (Path.touch, "empty_file"),
+    "no length.wav": (no_length, "undecodable"),
+    "joined.ts": (joined, "broken_times"),
+}
 
 
 @pytest.fixture
