@@ -36,8 +36,8 @@ import cv2
 import mediapipe as mp
 import numpy as np
 import pyarrow.parquet as pq
-from caller import end_with_caller
-from pictures import PROGRESS_EVERY_FRAMES, clips_and_lines, each_clip, rows_between, write_npz
+from caller import clips_and_lines, each_clip, end_with_caller, write_npz
+from pictures import PROGRESS_EVERY_FRAMES, rows_between
 
 LANDMARKS = 478
 WEIGHTS = (

@@ -27,7 +27,6 @@ import gc
 import hashlib
 import json
 import os
-import sys
 import time
 import warnings
 import wave
@@ -39,7 +38,7 @@ os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from caller import end_with_caller
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller
 
 PROGRESS_EVERY_S = 5.0
 SPEECH_MODEL = Path("assets") / "pytorch_model.bin"  # in the wheel of WhisperX
@@ -133,7 +132,7 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 
-def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
+def process(recording: Message, send: Send) -> Message:
     """The facts of a recording's "done" message."""
     file = waveform_of(recording["audio"])
     if not file["waveform"].shape[1]:
@@ -158,7 +157,7 @@ def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
     return {"turns": sorted([round(s.start, 3), round(s.end, 3), str(who)] for s, _, who in tracks)}
 
 
-def error_of(error: Exception) -> dict[str, str]:
+def failure_of(error: Exception) -> Message:
     """The code and message of an "error" line."""
     import torch
 
@@ -174,27 +173,12 @@ def error_of(error: Exception) -> dict[str, str]:
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    recordings, send = clips_and_lines()
     warnings.simplefilter("ignore")  # of torchcodec, which is not used, among others: errors must stand out
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message, default=float) + "\n")  # numbers of numpy among them
-        lines.flush()
-
-    recordings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     import pyannote.audio
 
     send({"type": "ready", "pyannote.audio": pyannote.audio.__version__})
-    for recording in recordings:
-        send({"type": "start", "id": recording["id"]})
-        try:
-            send({"type": "done", "id": recording["id"], **process(recording, send)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad recording must not cost the shard
-            send({"type": "error", "id": recording["id"], **error_of(error)})
+    each_clip(recordings, send, lambda recording: process(recording, send), failure_of)
 
 
 if __name__ == "__main__":

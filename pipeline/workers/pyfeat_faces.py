@@ -32,8 +32,8 @@ import feat.utils
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from caller import end_with_caller
-from pictures import PROGRESS_EVERY_FRAMES, Send, clips_and_lines, each_clip, rows_between, write_npz
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, failure, write_npz
+from pictures import PROGRESS_EVERY_FRAMES, rows_between
 from PIL import Image
 
 POSE = ["Pitch", "Roll", "Yaw"]
@@ -80,10 +80,11 @@ class Models:
             raise BadWeights(f"{type(error).__name__}: {error}") from error
 
 
-def code_of(error: Exception) -> str:
+def failure_of(error: Exception) -> Message:
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "out_of_memory"
-    return {DeviceMissing: "no_device", BadWeights: "weights_unreadable"}.get(type(error), "clip_failed")
+        return failure(error, "out_of_memory")
+    codes = {DeviceMissing: "no_device", BadWeights: "weights_unreadable"}
+    return failure(error, codes.get(type(error), "clip_failed"))
 
 
 def picture(jpeg: bytes, time_s: float) -> torch.Tensor:
@@ -163,7 +164,7 @@ def main() -> None:
     clips, send = clips_and_lines()
     models = Models(clips[0])
     send({"type": "ready", "py-feat": feat.__version__})
-    each_clip(clips, send, lambda clip: process_clip(clip, models, send), code_of)
+    each_clip(clips, send, lambda clip: process_clip(clip, models, send), failure_of)
 
 
 if __name__ == "__main__":

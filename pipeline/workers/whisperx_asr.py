@@ -26,11 +26,10 @@ arXiv 2212.04356.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +43,7 @@ import ctranslate2
 import nltk
 import numpy as np
 import torch
-from caller import end_with_caller
+from caller import Send, clips_and_lines, end_with_caller, failure
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 from faster_whisper.vad import VadOptions, get_speech_timestamps
@@ -58,7 +57,6 @@ CHUNK_S = 30  # Whisper hears so much at once
 VAD = {"chunk_size": CHUNK_S, "vad_onset": 0.500, "vad_offset": 0.363}  # as WhisperX has them
 OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 PUNKT_FILES = ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_context.tab")
-Send = Callable[[dict[str, Any]], None]
 
 
 class FatalError(Exception):
@@ -336,8 +334,7 @@ def reporting(clip: dict[str, Any], send: Send) -> Iterator[None]:
     except Exception as error:
         if is_full(error):
             raise
-        message = f"{type(error).__name__}: {error}"
-        send({"type": "error", "id": clip["id"], "code": "clip_failed", "message": message})
+        send({"type": "error", "id": clip["id"], **failure(error)})
 
 
 def fatal_of(error: Exception, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -368,15 +365,7 @@ def without_downloads(folder: Path) -> None:
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    clips, send = clips_and_lines()
     send({"type": "ready", "whisperx": version("whisperx")})
     with tempfile.TemporaryDirectory(prefix="emotrace-punkt-") as folder:
         without_downloads(Path(folder))
