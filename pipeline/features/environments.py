@@ -11,10 +11,8 @@ from pipeline.features.worker import WORKERS, build_environment
 from schemas.settings import FeatureSection
 
 
-def prepare_environments(
-    features: Mapping[str, FeatureSection], start: Callable[[str, int], None], finish: Callable[[str], None]
-) -> None:
-    """Make what the backends that the settings name still miss; `start` and `finish` are a progress's.
+def prepare_environments(features: Mapping[str, FeatureSection], note: Callable[[str, str], None]) -> None:
+    """Make what the backends that the settings name still miss; `note` is a progress's.
 
     A backend that `auto` takes is here already, or made when the first clip needs it. Missing weights are told
     before gigabytes are installed for them.
@@ -28,8 +26,6 @@ def prepare_environments(
         if not section.enabled or facts is None or facts.worker is None or built(key):
             continue
         pick_extractor(stage, section.backend, section.options, Path())
-        told = f"{key}: {facts.download}"
-        start(told, 1)
+        note(key, f"installing {facts.download}")
         build_environment(WORKERS / facts.worker)
         built.cache_clear()
-        finish(told)

@@ -2,8 +2,8 @@
 
 Rule: every event has one moment, its apex, or of a movement of the pitch the highest point. A facial and a vocal
 event are a pair when each is the other's nearest one and they are at most WINDOW_S apart, which is a convention.
-The mouth's own movements of speech (AU25, AU26), closed eyes and blinks (AU43, AU45) are no expression and are left
-out, as are pauses and changes of the rate, which have no sharp moment.
+The mouth's own movements of speech (AU25, AU26), closed eyes and blinks (AU43, AU45) are no expression and are
+left out, as are pauses and changes of the rate, which have no sharp moment.
 """
 
 from __future__ import annotations

@@ -46,6 +46,11 @@ def clips_and_lines() -> tuple[list[Message], Send]:
     return json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), send
 
 
+def loading(send: Send, what: str) -> None:
+    """Tell what is loaded now: it takes long, and no clip is to blame when the process dies of it."""
+    send({"type": "loading", "what": what})
+
+
 def failure(error: Exception, code: str = "clip_failed") -> Message:
     """The code and message of an "error" line."""
     full = getattr(error, "errno", None) == errno.ENOSPC

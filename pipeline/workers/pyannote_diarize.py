@@ -38,7 +38,7 @@ os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from caller import Message, Send, clips_and_lines, each_clip, end_with_caller
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, loading
 
 PROGRESS_EVERY_S = 5.0
 SPEECH_MODEL = Path("assets") / "pytorch_model.bin"  # in the wheel of WhisperX
@@ -77,11 +77,12 @@ def device_of(name: str) -> Any:
 
 @cache
 def turns_pipeline(
-    config: str, device: str, segmentation_batch: int | None, embedding_batch: int | None
+    config: str, device: str, segmentation_batch: int | None, embedding_batch: int | None, send: Send
 ) -> Any:
     """The diarization pipeline of a config, loaded once per shard."""
     from pyannote.audio import Pipeline
 
+    loading(send, "the pipeline")
     target = device_of(device)
     place = Path(config)
     try:
@@ -100,12 +101,13 @@ def turns_pipeline(
 
 
 @cache
-def speech_pipeline(device: str, options: str) -> Any:
+def speech_pipeline(device: str, options: str, send: Send) -> Any:
     """Voice activity by the segmentation model in WhisperX's wheel; `options` as JSON, so that it is hashable."""
     import whisperx
     from pyannote.audio import Model
     from pyannote.audio.pipelines import VoiceActivityDetection
 
+    loading(send, "the model")
     model = Model.from_pretrained(Path(whisperx.__file__).parent / SPEECH_MODEL)
     pipeline = VoiceActivityDetection(segmentation=model)
     pipeline.instantiate(json.loads(options))
@@ -147,11 +149,14 @@ def process(recording: Message, send: Send) -> Message:
             send({"type": "progress", "id": recording["id"], **progress})
 
     options, device = recording["options"], recording["device"]
+    loaded = {"type": "progress", "id": recording["id"], "step": "loaded"}
     if recording["task"] == "speech":
-        found = speech_pipeline(device, json.dumps(options, sort_keys=True))(file, hook=hook)
-        return speech_found(found.get_timeline().support())
+        pipeline = speech_pipeline(device, json.dumps(options, sort_keys=True), send)
+        send(loaded)
+        return speech_found(pipeline(file, hook=hook).get_timeline().support())
     batches = (recording["segmentation_batch_size"], recording["embedding_batch_size"])
-    pipeline = turns_pipeline(recording["weights"], device, *batches)
+    pipeline = turns_pipeline(recording["weights"], device, *batches, send)
+    send(loaded)
     found = pipeline(file, hook=hook, **{key: n for key, n in options.items() if n is not None})
     tracks = getattr(found, "speaker_diarization", found).itertracks(yield_label=True)
     return {"turns": sorted([round(s.start, 3), round(s.end, 3), str(who)] for s, _, who in tracks)}

@@ -32,7 +32,7 @@ import feat.utils
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, failure, write_npz
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, failure, loading, write_npz
 from pictures import PROGRESS_EVERY_FRAMES, rows_between
 from PIL import Image
 
@@ -58,9 +58,11 @@ class Models:
         self._settings = clip
         self._detector: Any = None
 
-    def detector(self) -> Any:
+    def detector(self, clip: dict[str, Any], send: Send) -> Any:
         if self._detector is None:
+            loading(send, "the models")
             self._detector = self._load()
+            send({"type": "progress", "id": clip["id"], "frames": 0})
         return self._detector
 
     def _load(self) -> Any:
@@ -129,7 +131,7 @@ def slots(
 
 def process_clip(clip: dict[str, Any], models: Models, send: Send) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
-    detector = models.detector()
+    detector = models.detector(clip, send)
     faces = [*detector.multitask.au_names, *detector.multitask.emotion_names, "valence", "arousal"]
     names = [*faces, *POSE, *GAZE, *MOUTH]
     times_s: list[float] = []

@@ -43,7 +43,7 @@ import ctranslate2
 import nltk
 import numpy as np
 import torch
-from caller import Send, clips_and_lines, end_with_caller, failure
+from caller import Send, clips_and_lines, end_with_caller, failure, loading
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 from faster_whisper.vad import VadOptions, get_speech_timestamps
@@ -100,8 +100,9 @@ class Heard:
 class Models:
     """Whisper and its voice activity, loaded once; alignment models as languages turn up."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
+    def __init__(self, settings: dict[str, Any], send: Send) -> None:
+        self.settings, self._send = settings, send
+        loading(send, "the model")
         self.device = device_of(settings["device"])
         compute_type = settings["compute_type"]
         if compute_type == "auto":
@@ -142,6 +143,7 @@ class Models:
         if told is None:
             return None
         if language not in self._aligners:
+            loading(self._send, f"the alignment model for {language!r}")
             path = Path(told["path"])
             name, folder = (told["bundle"], str(path.parent)) if told["bundle"] else (str(path), None)
             try:
@@ -285,7 +287,7 @@ def word_of(text: str, start_s: float, end_s: float, score: float | None) -> dic
 
 
 def work(clips: list[dict[str, Any]], send: Send) -> None:
-    models = Models(clips[0])
+    models = Models(clips[0], send)
     for batch in batches(clips, models.settings["batch_size"]):
         send({"type": "batch", "ids": [clip["id"] for clip in batch]})
         heard = []
@@ -344,7 +346,7 @@ def fatal_of(error: Exception, settings: dict[str, Any]) -> dict[str, Any] | Non
     if is_full(error):
         remedy = (
             f'lower batch_size (now {settings["batch_size"]}), set compute_type = "int8", take a smaller model, '
-            'or set device = "cpu"'
+            'or set device = "cpu"; one worker uses the GPU at a time, so `[run] workers` need not be lowered'
         )
         return {"code": "no_gpu_memory", "message": "the GPU's memory does not suffice", "remedy": remedy}
     return None
