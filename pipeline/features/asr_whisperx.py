@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -112,8 +111,8 @@ class WhisperX:
                 result = self._offer(clip, Path(folder, f"{number}.npy"))
                 if result is not None:
                     yield clip, result
-                else:  # a shard of sound need not stay in memory
-                    waiting[str(number)] = replace(clip, audio=None)
+                else:
+                    waiting[str(number)] = clip.without_sound()
             manifest = [self._row(key, Path(folder)) for key in waiting]
             messages = run_worker(SCRIPT, manifest, device=self.device, idle_timeout_s=IDLE_TIMEOUT_S)
             with contextlib.closing(messages):

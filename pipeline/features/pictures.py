@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def by_worker(
         if clip.frames is None:
             yield clip, features_of(extractor, clip, missing="no_video_stream")
         else:
-            waiting[str(number)] = replace(clip, audio=None)
+            waiting[str(number)] = clip.without_sound()
     if not waiting:
         return
     with tempfile.TemporaryDirectory(prefix="emotrace-pictures-") as folder:

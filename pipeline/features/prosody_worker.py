@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,9 +70,7 @@ class WorkerProsody(ABC):
                     yield clip, unheard
                 else:
                     _write_sound(Path(folder) / f"{number}.npy", clip)
-                    waiting[str(number)] = replace(
-                        clip, audio=None
-                    )  # a shard of sound need not stay in memory
+                    waiting[str(number)] = clip.without_sound()
             if waiting:
                 yield from self._measured(waiting, Path(folder))
 
