@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,8 +33,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from lean import prepare_mediapipe
+
+prepare_mediapipe()
 
 import av
 import cv2

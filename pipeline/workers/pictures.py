@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+pa.set_memory_pool(pa.system_memory_pool())  # the default one keeps what it read
 PROGRESS_EVERY_FRAMES = 50
 TIME_TOLERANCE_S = 1e-6
 
