@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pipeline.features.backends import FACTS, built
+from pipeline.features.host import Host, hosted
 from pipeline.features.select import pick_extractor
 from pipeline.features.worker import WORKERS, build_environment
 from schemas.settings import FeatureSection
@@ -25,7 +27,8 @@ def prepare_environments(features: Mapping[str, FeatureSection], note: Callable[
         facts = FACTS.get(key)
         if not section.enabled or facts is None or facts.worker is None or built(key):
             continue
-        pick_extractor(stage, section.backend, section.options, Path())
+        with hosted(Host(partial(note, stage))):
+            pick_extractor(stage, section.backend, section.options, Path())
         note(key, f"installing {facts.download}")
         build_environment(WORKERS / facts.worker)
         built.cache_clear()
