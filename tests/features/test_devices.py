@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.features import asr_whisperx, au_pyfeat, diarize_pyannote, speech_pyannote
+from pipeline.features.asr_faster_whisper import FasterWhisper, FasterWhisperParams
 from pipeline.features.asr_whisperx import WhisperX, WhisperXParams
 from pipeline.features.au_pyfeat import PyfeatAus, PyfeatParams
 from pipeline.features.au_weights import FACE_FINDER_FILES, MULTITASK_FILES
@@ -69,6 +70,7 @@ def test_backends_that_can_use_a_gpu_say_whether_they_do(tmp_path: Path) -> None
         lambda device: whisperx(tmp_path, device),
         lambda device: pyfeat(tmp_path, device),
         lambda device: pyannote(tmp_path, device),
+        lambda device: faster_whisper(tmp_path, device),
     ]
     for number, make in enumerate(makers):
         (tmp_path := tmp_path / str(number)).mkdir()
@@ -87,7 +89,7 @@ def test_on_a_gpu_one_process_runs_at_a_time(tmp_path: Path) -> None:
         assert list(pool.map(kinds, range(3))) == [["done"]] * 3
 
 
-def test_who_waits_for_the_gpu_leaves_when_the_run_is_over() -> None:
+def test_who_waits_for_the_gpu_leaves_when_the_run_is_over(tmp_path: Path) -> None:
     class Over(Exception):  # noqa: N818
         pass
 
@@ -99,8 +101,15 @@ def test_who_waits_for_the_gpu_leaves_when_the_run_is_over() -> None:
         with hosted(Host(go_on=lambda: next(looks)())), turn("cuda"):
             raise AssertionError("two at a time")
 
-    with ThreadPoolExecutor(1) as pool, turn("cuda"), pytest.raises(Over):
-        pool.submit(wait).result()
+    def load() -> None:
+        looks = iter([lambda: None, end])
+        with hosted(Host(go_on=lambda: next(looks)())):
+            list(whisper.extract([]))
+
+    whisper = faster_whisper(tmp_path, "cuda")
+    for work in (wait, load):
+        with ThreadPoolExecutor(1) as pool, turn("cuda"), pytest.raises(Over):
+            pool.submit(work).result()
     with turn("cuda"), turn("cpu"):
         pass
 
@@ -115,6 +124,13 @@ def whisperx(folder: Path, device: str = "cpu") -> WhisperX:
     return WhisperX(
         WhisperXParams.model_validate({"weights": str(weights), "align": False, "device": device})
     )
+
+
+def faster_whisper(folder: Path, device: str) -> FasterWhisper:
+    weights = folder / "whisper"
+    if not weights.exists():
+        make_tiny_whisper(weights)
+    return FasterWhisper(FasterWhisperParams(weights=str(weights), device=device))
 
 
 def pyfeat(folder: Path, device: str = "cpu") -> PyfeatAus:
