@@ -62,6 +62,8 @@ class StageClock:
 
     def advance(self, stage: str, n: int = 1) -> None: ...
 
+    def note(self, stage: str, text: str) -> None: ...
+
     def finish(self, stage: str) -> None:
         wall_s, used_s = time.perf_counter() - self._wall_s, cpu_s() - self._cpu_s
         self.stages[stage] = {"wall_s": wall_s, "cpu_s": used_s, "peak_mb": peak_mb("self")}

@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.decoding import MediaMaker
 from pipeline.features.environments import prepare_environments
+from pipeline.features.host import Host, hosted
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, StageCounts, ThisRun
 from pipeline.preflight import preflight
@@ -147,7 +148,7 @@ def _drive(state: Run, engine: Engine) -> None:
     if first is None:
         return
     preflight(state.project.root, state.project.settings)
-    prepare_environments(state.project.settings.features, state.progress.start, state.progress.finish)
+    prepare_environments(state.project.settings.features, state.progress.note)
     state.project.artifacts.sweep()
     workers = workers_of(state.project.settings)
 
@@ -159,7 +160,8 @@ def _drive(state: Run, engine: Engine) -> None:
             pieces = list(shards(items, _shard_size(stage, len(items), workers)))
             started_s = time.monotonic()
             try:
-                execute(stage.name, pieces, _until_one_fails(partial(_work, state, stage)))
+                over = threading.Event()
+                execute(stage.name, pieces, _until_one_fails(partial(_work, state, stage, over), over))
             finally:
                 wall_s = time.monotonic() - started_s
                 state.worked.setdefault(stage.name, StageCounts()).wall_s = round(wall_s, 3)
@@ -170,10 +172,18 @@ def _drive(state: Run, engine: Engine) -> None:
     engine(body)
 
 
-def _work(state: Run, stage: Stage, shard: list[Any]) -> StageCounts:
-    with state.shard(stage.name, len(shard)) as counts:
+def _work(state: Run, stage: Stage, over: threading.Event, shard: list[Any]) -> StageCounts:
+    host = Host(partial(state.progress.note, stage.name), partial(_stop_if_over, state, over))
+    with state.shard(stage.name, len(shard)) as counts, hosted(host):
         stage.work(state, shard)
     return counts
+
+
+def _stop_if_over(state: Run, over: threading.Event) -> None:
+    """For a shard that waits: after another has failed it need not begin."""
+    state.stop_if_cancelled()
+    if over.is_set():
+        raise Stopped
 
 
 def workers_of(settings: Settings) -> int:
@@ -182,20 +192,28 @@ def workers_of(settings: Settings) -> int:
 
 
 def _shard_size(stage: Stage, items: int, workers: int) -> int:
-    if stage.name not in SPREAD:
+    """Small shards keep all workers busy; where they take turns on a GPU each would only load its model anew."""
+    if stage.name not in SPREAD or not getattr(stage, "spread", True):
         return stage.shard_size
     return min(stage.shard_size, math.ceil(items / workers))
 
 
-def _until_one_fails(work: Work) -> Work:
-    """After a shard has failed or was stopped, those that are begun later do nothing, whatever the engine."""
-    over = threading.Event()
+def _until_one_fails(work: Work, over: threading.Event) -> Work:
+    """After a shard has failed or was stopped, those that are begun later do nothing, whatever the engine.
+
+    Nor do those that stop because it is `over`: the first one's error is what is told.
+    """
 
     def guarded(shard: list[Any]) -> StageCounts | None:
         if over.is_set():
             return None
         try:
             return work(shard)
+        except Stopped:
+            if over.is_set():
+                return None
+            over.set()
+            raise
         except BaseException:
             over.set()
             raise
@@ -207,7 +225,8 @@ def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[
     """Stages with something missing; the others are finished here, in passing."""
     for stage in stages:
         state.stop_if_cancelled()
-        items = stage.plan(state)
+        with hosted(Host(partial(state.progress.note, stage.name))):
+            items = stage.plan(state)
         if items:
             yield stage, items
         else:

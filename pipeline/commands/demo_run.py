@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.commands.demo import make_demo_project
 from pipeline.commands.hints import command
 from pipeline.commands.printing import TerminalProgress
 from pipeline.commands.show import decision_rows
+from pipeline.features.host import Host, hosted
 from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.outputs import DemoOutput
@@ -30,7 +32,8 @@ def run_demo(folder: Path, engine: Callable[[Settings], Engine], progress: Termi
     """
     progress.start("media", 0)
     show_media = progress.update("media")
-    make_demo_project(folder, on_progress=lambda done, total, _name: show_media(done, total))
+    with hosted(Host(partial(progress.note, "media"))):
+        make_demo_project(folder, on_progress=lambda done, total, _name: show_media(done, total))
     with open_project(folder) as project:
         ingest(project, [str(folder / "manifest.csv")])
         report = run(project, engine(project.settings), progress=progress)

@@ -37,9 +37,10 @@ class _Rate(ProgressColumn):
 
 
 class TerminalProgress:
-    """One bar per stage; silent when stderr is not a terminal or machines are reading."""
+    """One bar per stage; without a terminal only what takes long is told, nothing when machines read."""
 
     def __init__(self, console: Console, *, silent: bool) -> None:
+        self._console, self._silent = console, silent
         self._bars = Progress(
             TextColumn("{task.description:<10}"),
             BarColumn(),
@@ -50,6 +51,7 @@ class TerminalProgress:
             disable=silent or not console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
+        self._noted: set[str] = set()
         self._lock = threading.Lock()
 
     def __enter__(self) -> TerminalProgress:
@@ -71,6 +73,15 @@ class TerminalProgress:
 
     def advance(self, stage: str, n: int = 1) -> None:
         self._bars.advance(self._tasks[stage], n)
+
+    def note(self, stage: str, text: str) -> None:
+        """A line of what takes long and moves no bar; every shard says it, and it is told once."""
+        line = f"{stage}: {text}"
+        with self._lock:
+            known = line in self._noted
+            self._noted.add(line)
+        if not known and not self._silent:
+            say(self._console, line)
 
     def finish(self, stage: str) -> None:
         task = self._bars.tasks[self._tasks[stage]] if self._tasks[stage] < len(self._bars.tasks) else None

@@ -13,6 +13,7 @@ from pipeline.features.asr_weights import whisper_folder
 from pipeline.features.asr_words import heard_words
 from pipeline.features.base import Audio, Clip, features_of, one_by_one
 from pipeline.features.denoise.base import ListeningParams, as_heard, identity
+from pipeline.features.devices import turn
 from pipeline.features.silence import why_no_speech
 from pipeline.features.weights import folder_digest
 from schemas.errors import ItemError, UserError
@@ -59,6 +60,10 @@ class FasterWhisper:
         return asked | {"denoise": identity(self._params.denoise)}
 
     @property
+    def device(self) -> str:
+        return self._params.device
+
+    @property
     def weights_digest(self) -> str | None:
         return folder_digest(self._folder)
 
@@ -81,13 +86,14 @@ class FasterWhisper:
             ) from error
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
-        """Words with confidence per clip.
+        """Words with confidence per clip. On a GPU one shard at a time has its model there.
 
         Raises:
             UserError: "weights_unreadable", before the first clip.
         """
-        _ = self._model
-        return one_by_one(self, clips, self._features)
+        with turn(self.device):
+            _ = self._model
+            yield from one_by_one(self, clips, self._features)
 
     def _features(self, clip: Clip) -> Features:
         words: tuple[Word, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -81,6 +80,10 @@ class WhisperX:
         asked = self._params.model_dump(mode="json", exclude=NOT_ASKED)
         return asked | {"denoise": identity(self._params.denoise)}
 
+    @property
+    def device(self) -> str:
+        return self._params.device
+
     @cached_property
     def weights_digest(self) -> str | None:
         """Of Whisper and of every alignment model that may be used: of one language, or of all that are here."""
@@ -108,10 +111,11 @@ class WhisperX:
                 result = self._offer(clip, Path(folder, f"{number}.npy"))
                 if result is not None:
                     yield clip, result
-                else:  # a shard of sound need not stay in memory
-                    waiting[str(number)] = replace(clip, audio=None)
+                else:
+                    waiting[str(number)] = clip.without_sound()
             manifest = [self._row(key, Path(folder)) for key in waiting]
-            with contextlib.closing(run_worker(SCRIPT, manifest, idle_timeout_s=IDLE_TIMEOUT_S)) as messages:
+            messages = run_worker(SCRIPT, manifest, device=self.device, idle_timeout_s=IDLE_TIMEOUT_S)
+            with contextlib.closing(messages):
                 for message in messages:
                     yield waiting[message["id"]], self._result(waiting[message["id"]], message)
                     Path(folder, f"{message['id']}.npy").unlink()

@@ -30,6 +30,7 @@ from pipeline.features.au_faces import (
 from pipeline.features.au_tracks import track_faces
 from pipeline.features.au_weights import PyfeatWeights, pyfeat_weights
 from pipeline.features.base import Clip, Params
+from pipeline.features.devices import ALONE_ON_GPU
 from pipeline.features.pictures import Arrays, by_worker
 from schemas.errors import ItemError, UserError
 from schemas.records import Features
@@ -99,6 +100,10 @@ class PyfeatAus:
     def params(self) -> dict[str, Any]:
         return self._params.model_dump(mode="json", exclude={"weights", "download", "device", "batch_size"})
 
+    @property
+    def device(self) -> str:
+        return self._params.device
+
     @cached_property
     def weights_digest(self) -> str | None:
         return self._weights.digest
@@ -119,6 +124,7 @@ class PyfeatAus:
             what="Py-Feat",
             window=lambda clip: surroundings(clip, self._params.rest_context_s),
             settings=settings | files,
+            device=self.device,
             read=self.read,
             fatal={
                 "no_device": self._no_device,
@@ -154,7 +160,8 @@ class PyfeatAus:
     def _out_of_memory(self, _: str) -> UserError:
         message = f'Py-Feat: not enough memory on "{self._params.device}"'
         lower = f"lower batch_size ({self._params.batch_size}) in [features.au]"
-        return UserError("out_of_memory", message, f'{lower}, or set device = "cpu"')
+        remedy = f'{lower}, or set device = "cpu"; {ALONE_ON_GPU}'
+        return UserError("out_of_memory", message, remedy)
 
     def _bad_weights(self, why: str) -> UserError:
         message = f"Py-Feat's weights in {self._weights.multitask.parent} cannot be loaded: {why[:300]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -54,6 +54,10 @@ class Clip:
     shots: tuple[Span, ...] = ()
     where: tuple[Span, ...] | None = None
     pts: Path | None = None  # .npy: source time of every presented frame; None without a video stream
+
+    def without_sound(self) -> Clip:
+        """What need not be held for as long as a shard takes: a worker has the sound in a file, or needs none."""
+        return self if self.audio is None else replace(self, audio=None)
 
 
 class Backend(Protocol):

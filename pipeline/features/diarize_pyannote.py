@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from pipeline.features.base import Params
+from pipeline.features.devices import ALONE_ON_GPU
 from pipeline.features.pyannote_weights import pipeline_config, pipeline_digest
 from pipeline.features.recordings import Recording, turns_features
 from pipeline.features.worker import WORKERS, Message, run_worker
@@ -25,7 +26,7 @@ REMEDIES = {
     "weights_unreadable": "copy or download the pipeline again, or set weights to another one",
     "no_gpu": 'set device = "cpu" or "auto" in [features.diarize]',
     "no_gpu_memory": "lower segmentation_batch_size and embedding_batch_size in [features.diarize], "
-    'or set device = "cpu"',
+    f'or set device = "cpu"; {ALONE_ON_GPU}',
 }
 
 
@@ -75,6 +76,10 @@ class PyannoteDiarizer:
         return self._params.model_dump(mode="json", include=set(QUESTION))
 
     @property
+    def device(self) -> str:
+        return self._params.device
+
+    @property
     def weights_digest(self) -> str | None:
         return self._digest
 
@@ -90,9 +95,13 @@ class PyannoteDiarizer:
             try:
                 manifest.append({"id": str(number), "audio": str(recording.audio()), **self._how()})
                 waiting[str(number)] = recording
+            except UserError:
+                raise
             except ItemError as error:
                 yield recording, error
-        with contextlib.closing(run_worker(SCRIPT, manifest)) as messages:
+            except Exception as error:  # noqa: BLE001 - one broken recording must not end the shard
+                yield recording, ItemError("diarize_failed", f"{self.name}: {type(error).__name__}: {error}")
+        with contextlib.closing(run_worker(SCRIPT, manifest, device=self.device)) as messages:
             for message in messages:
                 recording = waiting[message["id"]]
                 if message["type"] == "error":

@@ -2,8 +2,8 @@
 
 Rule: every event has one moment, its apex, or of a movement of the pitch the highest point. A facial and a vocal
 event are a pair when each is the other's nearest one and they are at most WINDOW_S apart, which is a convention.
-The mouth's own movements of speech (AU25, AU26) are no expression and are left out, as are pauses and changes of
-the rate, which have no sharp moment.
+The mouth's own movements of speech (AU25, AU26), closed eyes and blinks (AU43, AU45) are no expression and are
+left out, as are pauses and changes of the rate, which have no sharp moment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from schemas.parts import Event, Measure
 
 WINDOW_S = 1.0
-SPEECH_UNITS = {"AU25", "AU26"}
+NO_EXPRESSION = {"AU25", "AU26", "AU43", "AU45"}
 HIGHEST_AT_END = {"pitch_rise": True, "pitch_fall": False}
 LAG = "face_voice_lag_s"
 
@@ -32,7 +32,7 @@ def event_pairs(events: Iterable[Event]) -> tuple[Pair, ...]:
     """The pairs among the events of one target, in order of the face's moments."""
     events = list(events)
     faces = [
-        e for e in events if e.modality == "visual" and e.apex_s is not None and e.cue not in SPEECH_UNITS
+        e for e in events if e.modality == "visual" and e.apex_s is not None and e.cue not in NO_EXPRESSION
     ]
     voices = [e for e in events if e.cue == "loud_burst" or e.cue in HIGHEST_AT_END]
     pairs = []

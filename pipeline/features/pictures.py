@@ -32,12 +32,14 @@ def by_worker(
     settings: Row,
     read: Callable[[Clip, Arrays], Features],
     fatal: Remedies | None = None,
+    device: str = "cpu",
 ) -> Iterator[tuple[Clip, Features | ItemError]]:
     """One result per clip; the clips without a video stream come first and start no process.
 
     The worker is asked for the frames of `window` (source time) with `settings`, the same for all clips, and
     leaves arrays that `read` makes a record of. `what` names the backend in messages; `fatal` says what the user
-    is told of an error code with which every other clip would fail, too.
+    is told of an error code with which every other clip would fail, too. `device` is what it computes on. Clips
+    come back without their sound, which nobody needs to look at pictures.
 
     Raises:
         UserError: the worker's environment cannot be built or started; a fatal error.
@@ -47,7 +49,7 @@ def by_worker(
         if clip.frames is None:
             yield clip, features_of(extractor, clip, missing="no_video_stream")
         else:
-            waiting[str(number)] = clip
+            waiting[str(number)] = clip.without_sound()
     if not waiting:
         return
     with tempfile.TemporaryDirectory(prefix="emotrace-pictures-") as folder:
@@ -55,7 +57,7 @@ def by_worker(
             settings | _row(clip, key, window(clip), Path(folder) / f"{key}.npz")
             for key, clip in waiting.items()
         ]
-        with contextlib.closing(run_worker(script, manifest)) as messages:
+        with contextlib.closing(run_worker(script, manifest, device=device)) as messages:
             for message in messages:
                 clip = waiting[message["id"]]
                 if message["type"] != "error":

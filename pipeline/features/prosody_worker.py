@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.features.base import SAMPLE_RATE_HZ, Clip, features_of
+from pipeline.features.base import SAMPLE_RATE_HZ, Audio, Clip, features_of
 from pipeline.features.prosody_describe import (
     EventParams,
     Voice,
@@ -57,7 +57,7 @@ class WorkerProsody(ABC):
         """What the worker is told of how to measure."""
 
     def extract(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Features | ItemError]]:
-        """One result per clip; clips without anything to hear come first and start no process.
+        """One result per clip, without its sound; clips without anything to hear come first and start no process.
 
         Raises:
             UserError: the worker's environment cannot be built or started; no space for the sound.
@@ -69,8 +69,8 @@ class WorkerProsody(ABC):
                 if unheard is not None:
                     yield clip, unheard
                 else:
-                    waiting[str(number)] = clip
                     _write_sound(Path(folder) / f"{number}.npy", clip)
+                    waiting[str(number)] = clip.without_sound()
             if waiting:
                 yield from self._measured(waiting, Path(folder))
 
@@ -91,7 +91,7 @@ class WorkerProsody(ABC):
             for message in messages:
                 clip = waiting[message["id"]]
                 if message["type"] != "error":
-                    yield clip, self._result(clip, message)
+                    yield clip, self._result(clip, message, folder)
                 elif message["code"] == "no_space":  # every other clip would fail with it
                     raise UserError("no_space", "no space left", "free disk space, run again", str(folder))
                 else:
@@ -109,23 +109,24 @@ class WorkerProsody(ABC):
             **self.settings(),
         }
 
-    def _result(self, clip: Clip, message: Message) -> Features | ItemError:
+    def _result(self, clip: Clip, message: Message, folder: Path) -> Features | ItemError:
         try:
-            return self._read(clip, message)
+            return self._read(clip, message, folder / f"{message['id']}.npy")
         except Exception as error:  # noqa: BLE001 - one clip must not end the shard
             return ItemError("prosody_failed", f"{self.name}: {type(error).__name__}: {error}")
 
-    def _read(self, clip: Clip, message: Message) -> Features:
-        """The features of one clip from the worker's .npz, which is deleted: a shard may be long."""
-        assert clip.audio is not None
+    def _read(self, clip: Clip, message: Message, sound: Path) -> Features:
+        """The features of one clip from its sound and the worker's .npz, then deleted: a shard may be long."""
+        audio: Audio = np.load(sound, allow_pickle=False)
         path = Path(message["out"])
         with np.load(path, allow_pickle=False) as file:
             curves: dict[str, Curve] = {name: file[name].astype(np.float64) for name in file.files}
+        sound.unlink()
         path.unlink()
-        speech, measured = speech_frames(clip, clip.audio)
+        speech, measured = speech_frames(clip, audio)
         pitch_hz = np.where(speech, curves.pop("pitch_hz"), np.nan)
-        level_db = curves.pop("level_db") if "level_db" in curves else intensity_db(clip.audio)
-        times_s = tuple(round(float(time_s), 3) for time_s in frame_times(clip.audio))
+        level_db = curves.pop("level_db") if "level_db" in curves else intensity_db(audio)
+        times_s = tuple(round(float(time_s), 3) for time_s in frame_times(audio))
         more = tuple(
             Series(name=name, unit=self.curve_units[name], times_s=times_s, values=_told(values, speech))
             for name, values in curves.items()

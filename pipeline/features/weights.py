@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.features.host import host
 from schemas.errors import UserError
 from schemas.ids import file_digest
 
@@ -50,6 +51,7 @@ def download_repository(repository: str, patterns: Sequence[str]) -> Path:
     """
     from huggingface_hub import errors, snapshot_download
 
+    host().note(f"downloading {repository}")
     try:
         return Path(snapshot_download(repository, allow_patterns=list(patterns)))
     except errors.GatedRepoError as error:
@@ -72,6 +74,7 @@ def download_file(url: str, path: Path) -> Path:
     """
     from huggingface_hub.file_download import http_get
 
+    host().note(f"downloading {path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     try:

@@ -2,8 +2,9 @@
 
 A worker is a single-file script with inline dependency metadata (PEP 723). It gets the path of a JSON manifest
 (a list of clips, each with a unique "id") and writes JSON lines: "ready" once, then per clip "start", any number
-of "progress", and "done" or "error". A worker that has several clips in hand at a time names them before, in a
-"batch" with "ids"; after a crash they come again, each marked "alone". Other lines on standard output are
+of "progress", and "done" or "error". Before it loads a model it says "loading" with "what"; until its next line
+of a clip no clip is to blame when it dies. A worker that has several clips in hand at a time names them before,
+in a "batch" with "ids"; after a crash they come again, each marked "alone". Other lines on standard output are
 ignored. Its standard input says nothing and stays open as long as the caller lives: a worker should leave at its
 end, for after a `kill -9` of the caller nobody else ends it.
 """
@@ -26,6 +27,8 @@ from typing import Any
 
 import uv
 
+from pipeline.features.devices import turn
+from pipeline.features.host import host
 from schemas.errors import UserError
 
 Message = dict[str, Any]
@@ -35,6 +38,8 @@ BUILD_TIMEOUT_S = 3600.0  # a first build may download gigabytes over a slow lin
 IDLE_TIMEOUT_S = 600.0  # a worker says something for every clip and every few frames
 STOP_GRACE_S = 5.0
 STDERR_TAIL_CHARS = 400
+MAX_IDLE_DEATHS = 2  # in a row, of processes that began no clip
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # uv tells its child's end as a shell does
 # Variables of the caller's environment that would leak its packages into the worker's.
 FOREIGN_VARIABLES = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 
@@ -94,6 +99,7 @@ def run_worker(
     script: Path,
     manifest: list[Message],
     *,
+    device: str = "cpu",
     on_message: Callable[[Message], None] | None = None,
     idle_timeout_s: float = IDLE_TIMEOUT_S,
 ) -> Generator[Message, None, None]:
@@ -101,16 +107,29 @@ def run_worker(
 
     When the process dies, the clip in hand gets an "error" message with code "worker_crashed" (silent for
     longer than `idle_timeout_s`: "worker_timeout") and a new process takes the rest. With several clips in hand
-    none is blamed yet: the new process gets each of them alone. Closing the iterator, or an exception such as
-    Ctrl-C, ends the process with its children.
+    none is blamed yet: the new process gets each of them alone. With none in hand no clip is blamed. An "error"
+    with a "remedy" holds for every clip and is yielded whatever its id. Closing the iterator, or an exception
+    such as Ctrl-C, ends the process with its children.
+
+    `device` is what the worker is told to compute on: of those on a GPU one runs at a time.
 
     Raises:
-        UserError: code "worker_unavailable", when the worker cannot start at all.
+        UserError: "worker_unavailable", when the worker cannot start at all; "worker_crashed", when it ends
+            again and again before it begins a clip.
     """
-    tell = on_message or (lambda _: None)
+    if manifest:
+        with turn(device):
+            yield from _all_clips(script, manifest, on_message or (lambda _: None), idle_timeout_s)
+
+
+def _all_clips(
+    script: Path, manifest: list[Message], tell: Callable[[Message], None], idle_timeout_s: float
+) -> Generator[Message, None, None]:
     rest = list(manifest)
     offline = True  # a cached environment needs no network, and asking none makes the start fast
+    idle_deaths = 0
     while rest:
+        before = len(rest)
         with _Process(script, rest, offline=offline, idle_timeout_s=idle_timeout_s) as process:
             for message in process.messages():
                 tell(message)
@@ -118,41 +137,40 @@ def run_worker(
                     rest = [clip for clip in rest if clip["id"] != message["id"]]
                     yield message
             process.stop()
-            if not process.ready and not offline:
-                raise _cannot_start(script, process)
-            failure = _failure(process, rest) if process.ready and rest else None
-        if not process.ready:
+            ending, suspects = process.ending(), process.suspects
+        if not process.ready and not process.killed:
+            if not offline:
+                raise _cannot_start(script, ending)
             offline = False
             tell({"type": "building", "worker": script.name})
-        elif failure is not None and len(process.batch) > 1:
-            rest = [clip | {"alone": True} if clip["id"] in process.batch else clip for clip in rest]
-        elif failure is not None:
+            host().note(f"making the environment of {script.name}")
+        elif len(suspects) > 1:
+            rest = [clip | {"alone": True} if clip["id"] in suspects else clip for clip in rest]
+        elif suspects:
+            failure = {"type": "error", "id": suspects.pop(), "code": process.code, "message": ending}
             rest = [clip for clip in rest if clip["id"] != failure["id"]]
             tell(failure)
             yield failure
+        else:
+            idle_deaths = 0 if len(rest) < before else idle_deaths + 1
+            if rest and idle_deaths == MAX_IDLE_DEATHS:
+                raise _gives_up(script, process, ending)
 
 
-def _cannot_start(script: Path, process: _Process) -> UserError:
-    detail = process.stderr_tail() or f"exit status {process.exit_status}"
+def _cannot_start(script: Path, ending: str) -> UserError:
     return UserError(
         "worker_unavailable",
-        f"the worker {script.name} cannot start: {detail}",
+        f"the worker {script.name} cannot start: {ending}",
         f"its first start downloads packages, so check the network; to see more: uv run --script {script}",
     )
 
 
-def _failure(process: _Process, rest: list[Message]) -> Message:
-    """The error message of the clip that a dead process had in hand, or else of the next one.
-
-    Blaming one clip each time is what makes the retries end.
-    """
-    clip_id = process.in_hand if process.in_hand is not None else rest[0]["id"]
-    if process.timed_out:
-        code, text = "worker_timeout", f"the worker was silent for {process.idle_timeout_s:g} s"
-    else:
-        code, text = "worker_crashed", f"the worker ended with status {process.exit_status}"
-    tail = process.stderr_tail()
-    return {"type": "error", "id": clip_id, "code": code, "message": f"{text}: {tail}" if tail else text}
+def _gives_up(script: Path, process: _Process, ending: str) -> UserError:
+    message = f"the worker {script.name} ended {MAX_IDLE_DEATHS} times before it began a clip: {ending}"
+    remedy = "give it more memory: take a smaller model, set fewer `[run] workers`, or end other programs"
+    if not process.killed:
+        remedy = f"to see more: uv run --script {script}; where memory is short, set fewer `[run] workers`"
+    return UserError(process.code, message, remedy)
 
 
 class _Process:
@@ -163,6 +181,7 @@ class _Process:
         self.timed_out = False
         self.in_hand: str | None = None
         self.batch: set[str] = set()
+        self.loading = False
         self.exit_status: int | None = None
         self.idle_timeout_s = idle_timeout_s
         self._offline = offline
@@ -220,10 +239,31 @@ class _Process:
                 self.timed_out = True
         self._kill()
 
-    def stderr_tail(self) -> str:
-        """The end of what the worker wrote to standard error, as one line."""
-        text = self._stderr.read_bytes().decode("utf-8", "replace")
-        return " ".join(text[-STDERR_TAIL_CHARS:].split())
+    @property
+    def killed(self) -> bool:
+        """Whether somebody else ended it at once, as the system does when memory runs out."""
+        return self.exit_status in KILLED
+
+    @property
+    def code(self) -> str:
+        return "worker_timeout" if self.timed_out else "worker_crashed"
+
+    @property
+    def suspects(self) -> set[str]:
+        """The clips of which one may be what it died of."""
+        if self.loading:
+            return set()
+        return set(self.batch) or ({self.in_hand} if self.in_hand is not None else set())
+
+    def ending(self) -> str:
+        """How it ended, and the end of what it wrote to standard error, as one line."""
+        tail = " ".join(self._stderr.read_bytes().decode("utf-8", "replace")[-STDERR_TAIL_CHARS:].split())
+        text = f"the worker ended with status {self.exit_status}"
+        if self.timed_out:
+            text = f"the worker was silent for {self.idle_timeout_s:g} s"
+        elif self.killed:
+            text += ", probably out of memory"
+        return f"{text}: {tail}" if tail else text
 
     def _note(self, message: Message) -> bool:
         """Keep track of the clip in hand; False for messages about clips that are not open."""
@@ -231,11 +271,19 @@ class _Process:
         if kind == "ready":
             self.ready = True
             return True
+        if kind == "loading":
+            self.loading = True
+            host().note(f"loading {message['what']}")
+            return True
         if kind == "batch":
+            self.loading = False
             self.batch = self._open_ids & set(message["ids"])
             return False
+        if kind == "error" and "remedy" in message:
+            return True
         if message.get("id") not in self._open_ids:
             return False
+        self.loading = False
         if kind == "start":
             self.in_hand = message["id"]
         elif kind in ("done", "error"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.facts import source_facts
 from pipeline.features.base import question_of
+from pipeline.features.devices import computes_on_gpu
 from pipeline.features.recordings import Diarizer, Recording
 from pipeline.features.select_diarizer import DiarizerChoice
 from pipeline.stages.base import Run, Writer, failed
@@ -36,6 +37,7 @@ class DiarizeStage:
     shard_size = 8
 
     def __init__(self) -> None:
+        self.spread = True
         self._expected: dict[str, str | None] = {}  # source -> its turns; None: it cannot be told which
 
     def plan(self, run: Run) -> list[Any]:
@@ -57,6 +59,7 @@ class DiarizeStage:
         there = run.project.store.stubs(Features, [item.feature_id for item in items])
         missing = [item for item in items if item.feature_id not in there]
         wanted = [item for item in missing if not run.failed_before(self.name, item.feature_id, item.source)]
+        self.spread = not any(computes_on_gpu(item.diarizer) for item in wanted)
         return sorted(wanted, key=lambda item: (item.identity, item.source.id))
 
     def _sources(self, run: Run) -> list[Source]:

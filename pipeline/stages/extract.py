@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.facts import stretch_of
 from pipeline.features.base import Clip, Extractor, question_of
 from pipeline.features.copies import copy_to_read
+from pipeline.features.devices import computes_on_gpu
 from pipeline.features.select import pick_extractor
 from pipeline.features.series_sidecar import find_series
 from pipeline.features.transcripts import GivenText
@@ -56,6 +57,7 @@ class ExtractStage:
 
     def __init__(self, stage: str) -> None:
         self.name = stage
+        self.spread = True
 
     def plan(self, run: Run) -> list[Any]:
         section = run.project.settings.feature(self.name)
@@ -86,6 +88,7 @@ class ExtractStage:
                     self.name, feature_id, run.source_of(segment)
                 ):
                     items.append(_Item(segment, where, feature_id, chosen[0]))
+        self.spread = not any(computes_on_gpu(chosen[1]) for chosen in choices.values() if chosen)
         return sorted(
             items, key=lambda item: (item.choice.identity, item.segment.source_id, item.segment.index)
         )

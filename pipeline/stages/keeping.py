@@ -13,7 +13,7 @@ from schemas.records import Sample
 from schemas.settings import SelectSection
 
 VIEW_VERSION = (
-    "3"  # raised when what a sample holds changes, also its key frames and what is told of its sound
+    "4"  # raised when what a sample holds changes, also its key frames and what is told of its sound
 )
 DEFAULT_METHOD = SelectSection().key_frame_method
 

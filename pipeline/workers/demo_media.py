@@ -26,8 +26,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,15 +33,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from lean import prepare_mediapipe
+
+prepare_mediapipe()
 
 import av
 import cv2
 import mediapipe as mp
 import numpy as np
 import skimage.data
-from caller import end_with_caller
+from caller import clips_and_lines, each_clip, end_with_caller
 from demo_voice import FPS, Speech, loudness, speak, write_srt, write_wav
 
 SIZE_PX = 384
@@ -419,27 +418,11 @@ class Studio:
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
+    clips, send = clips_and_lines()
     cv2.setNumThreads(2)
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     studio = Studio()
     send({"type": "ready", "mediapipe": mp.__version__, "clips": len(clips)})
-    for clip in clips:
-        send({"type": "start", "id": clip["id"]})
-        try:
-            send({"type": "done", "id": clip["id"], **studio.make(clip)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad clip must not cost the others
-            message = f"{type(error).__name__}: {error}"
-            send({"type": "error", "id": clip["id"], "code": "clip_failed", "message": message})
+    each_clip(clips, send, studio.make)
 
 
 if __name__ == "__main__":

@@ -25,19 +25,20 @@ Reference: Kartynnik et al. 2019, Real-time Facial Surface Geometry, https://arx
 from __future__ import annotations
 
 import hashlib
-import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from lean import prepare_mediapipe
+
+prepare_mediapipe()
 
 import cv2
 import mediapipe as mp
 import numpy as np
 import pyarrow.parquet as pq
-from caller import end_with_caller
-from pictures import PROGRESS_EVERY_FRAMES, clips_and_lines, each_clip, rows_between, write_npz
+from caller import clips_and_lines, each_clip, end_with_caller, write_npz
+from pictures import PROGRESS_EVERY_FRAMES, rows_between
 
 LANDMARKS = 478
 WEIGHTS = (
@@ -52,31 +53,52 @@ MIN_OVERLAP = 0.3  # intersection over union at which a detection confirms a mes
 
 
 class Models:
-    """The meshes and detectors, made once per shard.
+    """The meshes and detectors, each made once per shard, when it is first needed: they hold about 15 MB each.
 
     The mesh finds near faces by itself and follows them from frame to frame. Far faces (less than a tenth of the
     picture's width) it misses: the full-range detector finds those, and a second mesh reads each from its crop.
     """
 
     def __init__(self, max_faces: int, confidence: float) -> None:
-        solutions = mp.solutions
-        mesh = {
-            "refine_landmarks": True,
-            "min_detection_confidence": confidence,
-            "min_tracking_confidence": confidence,
-        }
-        self.max_faces = max_faces
-        self.video = solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=max_faces, **mesh)
-        self.still = solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=max_faces, **mesh)
-        self.crop = solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, **mesh)
-        self.near, self.far = (
-            solutions.face_detection.FaceDetection(model_selection=reach, min_detection_confidence=confidence)
-            for reach in (0, 1)
+        self.max_faces, self._confidence = max_faces, confidence
+        self.far = self._detector(1)
+
+    def _mesh(self, *, still: bool, faces: int) -> Any:
+        return mp.solutions.face_mesh.FaceMesh(
+            static_image_mode=still,
+            max_num_faces=faces,
+            refine_landmarks=True,
+            min_detection_confidence=self._confidence,
+            min_tracking_confidence=self._confidence,
         )
 
-    def start_clip(self) -> None:
-        """Forget the faces of the clip before."""
+    def _detector(self, reach: int) -> Any:
+        return mp.solutions.face_detection.FaceDetection(
+            model_selection=reach, min_detection_confidence=self._confidence
+        )
+
+    @cached_property
+    def video(self) -> Any:
+        return self._mesh(still=False, faces=self.max_faces)
+
+    @cached_property
+    def still(self) -> Any:
+        return self._mesh(still=True, faces=self.max_faces)
+
+    @cached_property
+    def crop(self) -> Any:
+        return self._mesh(still=True, faces=1)
+
+    @cached_property
+    def near(self) -> Any:
+        return self._detector(0)
+
+    def of_clip(self, *, still: bool) -> Any:
+        """The mesh of a clip that begins; the faces of the clip before are forgotten."""
+        if still:
+            return self.still
         self.video.reset()
+        return self.video
 
 
 def weights_digest() -> str:
@@ -179,9 +201,7 @@ def process_clip(clip: dict[str, Any], models: Models, send: Any) -> dict[str, A
     max_faces = models.max_faces
     file = pq.ParquetFile(clip["frames"])
     rows = rows_between(file, clip["start_s"], clip["end_s"])
-    models.start_clip()
-    still = bool(clip.get("still", file.metadata.num_rows == 1))
-    mesh = models.still if still else models.video
+    mesh = models.of_clip(still=bool(clip.get("still", file.metadata.num_rows == 1)))
     times_s: list[float] = []
     points: list[np.ndarray] = []
     scores: list[np.ndarray] = []

@@ -22,39 +22,55 @@ Reference: Bazarevsky et al. 2020, BlazePose, https://arxiv.org/abs/2006.10204
 from __future__ import annotations
 
 import hashlib
-import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from lean import prepare_mediapipe
+
+prepare_mediapipe()
 
 import cv2
 import mediapipe as mp
 import numpy as np
 import pyarrow.parquet as pq
-from caller import end_with_caller
-from pictures import PROGRESS_EVERY_FRAMES, Send, clips_and_lines, each_clip, rows_between, write_npz
+from caller import Send, clips_and_lines, each_clip, end_with_caller, write_npz
+from pictures import PROGRESS_EVERY_FRAMES, rows_between
 
 LANDMARKS = 33
 WEIGHTS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
 
 
 class Models:
-    """The pose model for moving pictures and the one for stills, made once per shard."""
+    """The pose model for moving pictures and the one for stills, each made once per shard when a clip needs it."""
 
     def __init__(self, confidence: float) -> None:
-        def model(still: bool) -> Any:
-            # Smoothing follows a video of 30 frames per second; at a few it would smear movements.
-            return mp.solutions.pose.Pose(
-                static_image_mode=still,
-                model_complexity=1,
-                smooth_landmarks=False,
-                min_detection_confidence=confidence,
-                min_tracking_confidence=confidence,
-            )
+        self._confidence = confidence
 
-        self.video, self.still = model(False), model(True)
+    def _model(self, *, still: bool) -> Any:
+        # Smoothing follows a video of 30 frames per second; at a few it would smear movements.
+        return mp.solutions.pose.Pose(
+            static_image_mode=still,
+            model_complexity=1,
+            smooth_landmarks=False,
+            min_detection_confidence=self._confidence,
+            min_tracking_confidence=self._confidence,
+        )
+
+    @cached_property
+    def video(self) -> Any:
+        return self._model(still=False)
+
+    @cached_property
+    def still(self) -> Any:
+        return self._model(still=True)
+
+    def of_clip(self, *, still: bool) -> Any:
+        """The model of a clip that begins; the person of the clip before is forgotten."""
+        if still:
+            return self.still
+        self.video.reset()
+        return self.video
 
 
 def weights_digest() -> str:
@@ -75,8 +91,7 @@ def body_of(image: np.ndarray, model: Any) -> np.ndarray:
 
 def process_clip(clip: dict[str, Any], models: Models, send: Send) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
-    models.video.reset()  # forget the person of the clip before
-    model = models.still if clip["still"] else models.video
+    model = models.of_clip(still=clip["still"])
     times_s: list[float] = []
     bodies: list[np.ndarray] = []
     size_px = (0, 0)

@@ -19,18 +19,14 @@ laid end to end; None where openSMILE gives none, because they are too short.
 
 from __future__ import annotations
 
-import errno
-import json
 import math
-import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import opensmile
-from caller import end_with_caller
+from caller import clips_and_lines, each_clip, end_with_caller, write_npz
 
 LOWEST_HZ = 27.5  # 0 semitones; 0 itself stands for unvoiced
 PITCH, LOUDNESS, HARMONICITY = "F0semitoneFrom27.5Hz_sma3nz", "Loudness_sma3", "HNRdBACF_sma3nz"
@@ -56,10 +52,9 @@ def measure(clip: dict[str, Any], models: Models) -> tuple[dict[str, np.ndarray]
     found = models.curves.process_signal(audio, rate_hz)
     starts_s = found.index.get_level_values("start").total_seconds().to_numpy()
     ends_s = found.index.get_level_values("end").total_seconds().to_numpy()
-    middle_s = (starts_s + ends_s) / 2
-    nearest = np.abs(middle_s[:, None] - ((np.arange(count) + 0.5) * frame_s)[None, :]).argmin(axis=0)
+    rows = nearest((starts_s + ends_s) / 2, (np.arange(count) + 0.5) * frame_s)
     pitch_st, loudness, harmonicity_db = (
-        found[name].to_numpy()[nearest] for name in (PITCH, LOUDNESS, HARMONICITY)
+        found[name].to_numpy()[rows] for name in (PITCH, LOUDNESS, HARMONICITY)
     )
     voiced = pitch_st > 0
     curves = {
@@ -68,6 +63,13 @@ def measure(clip: dict[str, Any], models: Models) -> tuple[dict[str, np.ndarray]
         "harmonicity_db": np.where(voiced, harmonicity_db, np.nan),
     }
     return curves, functionals(audio, clip, models)
+
+
+def nearest(rows_s: np.ndarray, moments_s: np.ndarray) -> np.ndarray:
+    """For each moment the number of the nearest row, of two equally near ones the earlier. Both are in order."""
+    after = np.clip(np.searchsorted(rows_s, moments_s), 0, len(rows_s) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(np.abs(rows_s[before] - moments_s) <= np.abs(rows_s[after] - moments_s), before, after)
 
 
 def functionals(audio: np.ndarray, clip: dict[str, Any], models: Models) -> dict[str, float | None]:
@@ -87,39 +89,17 @@ def functionals(audio: np.ndarray, clip: dict[str, Any], models: Models) -> dict
 def process_clip(clip: dict[str, Any], models: Models) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
     curves, numbers = measure(clip, models)
-    path = Path(clip["out"])
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        np.savez(file, **curves)
-    partial.replace(path)
+    write_npz(Path(clip["out"]), **curves)
     return {"out": clip["out"], "numbers": numbers, "program": f"opensmile:{opensmile.__version__}"}
 
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
+    clips, send = clips_and_lines()
     warnings.filterwarnings("ignore", message="Segment too short")
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     models = Models()
     send({"type": "ready", "opensmile": opensmile.__version__})
-    for clip in clips:
-        send({"type": "start", "id": clip["id"]})
-        try:
-            send({"type": "done", "id": clip["id"], **process_clip(clip, models)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad clip must not cost the shard
-            full = getattr(error, "errno", None) == errno.ENOSPC
-            code = "no_space" if full else "clip_failed"
-            message = f"{type(error).__name__}: {error}"
-            send({"type": "error", "id": clip["id"], "code": code, "message": message})
+    each_clip(clips, send, lambda clip: process_clip(clip, models))
 
 
 if __name__ == "__main__":

@@ -21,17 +21,13 @@ threshold 0.1, one period per window; level with a lowest pitch of 100 Hz. All b
 
 from __future__ import annotations
 
-import errno
-import json
 import math
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import parselmouth
-from caller import end_with_caller
+from caller import clips_and_lines, each_clip, end_with_caller, write_npz
 from parselmouth.praat import call
 
 STEP_S = 0.01
@@ -109,37 +105,15 @@ def harmonicity_db(sound: Any, lowest_hz: float, stretches: list[tuple[float, fl
 def process_clip(clip: dict[str, Any]) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
     curves, numbers = measure(clip)
-    path = Path(clip["out"])
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        np.savez(file, **curves)
-    partial.replace(path)
+    write_npz(Path(clip["out"]), **curves)
     return {"out": clip["out"], "numbers": numbers, "program": f"praat:{parselmouth.PRAAT_VERSION}"}
 
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    clips, send = clips_and_lines()
     send({"type": "ready", "praat": parselmouth.PRAAT_VERSION})
-    for clip in clips:
-        send({"type": "start", "id": clip["id"]})
-        try:
-            send({"type": "done", "id": clip["id"], **process_clip(clip)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad clip must not cost the shard
-            full = getattr(error, "errno", None) == errno.ENOSPC
-            code = "no_space" if full else "clip_failed"
-            message = f"{type(error).__name__}: {error}"
-            send({"type": "error", "id": clip["id"], "code": code, "message": message})
+    each_clip(clips, send, process_clip)
 
 
 if __name__ == "__main__":

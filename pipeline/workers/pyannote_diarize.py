@@ -27,7 +27,6 @@ import gc
 import hashlib
 import json
 import os
-import sys
 import time
 import warnings
 import wave
@@ -39,7 +38,7 @@ os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from caller import end_with_caller
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, loading
 
 PROGRESS_EVERY_S = 5.0
 SPEECH_MODEL = Path("assets") / "pytorch_model.bin"  # in the wheel of WhisperX
@@ -78,11 +77,12 @@ def device_of(name: str) -> Any:
 
 @cache
 def turns_pipeline(
-    config: str, device: str, segmentation_batch: int | None, embedding_batch: int | None
+    config: str, device: str, segmentation_batch: int | None, embedding_batch: int | None, send: Send
 ) -> Any:
     """The diarization pipeline of a config, loaded once per shard."""
     from pyannote.audio import Pipeline
 
+    loading(send, "the pipeline")
     target = device_of(device)
     place = Path(config)
     try:
@@ -101,12 +101,13 @@ def turns_pipeline(
 
 
 @cache
-def speech_pipeline(device: str, options: str) -> Any:
+def speech_pipeline(device: str, options: str, send: Send) -> Any:
     """Voice activity by the segmentation model in WhisperX's wheel; `options` as JSON, so that it is hashable."""
     import whisperx
     from pyannote.audio import Model
     from pyannote.audio.pipelines import VoiceActivityDetection
 
+    loading(send, "the model")
     model = Model.from_pretrained(Path(whisperx.__file__).parent / SPEECH_MODEL)
     pipeline = VoiceActivityDetection(segmentation=model)
     pipeline.instantiate(json.loads(options))
@@ -133,7 +134,7 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 
-def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
+def process(recording: Message, send: Send) -> Message:
     """The facts of a recording's "done" message."""
     file = waveform_of(recording["audio"])
     if not file["waveform"].shape[1]:
@@ -148,17 +149,20 @@ def process(recording: dict[str, Any], send: Any) -> dict[str, Any]:
             send({"type": "progress", "id": recording["id"], **progress})
 
     options, device = recording["options"], recording["device"]
+    loaded = {"type": "progress", "id": recording["id"], "step": "loaded"}
     if recording["task"] == "speech":
-        found = speech_pipeline(device, json.dumps(options, sort_keys=True))(file, hook=hook)
-        return speech_found(found.get_timeline().support())
+        pipeline = speech_pipeline(device, json.dumps(options, sort_keys=True), send)
+        send(loaded)
+        return speech_found(pipeline(file, hook=hook).get_timeline().support())
     batches = (recording["segmentation_batch_size"], recording["embedding_batch_size"])
-    pipeline = turns_pipeline(recording["weights"], device, *batches)
+    pipeline = turns_pipeline(recording["weights"], device, *batches, send)
+    send(loaded)
     found = pipeline(file, hook=hook, **{key: n for key, n in options.items() if n is not None})
     tracks = getattr(found, "speaker_diarization", found).itertracks(yield_label=True)
     return {"turns": sorted([round(s.start, 3), round(s.end, 3), str(who)] for s, _, who in tracks)}
 
 
-def error_of(error: Exception) -> dict[str, str]:
+def failure_of(error: Exception) -> Message:
     """The code and message of an "error" line."""
     import torch
 
@@ -174,27 +178,12 @@ def error_of(error: Exception) -> dict[str, str]:
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    recordings, send = clips_and_lines()
     warnings.simplefilter("ignore")  # of torchcodec, which is not used, among others: errors must stand out
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message, default=float) + "\n")  # numbers of numpy among them
-        lines.flush()
-
-    recordings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     import pyannote.audio
 
     send({"type": "ready", "pyannote.audio": pyannote.audio.__version__})
-    for recording in recordings:
-        send({"type": "start", "id": recording["id"]})
-        try:
-            send({"type": "done", "id": recording["id"], **process(recording, send)})
-        except BrokenPipeError:
-            return  # nobody listens any more
-        except Exception as error:  # noqa: BLE001  one bad recording must not cost the shard
-            send({"type": "error", "id": recording["id"], **error_of(error)})
+    each_clip(recordings, send, lambda recording: process(recording, send), failure_of)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ import feat.utils
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from caller import end_with_caller
-from pictures import PROGRESS_EVERY_FRAMES, Send, clips_and_lines, each_clip, rows_between, write_npz
+from caller import Message, Send, clips_and_lines, each_clip, end_with_caller, failure, loading, write_npz
+from pictures import PROGRESS_EVERY_FRAMES, rows_between
 from PIL import Image
 
 POSE = ["Pitch", "Roll", "Yaw"]
@@ -58,9 +58,11 @@ class Models:
         self._settings = clip
         self._detector: Any = None
 
-    def detector(self) -> Any:
+    def detector(self, clip: dict[str, Any], send: Send) -> Any:
         if self._detector is None:
+            loading(send, "the models")
             self._detector = self._load()
+            send({"type": "progress", "id": clip["id"], "frames": 0})
         return self._detector
 
     def _load(self) -> Any:
@@ -80,10 +82,11 @@ class Models:
             raise BadWeights(f"{type(error).__name__}: {error}") from error
 
 
-def code_of(error: Exception) -> str:
+def failure_of(error: Exception) -> Message:
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "out_of_memory"
-    return {DeviceMissing: "no_device", BadWeights: "weights_unreadable"}.get(type(error), "clip_failed")
+        return failure(error, "out_of_memory")
+    codes = {DeviceMissing: "no_device", BadWeights: "weights_unreadable"}
+    return failure(error, codes.get(type(error), "clip_failed"))
 
 
 def picture(jpeg: bytes, time_s: float) -> torch.Tensor:
@@ -128,7 +131,7 @@ def slots(
 
 def process_clip(clip: dict[str, Any], models: Models, send: Send) -> dict[str, Any]:
     """Measure one clip, write its .npz and return the facts of its "done" message."""
-    detector = models.detector()
+    detector = models.detector(clip, send)
     faces = [*detector.multitask.au_names, *detector.multitask.emotion_names, "valence", "arousal"]
     names = [*faces, *POSE, *GAZE, *MOUTH]
     times_s: list[float] = []
@@ -163,7 +166,7 @@ def main() -> None:
     clips, send = clips_and_lines()
     models = Models(clips[0])
     send({"type": "ready", "py-feat": feat.__version__})
-    each_clip(clips, send, lambda clip: process_clip(clip, models, send), code_of)
+    each_clip(clips, send, lambda clip: process_clip(clip, models, send), failure_of)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ arXiv 2212.04356.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +43,7 @@ import ctranslate2
 import nltk
 import numpy as np
 import torch
-from caller import end_with_caller
+from caller import Send, clips_and_lines, end_with_caller, failure, loading
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 from faster_whisper.vad import VadOptions, get_speech_timestamps
@@ -58,7 +57,6 @@ CHUNK_S = 30  # Whisper hears so much at once
 VAD = {"chunk_size": CHUNK_S, "vad_onset": 0.500, "vad_offset": 0.363}  # as WhisperX has them
 OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 PUNKT_FILES = ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_context.tab")
-Send = Callable[[dict[str, Any]], None]
 
 
 class FatalError(Exception):
@@ -102,8 +100,9 @@ class Heard:
 class Models:
     """Whisper and its voice activity, loaded once; alignment models as languages turn up."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
+    def __init__(self, settings: dict[str, Any], send: Send) -> None:
+        self.settings, self._send = settings, send
+        loading(send, "the model")
         self.device = device_of(settings["device"])
         compute_type = settings["compute_type"]
         if compute_type == "auto":
@@ -144,6 +143,7 @@ class Models:
         if told is None:
             return None
         if language not in self._aligners:
+            loading(self._send, f"the alignment model for {language!r}")
             path = Path(told["path"])
             name, folder = (told["bundle"], str(path.parent)) if told["bundle"] else (str(path), None)
             try:
@@ -287,7 +287,7 @@ def word_of(text: str, start_s: float, end_s: float, score: float | None) -> dic
 
 
 def work(clips: list[dict[str, Any]], send: Send) -> None:
-    models = Models(clips[0])
+    models = Models(clips[0], send)
     for batch in batches(clips, models.settings["batch_size"]):
         send({"type": "batch", "ids": [clip["id"] for clip in batch]})
         heard = []
@@ -336,8 +336,7 @@ def reporting(clip: dict[str, Any], send: Send) -> Iterator[None]:
     except Exception as error:
         if is_full(error):
             raise
-        message = f"{type(error).__name__}: {error}"
-        send({"type": "error", "id": clip["id"], "code": "clip_failed", "message": message})
+        send({"type": "error", "id": clip["id"], **failure(error)})
 
 
 def fatal_of(error: Exception, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -347,7 +346,7 @@ def fatal_of(error: Exception, settings: dict[str, Any]) -> dict[str, Any] | Non
     if is_full(error):
         remedy = (
             f'lower batch_size (now {settings["batch_size"]}), set compute_type = "int8", take a smaller model, '
-            'or set device = "cpu"'
+            'or set device = "cpu"; one worker uses the GPU at a time, so `[run] workers` need not be lowered'
         )
         return {"code": "no_gpu_memory", "message": "the GPU's memory does not suffice", "remedy": remedy}
     return None
@@ -368,15 +367,7 @@ def without_downloads(folder: Path) -> None:
 
 def main() -> None:
     end_with_caller()
-    # Libraries print on standard output as they like; keep the real one for the JSON lines.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(message: dict[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
-
-    clips = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    clips, send = clips_and_lines()
     send({"type": "ready", "whisperx": version("whisperx")})
     with tempfile.TemporaryDirectory(prefix="emotrace-punkt-") as folder:
         without_downloads(Path(folder))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from pipeline.features.base import Clip
 from pipeline.features.prosody import CoreProsody
 from pipeline.features.prosody_opensmile import OpensmileProsody
 from pipeline.features.prosody_summary import SUMMARY_UNITS
+from pipeline.features.worker import build_environment, uv_binary
 from schemas.parts import Span
 from schemas.records import Features
 from tests.backends.voice_truth import vowel
@@ -23,8 +26,8 @@ Media = Callable[[str], Path]
 
 
 def measure(*clips: Clip) -> list[Features]:
-    found = {id(clip): result for clip, result in OpensmileProsody().extract(clips)}
-    results = [found[id(clip)] for clip in clips]
+    found = {(clip.segment.id, clip.where): result for clip, result in OpensmileProsody().extract(clips)}
+    results = [found[clip.segment.id, clip.where] for clip in clips]
     assert all(isinstance(result, Features) for result in results), results
     return [result for result in results if isinstance(result, Features)]
 
@@ -78,6 +81,42 @@ def test_only_the_stretches_that_are_asked_about_are_judged() -> None:
     assert [clear.summary[name] for name in egemaps] == [cut.summary[name] for name in egemaps]
     assert [mixed.summary[name] for name in egemaps] != [cut.summary[name] for name in egemaps]
     assert all(v is None for s in clear.series for t, v in zip(s.times_s, s.values, strict=True) if t > 2)
+
+
+NEAREST = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import opensmile_prosody as worker
+curves, rng = worker.Models().curves, np.random.default_rng(0)
+for length_s in (0.1, 0.27, 1.0, 3.013, 20.0):
+    noise = rng.normal(0, 0.1, int(length_s * 16000)).astype(np.float32)
+    index = curves.process_signal(noise, 16000).index
+    edges_s = [index.get_level_values(edge).total_seconds().to_numpy() for edge in ("start", "end")]
+    rows_s, moments_s = sum(edges_s) / 2, (np.arange(int(length_s / 0.02)) + 0.5) * 0.02
+    every = np.abs(rows_s[:, None] - moments_s[None, :]).argmin(axis=0)
+    assert (worker.nearest(rows_s, moments_s) == every).all(), length_s
+"""
+
+
+def test_each_frame_takes_the_nearest_of_all_rows() -> None:
+    build_environment(OpensmileProsody.script)
+    find = [uv_binary(), "python", "find", "--script", str(OpensmileProsody.script)]
+    python = subprocess.run(find, capture_output=True, text=True, check=True).stdout.strip()
+    command = [python, "-c", NEAREST, str(OpensmileProsody.script.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_memory_does_not_grow_with_the_square_of_the_length() -> None:
+    """Five minutes: all distances between rows and frames would be 3.6 GB."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (5 * 2**30, before[1]))  # holds for the worker too
+    try:
+        (result,) = measure(make_clip(tone(200, 300.0)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert result.summary["pitch_median_hz"] == pytest.approx(200, abs=1)
 
 
 def test_what_is_too_short_has_no_numbers() -> None:

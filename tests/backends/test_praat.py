@@ -26,8 +26,8 @@ Media = Callable[[str], Path]
 
 
 def measure(*clips: Clip, params: PraatParams | None = None) -> list[Features]:
-    found = {id(clip): result for clip, result in PraatProsody(params).extract(clips)}
-    results = [found[id(clip)] for clip in clips]
+    found = {(clip.segment.id, clip.where): result for clip, result in PraatProsody(params).extract(clips)}
+    results = [found[clip.segment.id, clip.where] for clip in clips]
     assert all(isinstance(result, Features) for result in results), results
     return [result for result in results if isinstance(result, Features)]
 

@@ -51,6 +51,8 @@ def test_of_a_melody_the_highest_point_counts() -> None:
         [voice(1.0)],
         [face(1.0), voice(1.0 + WINDOW_S + 0.01)],
         [face(1.0, "AU25"), voice(1.0)],
+        [face(1.0, "AU43"), voice(1.0)],
+        [face(1.0, "AU45"), voice(1.0)],
         [face(1.0), melody("pause", 1.0, 1.5), melody("speed_up", 0.5, 1.5)],
     ],
 )
@@ -82,3 +84,8 @@ def test_order_changes_nothing_and_pairs_are_near(faces: list[float], voices: li
 
 def test_the_text_tells_the_lag() -> None:
     assert "face_voice_lag_s: 0.4 s" in sample_text(sample(prosody=lag_measures([face(1.0), voice(1.4)])))
+
+
+def test_a_blink_parts_no_pair() -> None:
+    (pair,) = event_pairs([face(1.0), face(1.2, "AU45"), voice(1.2)])
+    assert (pair.face, pair.lag_s) == (face(1.0), 0.2)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.features import asr_aligners
 from pipeline.features.asr_aligners import HUB_MODELS, TORCH_MODELS, aligners_here, how_to_get
 from pipeline.features.asr_weights import WHISPER_REPOSITORIES, whisper_folder
+from pipeline.features.host import Host, hosted
 from pipeline.features.weights import (
     digests_file,
     download_repository,
@@ -120,13 +121,18 @@ def test_whisper_is_downloaded_when_asked_for_and_only_once(hub: list[str]) -> N
         in caught.value.remedy
     )
     assert hub == []
-    folder = whisper_folder(None, download=True)
+    told: list[str] = []
+    with hosted(Host(note=told.append)):
+        folder = whisper_folder(None, download=True)
+    assert told == ["downloading Systran/faster-whisper-small"]
     assert (folder / "model.bin").is_file()
     assert not (folder / "README.md").exists()
     asked = len(hub)
     assert asked
-    assert whisper_folder(None, download=True) == whisper_folder(WHISPER_REPOSITORIES["small"]) == folder
+    with hosted(Host(note=told.append)):
+        assert whisper_folder(None, download=True) == whisper_folder(WHISPER_REPOSITORIES["small"]) == folder
     assert len(hub) == asked
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.features.au_mediapipe import SCRIPT
+from pipeline.features.host import Host, hosted
 from pipeline.features.worker import build_environment, environment_is_built, run_worker
 from schemas.errors import UserError
 
@@ -129,10 +130,77 @@ def test_after_a_crash_clips_that_shared_a_batch_go_alone(tmp_path: Path) -> Non
     assert all(r["alone"] for r in results if r["type"] == "done")
 
 
-def test_a_worker_that_dies_between_clips_still_comes_to_an_end(tmp_path: Path) -> None:
-    results = list(run_worker(script(tmp_path, 'send(type="ready")\nsys.exit(3)'), clips("", "")))
-    assert [(r["id"], r["code"]) for r in results] == [("c0", "worker_crashed"), ("c1", "worker_crashed")]
-    assert "status 3" in results[0]["message"]
+LOADS = """
+with open(os.path.dirname(os.path.abspath(__file__)) + "/starts", "a") as file:
+    file.write("x")
+"""
+KILL = "os.kill(os.getpid(), 9)"  # as the system does when memory runs out
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "remedy"),
+    [
+        (f"send(type='ready')\n{KILL}", "status 137, probably out of memory", "a smaller model"),
+        (
+            f"send(type='ready')\nsend(type='loading', what='the model')\n{KILL}",
+            "out of memory",
+            "[run] workers",
+        ),
+        (
+            f"send(type='ready')\nsend(type='start', id='c0')\nsend(type='loading', what='the model')\n{KILL}",
+            "out of memory",
+            "[run] workers",
+        ),
+        (KILL, "out of memory", "[run] workers"),
+        ("send(type='ready')\nsys.exit(3)", "status 3", "uv run --script"),
+    ],
+)
+def test_a_worker_that_dies_before_it_begins_a_clip_is_started_twice_and_no_more(
+    tmp_path: Path, body: str, told: str, remedy: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        list(run_worker(script(tmp_path, LOADS + body), clips(*[""] * 12)))
+    assert (tmp_path / "starts").read_text(encoding="utf-8") == "xx"
+    assert caught.value.code == "worker_crashed"
+    assert told in str(caught.value)
+    assert remedy in caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_a_death_between_clips_costs_none_of_them(tmp_path: Path) -> None:
+    """Nor does one while a model is loaded that a later clip needs, as long as clips are done in between."""
+    two = """
+    send(type="ready")
+    for clip in clips[:2]:
+        send(type="start", id=clip["id"])
+        send(type="loading", what="another model")
+        send(type="progress", id=clip["id"])
+        send(type="done", id=clip["id"])
+    os.kill(os.getpid(), 9)
+    """
+    results = list(run_worker(script(tmp_path, two), clips(*[""] * 5)))
+    assert [(r["id"], r["type"]) for r in results] == [(f"c{number}", "done") for number in range(5)]
+
+
+def test_a_clip_that_kills_after_a_model_was_loaded_is_to_blame(tmp_path: Path) -> None:
+    load = "send(type='loading', what='a model'); send(type='progress', id=clip['id']); "
+    results = list(run_worker(script(tmp_path), clips(load + KILL, "", load + KILL)))
+    assert [(r["id"], r["type"]) for r in results] == [("c0", "error"), ("c1", "done"), ("c2", "error")]
+    assert "probably out of memory" in results[0]["message"]
+
+
+def test_what_holds_for_every_clip_is_told_whatever_its_id(tmp_path: Path) -> None:
+    fatal = "send(type='error', id='c0', code='full', message='m', remedy='r'); sys.exit()"
+    results = run_worker(script(tmp_path), clips("", fatal))
+    assert [next(results).get("remedy") for _ in range(2)] == [None, "r"]
+    results.close()
+
+
+def test_what_takes_long_is_told_to_the_host(tmp_path: Path) -> None:
+    told: list[str] = []
+    with hosted(Host(note=told.append)):
+        list(run_worker(script(tmp_path, "send(type='loading', what='the model')\n" + OBEDIENT), clips("")))
+    assert [text for text in told if not text.startswith("making")] == ["loading the model"]
 
 
 def test_a_silent_worker_is_ended(tmp_path: Path) -> None:
