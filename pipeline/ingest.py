@@ -11,8 +11,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from pipeline.facts import is_withdrawn
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import ManifestRow, consistent
+from pipeline.places import Places, as_given, files_below
 from pipeline.project import Project
 from pipeline.sayings import Listener, note_unnamed, said_of_recording, say_of_speakers
 from schemas.errors import MediaError, UserError
@@ -37,8 +39,8 @@ class IngestReport:
     """Counts of one ingest.
 
     `ignored` are files of a folder that are not media (subtitles, notes), `speakers` those that rows without a
-    path speak of, `notes` what a person should know of consent,
-    of names and of recordings that are cut off.
+    path speak of, `notes` what a person should know of consent, of names, of given times, of recordings of which
+    a part is not used, and of links that were not followed.
     """
 
     new: int = 0
@@ -52,11 +54,17 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Found:
-    rows: list[ManifestRow]  # all that were given of this file
-    source_id: str
+    rows: list[ManifestRow]  # all that were given of this path
+    file: str  # what the path leads to
     stored: StoredPath
+    before: StoredPath | None  # how the file stood in the index, perhaps by another path
     source: Source | None  # None: known already
     is_news: bool = True  # False: it stands in the index as it is, and nothing is told of it as failed
+    at_once: tuple[str, ...] = ()  # other paths of the index that lead to the same file
+
+    @property
+    def source_id(self) -> str:
+        return self.stored.source_id
 
 
 def ingest(
@@ -81,10 +89,13 @@ def ingest(
     files, speakers = _by_subject(_rows(project, inputs, report))
     listener = Listener(renew_consent, report.notes)
     report.speakers = say_of_speakers(project.store, speakers, listener)
-    known = project.store.paths()
+    stored = project.store.paths().values()
+    known = Places(stored)
     sources = set(project.store.digests(Source))
-    placed = {stored.source_id for stored in known.values()}
+    placed = {one.source_id for one in stored}
     failed = {item for _, item in project.store.outcomes("ingest", status="failed")}
+    report.notes += _note_of_times(project, files)
+    notes: dict[str, list[Path]] = {}
     batch: list[_Found] = []
     for number, (path, rows) in enumerate(files.items(), 1):
         try:
@@ -92,11 +103,12 @@ def ingest(
         except MediaError as error:
             report.failed.append(_failure(path, rows[0], said, error))
         else:
-            _count(report, found, known, placed)
-            report.notes += _notes_of_new(path, found)
+            _count(report, found, placed)
+            for note in _notes_of_new(found):
+                notes.setdefault(note, []).append(path)
             sources.add(found.source_id)
             placed.add(found.source_id)
-            known[found.stored.path] = found.stored
+            known.put(found.stored)
             batch.append(found)
         if len(batch) >= COMMIT_EVERY:
             _commit(project, batch, said, listener)
@@ -104,6 +116,7 @@ def ingest(
         if on_progress is not None:
             on_progress(number, len(files))
     _commit(project, batch, said, listener)
+    report.notes += [f"{_first_of(paths)}: {note}" for note, paths in notes.items()]
     note_unnamed(project.store, report.speakers, report.notes)
     # A folder is not kept as failed: no later success of its own would clear it.
     project.store.add([], [end for end in report.failed if end.code != UNREADABLE_FOLDER])
@@ -169,15 +182,13 @@ def _folder(project: Project, folder: Path, report: IngestReport) -> Iterator[Ma
 
     What cannot be read, or is no file at all, is told and not passed over.
     """
-    own = {project.releases_dir.resolve(), project.artifacts.folder} - {None}
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=partial(_note_unreadable, report)):
-        folders[:] = [
-            name
-            for name in folders
-            if name[0] != "." and Path(os.path.realpath(Path(parent, name))) not in own
-        ]
-        found += [Path(parent, name) for name in names]
+    own = {project.releases_dir.resolve(), project.artifacts.folder}
+    found = files_below(
+        folder,
+        leave_out={path for path in own if path is not None},
+        on_error=partial(_note_unreadable, report),
+        on_loop=lambda link: report.notes.append(f"{link} leads back above {folder} and is not followed"),
+    )
     for path in sorted(found):
         if path.suffix.lower() in MEDIA_ENDINGS:
             yield ManifestRow(path)
@@ -209,44 +220,65 @@ def _manifest(path: Path) -> Iterator[ManifestRow]:
 def _take(
     given: Path,
     rows: list[ManifestRow],
-    known: dict[str, StoredPath],
+    known: Places,
     sources: set[str],
     failed: set[str],
     *,
     rehash: bool,
 ) -> _Found:
     try:
-        path = given.resolve()
+        path = as_given(given)
         stat = path.stat()
         if not S_ISREG(stat.st_mode):  # reading a pipe would wait for ever
             raise MediaError("not_a_file", f"{given} is not a file")
         here = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        before = known.get(str(path))
+        before = known.find(path)
         if before is not None and before[1:4] == here and before.source_id in sources and not rehash:
-            return _Found(rows, before.source_id, before, None, is_news=before.path in failed)
+            stored = before._replace(path=str(path))
+            file = os.path.realpath(path) if failed or stored != before else str(path)
+            return _Found(rows, file, stored, before, None, stored != before or file in failed)
         sha256 = file_digest(path)
-    except RuntimeError as error:  # how Python 3.11 tells of links that go in a circle
-        raise MediaError("unreadable", f"cannot read {given}: {error}") from error
     except OSError as error:
         code = "missing_file" if isinstance(error, FileNotFoundError) else "unreadable"
         raise MediaError(code, f"cannot read {given}: {error.strerror}") from error
     from pipeline.media.probe import probe
 
     source = Source(sha256=sha256, size_bytes=stat.st_size, media=probe(path))
-    return _Found(rows, source.id, StoredPath(str(path), *here, source.id), source)
+    file, stored = os.path.realpath(path), StoredPath(str(path), *here, source.id)
+    others = {one.path for one in (before, known.at(file)) if one is not None} - {stored.path}
+    return _Found(rows, file, stored, before, source, at_once=tuple(others))
 
 
-def _notes_of_new(path: Path, found: _Found) -> list[str]:
-    """What a person should know of a recording that was taken in though part of it is not there."""
+def _note_of_times(project: Project, files: dict[Path, list[ManifestRow]]) -> list[str]:
+    """Times are read by one rule alone; what else is said of the stretches counts with every rule."""
+    rule = project.settings.segment.rule
+    given = {
+        (path, row.start_s, row.end_s)
+        for path, rows in files.items()
+        for row in rows
+        if row.start_s is not None and not is_withdrawn(row.facts)
+    }
+    if rule == "given" or not given:
+        return []
+    count = "1 stretch is" if len(given) == 1 else f"{len(given)} stretches are"
+    return [f'{count} given; segment.rule is "{rule}": set segment.rule = "given" to use their times']
+
+
+def _notes_of_new(found: _Found) -> list[str]:
+    """What a person should know of a recording that was taken in though part of it is not used."""
     media = found.source.media if found.source is not None else None
-    lacking = [note for note in media.notes if note.startswith(TRUNCATED)] if media is not None else []
-    return [f"{path}: {note}; that is used. To have all of it, copy the file again" for note in lacking]
+    more = "; that is used. To have all of it, copy the file again"
+    return [note + more * note.startswith(TRUNCATED) for note in (media.notes if media is not None else ())]
 
 
-def _count(report: IngestReport, found: _Found, known: dict[str, StoredPath], placed: set[str]) -> None:
+def _first_of(paths: list[Path]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+
+
+def _count(report: IngestReport, found: _Found, placed: set[str]) -> None:
     if found.source_id not in placed:
         report.new += 1
-    elif found.stored.path in known and known[found.stored.path].source_id == found.source_id:
+    elif found.before is not None and found.before.source_id == found.source_id:
         report.known += 1
     else:
         report.duplicates += 1
@@ -256,7 +288,7 @@ def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], lis
     """Sources first, then facts, then paths: a path in the index means that all of it is stored."""
     store = project.store
     new = [found for found in batch if found.is_news]
-    ends = [ItemOutcome("ingest", found.stored.path, "done") for found in new]
+    ends = [ItemOutcome("ingest", found.file, "done") for found in new]
     store.add([found.source for found in batch if found.source is not None], ends)
     known = store.facts({found.source_id for found in batch})
     news: dict[tuple[str, str], Any] = {}
@@ -266,4 +298,6 @@ def _commit(project: Project, batch: list[_Found], defaults: dict[str, Any], lis
         own |= said
         news |= {(found.source_id, key): value for key, value in said.items()}
     store.add_facts((subject, key, value) for (subject, key), value in news.items())
+    # A file that is known by another path, too, is there what it is here.
+    store.set_paths(found.stored._replace(path=path) for found in new for path in found.at_once)
     store.set_paths(found.stored for found in new)

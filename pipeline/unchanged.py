@@ -20,6 +20,10 @@ from typing import Any, NamedTuple
 from huggingface_hub import constants
 
 from pipeline.artifacts import MEDIA_NAMES
+from pipeline.features.asr_aligners import TORCH_MODELS, torch_folder
+from pipeline.features.asr_weights import cached_whisper
+from pipeline.features.au_weights import find_pyfeat_weights
+from pipeline.features.backends import built
 from pipeline.outputs import RunOutput, ThisRun
 from pipeline.project import Project, only_run
 from pipeline.status import totals
@@ -33,6 +37,8 @@ STATE_FILE = ".emotrace.unchanged.json"
 PROGRAM = Path(__file__).parents[1]
 PACKAGES = ("schemas", "agents", "pipeline")
 FORM = 2  # of the state file and of what is digested
+# What `auto` takes once its environment lies here. That of any other backend is made when it is needed.
+WAIT_FOR_ENVIRONMENT = {"asr": "asr.whisperx", "au": "au.pyfeat", "diarize": "diarize.pyannote"}
 
 
 @dataclass(frozen=True)
@@ -124,11 +130,35 @@ def _outside(project: Project) -> Iterator[Any]:
     yield sorted(package.name for folder in sys.path for package in Path(folder or ".").glob("*.dist-info"))
     packages = (PROGRAM / name for name in PACKAGES)
     weights = [Path(constants.HF_HUB_CACHE), *_paths_in(project.settings.features, project.root)]
-    for root in (*packages, *weights):
+    aligners = (torch_folder() / name for _, name in TORCH_MODELS.values())
+    for root in (*packages, *weights, *aligners):
         yield list(_tree(root))
+    yield from _environments(project.settings.features)
     # Transcripts and measurements stand beside recordings, and a recording may be away, or other than it was.
     for folder in sorted({os.path.dirname(path) for path in paths}):  # noqa: PTH120 - many
         yield folder, sorted(_entries(folder))
+
+
+def _environments(features: Mapping[str, FeatureSection]) -> Iterator[tuple[str, bool]]:
+    """Which environments lie here; only asked (0.1 s each) where nothing else keeps `auto` from the backend."""
+    for stage, key in WAIT_FOR_ENVIRONMENT.items():
+        section = features.get(stage, FeatureSection())
+        if (
+            section.enabled
+            and section.backend == "auto"
+            and (section.options.get("weights") is not None or _has_weights(stage))
+        ):
+            yield key, built(key)
+
+
+def _has_weights(stage: str) -> bool:
+    if stage == "asr":
+        return cached_whisper() is not None
+    if stage == "au":
+        return find_pyfeat_weights(None) is not None
+    from pipeline.features.pyannote_weights import is_reachable  # with a reader of YAML
+
+    return is_reachable(None)
 
 
 def _paths_in(features: Mapping[str, FeatureSection], root: Path) -> Iterator[Path]:

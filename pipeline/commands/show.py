@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.commands.show_text import item_lines
 from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import ShowOutput
+from pipeline.places import Places, as_given
 from pipeline.project import Project
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import last_failures
@@ -119,9 +121,8 @@ def _find(project: Project, what: str) -> tuple[str, str | None]:
     """(source id, segment id or None)."""
     store = project.store
     paths = store.paths()
-    resolved = str(Path(what).resolve())
-    if resolved in paths:
-        return paths[resolved].source_id, None
+    if (at_path := Places(paths.values()).find(as_given(Path(what)))) is not None:
+        return at_path.source_id, None
     named = {stored.source_id: path for path, stored in paths.items() if Path(path).name == what}
     if len(named) == 1:
         return next(iter(named)), None
@@ -188,12 +189,20 @@ def print_show(console: Console, found: ShowOutput) -> None:
         f"speech: {_span_text(found.speech) or found.speech_missing or 'not measured'}",
         f"speakers: {_speaker_text(found.turns) or found.turns_missing or 'not measured'}",
     ]
-    lines += [f"copy: {path}" for path in found.paths[1:]]
+    lines += [f"copy: {path}" for path in _copies(found.paths)]
     lines += [line for item in found.items for line in item_lines(item)]
     lines += [
         f"failed: {item.stage}: {item.message} -> {complete(item.retry)}" for item in found.failed_items
     ]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _copies(paths: Sequence[str]) -> list[str]:
+    """Where else the same bytes lie; another path to the same file is no copy."""
+    files: dict[str, str] = {}
+    for path in paths:
+        files.setdefault(os.path.realpath(path), path)
+    return list(files.values())[1:]
 
 
 def _facts_text(facts: dict[str, Any]) -> str:

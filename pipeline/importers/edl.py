@@ -15,20 +15,21 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
-import av
-
 from pipeline.importers.manifest import TIME_DIGITS, ManifestRow
-from schemas.errors import UserError
+from pipeline.media.container import open_media, video_stream
+from schemas.errors import MediaError, UserError
 
-_TIMECODE = r"(\d{2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})"
+_TIMECODE = r"(\d{2})[:;](\d{2})[:;](\d{2})([:;.,])(\d{2,3})"
 _EVENT = re.compile(
     rf"^(\d{{3,6}})\s+(\S+)\s+\S+\s+(C|D|K\s*[BO]?|W\d+)(?:\s+\d+)?\s+{_TIMECODE}\s+{_TIMECODE}\s"
 )
+_FRAME_CODE_MODE = re.compile(r"^FCM\s*:\s*(NON[ -]?)?DROP\b", re.IGNORECASE)
 _CLIP = re.compile(r"^\*\s*(FROM|TO) CLIP NAME\s*:\s*(.+?)\s*$", re.IGNORECASE)
 _BEGINS_EVENT = re.compile(r"^\d{3,6}\s")
 NO_MEDIA = frozenset({".edl", ".srt", ".vtt", ".txt", ".rttm", ".csv", ".json", ".jsonl", ".parquet"})
 BLACK = "BL"  # the reel of nothing
 DROPPED = {30: 2, 60: 4}  # nominal rate -> numbers that are left out each minute, but for every tenth
+MAX_RATE = 120  # no timecode counts faster: a higher rate is the clock of a file without a rate of its own
 
 
 @dataclass
@@ -38,6 +39,7 @@ class _Event:
     cut: bool  # not a dissolve or wipe
     start: tuple[str, ...]
     end: tuple[str, ...]
+    drop: bool = False  # the list says that numbers are left out, though no semicolon does
     names: dict[str, str] = field(default_factory=dict)  # "FROM" and "TO" -> clip name
 
     @property
@@ -60,7 +62,8 @@ def read_edl(manifest: Path) -> Iterator[ManifestRow]:
         path = _recording(manifest, event, beside)
         rate, offset_s = _clock(manifest, event, path)
         start_s, end_s = (
-            _seconds(manifest, event, code, rate) - offset_s for code in (event.start, event.end)
+            _seconds(manifest, event, code, rate, drop=event.drop) - offset_s
+            for code in (event.start, event.end)
         )
         start_s, end_s = round(start_s, TIME_DIGITS), round(end_s, TIME_DIGITS)
         if start_s < 0:
@@ -85,15 +88,20 @@ def _events(manifest: Path) -> list[_Event]:
     except UnicodeDecodeError as error:
         raise _bad(manifest, None, "not UTF-8", "save the file as UTF-8") from error
     events: list[_Event] = []
+    drop = False
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if found := _EVENT.match(f"{line} "):
             parts = found.groups()
-            events.append(_Event(number, parts[1], parts[2] == "C", parts[3:8], parts[8:13]))
+            # Some lists write colons everywhere, others tell by sign which of the tapes and the cut leaves out.
+            told = drop and ";" not in line
+            events.append(_Event(number, parts[1], parts[2] == "C", parts[3:8], parts[8:13], told))
         elif _BEGINS_EVENT.match(line):
             raise _bad(
                 manifest, number, f'"{line[:60]}" is no event', "an event is: 001 REEL V C IN OUT IN OUT"
             )
+        elif mode := _FRAME_CODE_MODE.match(line):
+            drop = mode[1] is None
         elif events and (named := _CLIP.match(line)):
             _name(events, named[1].upper(), named[2])
     return events
@@ -143,27 +151,34 @@ def _clock(manifest: Path, event: _Event, path: Path) -> tuple[Fraction, float]:
 
 @lru_cache(maxsize=64)
 def _video_clock(path: Path) -> tuple[Fraction | None, str | None]:
-    """Frame rate, and the timecode of the first frame where the file states one."""
+    """Frame rate, and the timecode of the first frame where the file states one.
+
+    The rate is the nominal one, by which editing programs count also where a phone left frames out.
+    """
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
+        with open_media(path) as container:
+            video = video_stream(container)
+            if video is None:
                 return None, None
             told = [container.metadata, *(stream.metadata for stream in container.streams)]
             begins = next((tags["timecode"] for tags in told if "timecode" in tags), None)
-            return container.streams.video[0].average_rate, begins
-    except (av.FFmpegError, OSError):  # ingest tells what is wrong with it
+            nominal: Fraction | None = video.guessed_rate
+            return (nominal if nominal and nominal <= MAX_RATE else video.average_rate), begins
+    except MediaError:  # ingest tells what is wrong with it
         return None, None
 
 
-def _seconds(manifest: Path, event: _Event, code: tuple[str, ...], rate: Fraction) -> float:
-    """The time of a timecode. After a semicolon some numbers are left out, so that the clock keeps up."""
+def _seconds(
+    manifest: Path, event: _Event, code: tuple[str, ...], rate: Fraction, *, drop: bool = False
+) -> float:
+    """The time of a timecode. After a semicolon, or with `drop`, some numbers are left out to keep up."""
     hours, minutes, seconds, frame = (int(code[at]) for at in (0, 1, 2, 4))
     nominal = round(rate)
     if minutes > 59 or seconds > 59 or frame >= nominal:
         message = f"{_text(code)} is no timecode at {float(rate):g} frames per second"
         raise _bad(manifest, event.line, message, "correct the timecode")
     number = ((hours * 60 + minutes) * 60 + seconds) * nominal + frame
-    if code[3] in ";," and nominal in DROPPED and rate != nominal:
+    if (drop or code[3] in ";,") and nominal in DROPPED and rate != nominal:
         passed = hours * 60 + minutes
         number -= DROPPED[nominal] * (passed - passed // 10)
     return float(number / rate)

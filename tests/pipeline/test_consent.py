@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ import pytest
 
 from pipeline.facts import facts_of, is_withdrawn, stretches
 from pipeline.ingest import IngestReport, ingest
-from pipeline.project import Project
+from pipeline.project import Project, open_project
 from schemas.errors import UserError
 from schemas.records import Segment
 from tests.media_io.make import make_sound, tone
+from tests.pipeline.project import write_settings
 
 HEADER = "path,start,end,speaker,consent,transcript"
 ROWS = ("a.wav,0,2,anna,,one", "a.wav,2,4,ben,,two", "a.wav,4,,anna,,three")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with open_project(write_settings(tmp_path / "project", '[segment]\nrule = "given"\n')) as opened:
+        yield opened
 
 
 @pytest.fixture

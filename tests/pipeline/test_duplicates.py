@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import av
@@ -17,6 +18,7 @@ from pipeline.media.probe import probe
 from pipeline.pictures.base import picture_hash
 from pipeline.pictures.choose import choose
 from pipeline.pictures.difference import Difference
+from pipeline.stages import duplicates
 from pipeline.stages.duplicates import MAX_LENGTH_GAP_S, Look, second_copies
 from pipeline.stages.keyframes import KEY_FRAMES, pictures_of
 from schemas.records import Segment
@@ -185,3 +187,84 @@ def test_what_stays_is_earlier_and_no_copy_itself(kinds: list[tuple[int, int]], 
         assert one.source_id != other.source_id
         assert abs(one.duration_s - other.duration_s) <= MAX_LENGTH_GAP_S + 1e-9
     assert second_copies(kept) == {}
+
+
+# --- the same as pair by pair ---------------------------------------------------------------------------
+
+
+def is_copy(earlier: Look, later: Look) -> bool:
+    """The rule for one pair, without a short cut."""
+    one, other = sorted((earlier, later), key=lambda look: look.duration_s)
+    if one.source_id == other.source_id or other.duration_s > one.duration_s + MAX_LENGTH_GAP_S:
+        return False
+    if one.words and other.words:
+        said = SequenceMatcher(None, one.words, other.words, autojunk=False).ratio()
+        if said < duplicates.MIN_COMMON_WORDS:
+            return False
+    if one.curve is None or other.curve is None:
+        silent = one.curve is other.curve is None and len(one.pictures) == len(other.pictures) > 0
+        return silent and all(map(duplicates._alike, one.pictures, other.pictures))
+    gap = sum(abs(a - b) for a, b in zip(one.curve, other.curve, strict=True))
+    return gap <= len(one.curve) * duplicates.MAX_CURVE_GAP and duplicates._seen_alike(one, other)
+
+
+def pair_by_pair(looks: list[Look]) -> dict[str, str]:
+    copies: dict[str, str] = {}
+    for n, look in enumerate(looks):
+        kept = (first for first in looks[:n] if first.sample_id not in copies)
+        first = next((first for first in kept if is_copy(first, look)), None)
+        if first is not None:
+            copies[look.sample_id] = first.sample_id
+    return copies
+
+
+def near(rng: np.random.Generator, picture: int) -> int:
+    """A picture in which about as many bits differ as may differ."""
+    for bit in rng.choice(256, size=rng.integers(0, 13), replace=False):
+        picture ^= 1 << int(bit)
+    return picture
+
+
+def some_looks(seed: int, number: int) -> list[Look]:
+    """Samples that are copies of each other more often than not, or nearly so in one way or another."""
+    rng = np.random.default_rng(seed)
+    basic = [int.from_bytes(rng.bytes(32), "little") for _ in range(2)]
+    curve = rng.integers(0, 16, 32)
+    found = []
+    for n in range(number):
+        lively = np.clip(curve + rng.integers(-1, 2, 32) * rng.integers(0, 3), 0, 15)
+        pictures = [near(rng, basic[k]) for k in rng.integers(0, 2, rng.integers(0, 4))]
+        found.append(
+            look(
+                f"s{n}",
+                source_id=f"r{rng.integers(0, 6)}",
+                duration_s=float(rng.choice([4.0, 4.05, 4.2, 4.25, 4.4, 9.0])),
+                words=tuple(str(word) for word in rng.choice(list("abc"), rng.integers(0, 4))),
+                curve=tuple(int(digit) for digit in lively) if rng.integers(0, 3) else None,
+                pictures=tuple(pictures),
+            )
+        )
+    return found
+
+
+@given(seed=st.integers(0, 2**32 - 1), number=st.integers(0, 60))
+def test_what_is_dropped_is_what_a_look_at_every_pair_drops(seed: int, number: int) -> None:
+    looks = some_looks(seed, number)
+    assert second_copies(looks) == pair_by_pair(looks)
+
+
+def test_many_copies_are_compared_with_what_is_kept_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = []
+    rule = duplicates._said_and_seen_alike
+
+    def counted(one: Look, other: Look) -> bool:
+        pairs.append((one, other))
+        return rule(one, other)
+
+    monkeypatch.setattr(duplicates, "_said_and_seen_alike", counted)
+    looks = [look(f"s{n}", source_id=f"r{n}", curve=None) for n in range(300)]
+    assert second_copies(looks) == {f"s{n}": "s0" for n in range(1, 300)}
+    assert len(pairs) == 299
+    pairs.clear()
+    assert second_copies([look(f"s{n}", source_id="r0", curve=None) for n in range(300)]) == {}
+    assert pairs == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -113,7 +114,82 @@ def test_a_recording_that_begins_at_one_hour_is_counted_from_there(tmp_path: Pat
         list(read_edl(write(tmp_path, event("00:00:01:00", "00:00:02:00", "tape.mov"))))
 
 
+def film(path: Path, frames: int, rate: Fraction) -> Path:
+    """A film of any constant rate."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=rate)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for n in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), n, np.uint8), format="rgb24")
+            frame.pts = n
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    return path
+
+
+def times(folder: Path, text: str) -> list[tuple[float | None, float | None]]:
+    return [(row.start_s, row.end_s) for row in read_edl(write(folder, text))]
+
+
+def test_a_phone_that_leaves_frames_out_is_counted_by_its_nominal_rate(tmp_path: Path) -> None:
+    shown = [n / 30 for n in range(30 * 70) if n % 50]
+    make_video(tmp_path / "phone.mp4", frames=len(shown), fps=30, times_s=shown, size=(64, 48))
+    assert times(tmp_path, event("00:01:00:00", "00:01:02:15", "phone.mp4")) == [(60.0, 62.5)]
+
+
 RATE = Fraction(30_000, 1001)
+FIRST, SECOND = float(17982 / RATE), float(18012 / RATE)
+PLAIN, LATER = float(18000 / RATE), float(18030 / RATE)
+
+
+@pytest.mark.parametrize(
+    ("head", "start", "end", "expected"),
+    [
+        ("", "00:10:00;00", "00:10:01;00", (FIRST, SECOND)),
+        ("", "00;10;00;00", "00;10;01;00", (FIRST, SECOND)),
+        ("FCM: DROP FRAME", "00:10:00:00", "00:10:01:00", (FIRST, SECOND)),
+        ("fcm:drop frame", "00:10:00:00", "00:10:01:00", (FIRST, SECOND)),
+        ("", "00:10:00:00", "00:10:01:00", (PLAIN, LATER)),
+        ("FCM: NON-DROP FRAME", "00:10:00:00", "00:10:01:00", (PLAIN, LATER)),
+        ("FCM: DROP FRAME\nFCM: NON DROP FRAME", "00:10:00:00", "00:10:01:00", (PLAIN, LATER)),
+        ("FCM: NON-DROP FRAME", "00:10:00;00", "00:10:01;00", (FIRST, SECOND)),
+    ],
+)
+def test_lists_say_in_several_ways_that_numbers_are_left_out(
+    head: str, start: str, end: str, expected: tuple[float, float], tmp_path: Path
+) -> None:
+    film(tmp_path / "ntsc.mp4", 30, RATE)
+    (found,) = times(tmp_path, f"TITLE: x\n{head}\n{event(start, end, 'ntsc.mp4')}")
+    assert found == pytest.approx(expected, abs=0.001)
+
+
+def test_a_source_without_left_out_numbers_may_stand_in_a_cut_that_leaves_some_out(tmp_path: Path) -> None:
+    film(tmp_path / "ntsc.mp4", 30, RATE)
+    line = event("00:10:00:00", "00:10:01:00", "ntsc.mp4").replace("00:00:00:00", "01;00;00;00")
+    (found,) = times(tmp_path, f"FCM: DROP FRAME\n{line.replace('00:00:01:00', '01;00;01;00')}")
+    assert found == pytest.approx((PLAIN, LATER), abs=0.001)
+
+
+def test_a_playlist_is_no_recording(tmp_path: Path) -> None:
+    """A list of other files is not followed, here as everywhere."""
+    make_video(tmp_path / "real.ts", frames=50)
+    (tmp_path / "all.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:2,\nreal.ts\n#EXT-X-ENDLIST\n"
+    )
+    with pytest.raises(UserError, match=r"cut\.edl:1: all\.m3u8 has no frame rate"):
+        list(read_edl(write(tmp_path, event("00:00:00:05", "00:00:01:00", "all.m3u8"))))
+
+
+def test_a_recording_with_a_tag_in_latin_1_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "tagged.avi", frames=50, codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    at = data.find(b"ISFT")  # the name of the program becomes a title in Latin-1
+    data[at : at + 4], data[at + 8 : at + 14] = b"INAM", b"M\xfcller"
+    path.write_bytes(data)
+    with contextlib.suppress(UserError):  # one line, where a recording with such tags is refused
+        assert times(tmp_path, event("00:00:00:05", "00:00:01:00", "tagged.avi")) == [(0.2, 1.0)]
+
+
 EVENT = _Event(1, "AX", True, (), ())
 
 

@@ -74,6 +74,21 @@ def test_a_pattern_takes_what_it_matches(project: Project, folder: Path) -> None
         ingest(project, [str(folder / "z*.wav")])
 
 
+def test_what_of_a_recording_is_not_used_is_told_once(project: Project, folder: Path) -> None:
+    for name, frames in (("one.mkv", 50), ("two.mkv", 75)):  # what is told of both is told in one line
+        make_video(
+            folder / name, frames=frames, start_s=0.8, tones=(tone(2.0), tone(2.0)), audio_start_s=-0.8
+        )
+    notes = [
+        "sound begins 0.80 s before the first picture; that part is not used",
+        "2 audio streams; the first is used",
+    ]
+    report = take(project, folder)
+    assert report.notes == [f"{folder / 'one.mkv'} and 1 more: {note}" for note in notes]
+    assert take(project, folder).notes == []
+    assert take(project, folder / "one.mkv", rehash=True).notes[0].startswith(f"{folder / 'one.mkv'}: sound")
+
+
 # --- what people say ---------------------------------------------------------------------------------------
 
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pipeline.facts import ROW, source_facts
 from pipeline.importers.manifest import FACT_COLUMNS, ManifestRow, read_csv, read_jsonl
 from pipeline.ingest import ingest
-from pipeline.project import Project
+from pipeline.project import Project, open_project
 from pipeline.status import ingest_failures
 from schemas.errors import UserError
 from tests.media_io.make import make_sound, tone
-from tests.pipeline.project import take
+from tests.pipeline.project import take, write_settings
 
 
 def facts_of(project: Project, path: Path) -> dict[str, Any]:
@@ -101,6 +101,20 @@ def test_a_file_is_read_and_told_once_however_many_its_rows(project: Project, fo
     )
     assert [end.code for end in report.failed] == ["empty_file"]
     assert told == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(("rule", "stretches"), [("both", 3), ("both", 1), ("both", 0), ("given", 3)])
+def test_given_times_that_the_rule_does_not_read_are_told(
+    rule: str, stretches: int, folder: Path, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [{"path": "a.wav", "start": n / 10, "end": 1} for n in range(stretches)]
+    rows += [{"path": "b.wav"}, {"path": "b.wav", "end": 0.5, "consent": "withdrawn"}, *rows[:1]]
+    settings = write_settings(tmp_path / "cut", f'[segment]\nrule = "{rule}"\n')
+    with open_project(settings) as project:
+        notes = take(project, jsonl(folder / "list.jsonl", *rows)).notes
+    count = "1 stretch is" if stretches == 1 else f"{stretches} stretches are"
+    told = f'{count} given; segment.rule is "both": set segment.rule = "given" to use their times'
+    assert notes == ([told] if rule == "both" and stretches else [])
 
 
 # --- what a manifest says -------------------------------------------------------------------------------------

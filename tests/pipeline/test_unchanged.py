@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import unchanged as one_look
+from pipeline.features import backends
+from pipeline.features.asr_aligners import TORCH_MODELS, torch_folder
+from pipeline.features.worker import build_environment
 from pipeline.ingest import ingest
 from pipeline.outputs import RunOutput
 from pipeline.project import Project, open_project
@@ -184,6 +188,53 @@ def test_weights_that_are_named_are_looked_at(place: Place, tmp_path: Path) -> N
         assert outside(project) == before
         (weights / "model.bin").write_bytes(b"three")
         assert outside(project) != before
+
+
+def test_alignment_models_that_torch_keeps_are_looked_at(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    place.run()
+    torch_folder().mkdir(parents=True)
+    (torch_folder() / "resnet.pth").write_bytes(b"nothing that anything here would take")
+    assert place.is_known()
+    (torch_folder() / TORCH_MODELS["en"][1]).write_bytes(b"one")
+    assert not place.is_known()
+
+
+def tiny_wheel(folder: Path) -> Path:
+    """A package that needs no network."""
+    path = folder / "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("tiny.py", "")
+        wheel.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+        wheel.writestr(
+            "tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("tiny-1.dist-info/RECORD", "")
+    return path
+
+
+@pytest.mark.worker
+@pytest.mark.parametrize("backend", ["auto", "mediapipe"])
+def test_an_environment_that_auto_waits_for_is_looked_at(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setattr(backends, "WORKERS", tmp_path)
+    script, needs = tmp_path / "pyfeat_faces.py", f'["tiny @ {tiny_wheel(tmp_path).as_uri()}"]'
+    script.write_text(f'# /// script\n# requires-python = ">=3.11"\n# dependencies = {needs}\n# ///\n')
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    option = f'weights = "{weights}"\n' if backend == "auto" else ""
+    settings = write_settings(tmp_path / "project", f'[features.au]\nbackend = "{backend}"\n{option}')
+    backends.built.cache_clear()
+    with open_project(settings) as project:
+        before = one_look.look(project).outside
+        build_environment(script)
+        backends.built.cache_clear()
+        assert (one_look.look(project).outside != before) is (backend == "auto")
+    backends.built.cache_clear()
 
 
 def test_a_run_that_is_cut_off_leaves_nothing_known(place: Place) -> None:
