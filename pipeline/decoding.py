@@ -8,8 +8,9 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.artifacts import MEDIA_NAMES
 from pipeline.media.cut import CutParams, cut_audio, cut_clip
@@ -33,6 +34,27 @@ class Decoded:
     shots: tuple[Span, ...]
     notes: tuple[str, ...]
     pts: Path | None = None  # .npy: source time of every presented frame
+
+
+class _Report(NamedTuple):
+    """What a decode pass says of what it left."""
+
+    files: tuple[str, ...]
+    shots: tuple[Span, ...]
+    notes: tuple[str, ...]
+
+
+def _read_report(path: Path) -> _Report:
+    return _parsed_report(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _parsed_report(path: Path, _mtime_ns: int) -> _Report:
+    """Cached: every segment of a recording asks, and one of hours has thousands of both."""
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return _Report(
+        tuple(report["files"]), tuple(Span(**shot) for shot in report["shots"]), tuple(report["notes"])
+    )
 
 
 class MediaMaker:
@@ -96,25 +118,28 @@ class MediaMaker:
         question = {"source": source.id, "version": DECODE_VERSION, "params": params.model_dump(mode="json")}
         key = content_id("dec", question)
         with self._locks[key]:
-            report = self._report(key) or self._decode(source, key, params)
-        files = {name: cache.local(key, name) for name in report["files"]}
+            report = self._report(key)
+            if report is None:
+                self._decode(source, key, params)
+                report = _read_report(cache.local(key, REPORT))
+        files = {name: cache.local(key, name) for name in report.files}
         return Decoded(
             audio=files.get("audio.wav"),
             frames=files.get("frames.parquet"),
-            shots=tuple(Span(**shot) for shot in report["shots"]),
-            notes=tuple(report["notes"]),
+            shots=report.shots,
+            notes=report.notes,
             pts=files.get("pts.npy"),
         )
 
-    def _report(self, key: str) -> dict[str, Any] | None:
+    def _report(self, key: str) -> _Report | None:
         """What a decode pass left in the cache; None when it, or one of its files, is not there."""
         cache = self._project.artifacts
         if not cache.has(key, REPORT):
             return None
-        report: dict[str, Any] = json.loads(cache.local(key, REPORT).read_text(encoding="utf-8"))
-        return report if all(cache.has(key, name) for name in report["files"]) else None
+        report = _read_report(cache.local(key, REPORT))
+        return report if all(cache.has(key, name) for name in report.files) else None
 
-    def _decode(self, source: Source, key: str, params: DecodeParams) -> dict[str, Any]:
+    def _decode(self, source: Source, key: str, params: DecodeParams) -> None:
         cache, path = self._project.artifacts, self.path(source)
         self._on_decode()
         with cache.workdir() as folder:
@@ -131,7 +156,6 @@ class MediaMaker:
             for file in files:
                 cache.put(key, file.name, file)
         cache.put_bytes(key, REPORT, json.dumps(report).encode())
-        return report
 
     def make(self, ref: MediaRef, source: Source) -> Path:
         """The file of a media reference, made now if the cache does not hold it."""

@@ -49,8 +49,10 @@ def signal_to_noise_db(path: Path, start_s: float, end_s: float, speech: Sequenc
     before_s = max(0.0, start_s - AROUND_S)
     level_db = read_levels(path, before_s, end_s + AROUND_S)
     times_s: Curve = before_s + (np.arange(len(level_db), dtype=np.float64) + 0.5) * FRAME_S
-    wide = [Span(start_s=max(0.0, s.start_s - EDGE_S), end_s=s.end_s + EDGE_S) for s in speech]
-    voice = level_db[inside(times_s, speech) & (times_s >= start_s) & (times_s < end_s)]
+    last_s = end_s + AROUND_S
+    near = [s for s in speech if s.end_s + EDGE_S > before_s and s.start_s - EDGE_S < last_s]  # of hours, few
+    wide = [Span(start_s=max(0.0, s.start_s - EDGE_S), end_s=s.end_s + EDGE_S) for s in near]
+    voice = level_db[inside(times_s, near) & (times_s >= start_s) & (times_s < end_s)]
     background = level_db[~inside(times_s, wide)]
     if min(len(voice), len(background)) < MIN_FRAMES or np.median(background) <= INTENSITY_FLOOR_DB:
         return None

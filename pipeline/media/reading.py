@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import wave
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,13 +70,16 @@ class WavSound:
 def read_frames(path: Path, start_s: float = 0.0, end_s: float = math.inf) -> Iterator[tuple[float, bytes]]:
     """(source time, JPEG) of the pictures with start_s <= time < end_s, in order of time.
 
-    Row groups outside the span are not read.
+    Row groups outside the span are not looked at: a long recording has thousands.
     """
     with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            known = file.metadata.row_group(group).column(0).statistics
-            if known is not None and known.has_min_max and (known.max < start_s or known.min >= end_s):
-                continue
+        groups = range(file.num_row_groups)
+        first = bisect_left(
+            groups, start_s, key=lambda n: file.metadata.row_group(n).column(0).statistics.max
+        )
+        for group in groups[first:]:
+            if file.metadata.row_group(group).column(0).statistics.min >= end_s:
+                return
             table = file.read_row_group(group)
             for time_s, jpeg in zip(table["time_s"].to_pylist(), table["jpeg"], strict=True):
                 if start_s <= time_s < end_s:
