@@ -95,13 +95,14 @@ class TreeWatch(threading.Thread):
 
 
 def held_mb(pid: int) -> float:
-    """Resident memory now, of a process and all below it; pages that they share count once for each."""
+    """Memory in use now, of a process and all below it; what several share is divided among them (PSS)."""
     with contextlib.suppress(OSError):
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii", "replace").splitlines()
+        share_kb = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         children = [
             c for path in Path(f"/proc/{pid}/task").glob("*/children") for c in path.read_text().split()
         ]
-        return pages * resource.getpagesize() / 2**20 + sum(held_mb(int(child)) for child in children)
+        return share_kb / 1024 + sum(held_mb(int(child)) for child in children)
     return 0.0
 
 
@@ -255,6 +256,8 @@ def memory(place: Path, minutes: Sequence[float]) -> None:
         )
         largest = max(found["own_mb"], found["child_mb"])
         emit_limited(f"memory of the largest process, {length:g} min", largest, "MB", MOST_MB, 1)
+        together = found["together_mb"]
+        emit_limited(f"memory of all processes together, {length:g} min", together, "MB", MOST_MB, 1)
 
 
 def main(*arguments: str) -> None:
