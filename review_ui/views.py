@@ -22,6 +22,7 @@ MISSING_REASONS = {
     "no_speech": "nobody speaks",
     "never_alone": "never speaks alone",
     "no_face": "no face found",
+    "no_frame": "no picture was looked at",
     "does_not_speak": "this face is not heard",
     "face_unknown": "none of the faces is known to be theirs",
     "face_not_measurable": "the face is turned away or too small",

@@ -103,8 +103,8 @@ class Features(Record):
     """What one extractor measured on one segment (or, for shots, speech regions and turns, on a whole source).
 
     `missing` says why there is nothing: "no_audio_stream", "no_video_stream", "silence", "no_speech",
-    "never_alone", "not_in_table", "no_words", "unsupported_language", "no_face", "not_diarized". Which of the
-    other fields are filled depends on `stage`.
+    "never_alone", "not_in_table", "no_words", "unsupported_language", "no_face", "no_frame", "not_diarized".
+    Which of the other fields are filled depends on `stage`.
     """
 
     PREFIX = "fea"

@@ -96,7 +96,10 @@ def print_ingest(console: Console, report: IngestReport, sources: int) -> None:
         f"{sources} recordings in all"
     ]
     if report.ignored:
-        lines.append(f"{len(report.ignored)} files are not media: {_some(report.ignored)}")
+        lines.append(f"{len(report.ignored)} files are no recordings: {_some(report.ignored)}")
+        lines.append(
+            "(transcripts, turns and tables among them are read with their recordings by `emotrace run`)"
+        )
     if report.speakers:
         lines.append(f"said of speakers, in all their recordings: {_some(report.speakers)}")
     lines += [f"note: {note}" for note in report.notes]

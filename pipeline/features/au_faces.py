@@ -92,12 +92,9 @@ def mouth_opening(points: Mapping[str, Array], pitch_deg: Array, yaw_deg: Array)
     return Curve("eye distances", np.where(measurable, opening, np.nan))
 
 
-def frame_notes(window: Window, dropped: int) -> list[str]:
-    """What is to be known of the frames and of tracks that were taken for false."""
-    notes = [f"{dropped} short or unconfirmed face track(s) dropped"] if dropped else []
-    if window.inside[0] == window.inside[1]:
-        notes.append("no sampled frame lies in this segment")
-    return notes
+def track_notes(dropped: int) -> list[str]:
+    """What is to be known of tracks that were taken for false."""
+    return [f"{dropped} short or unconfirmed face track(s) dropped"] if dropped else []
 
 
 def tell_faces(
@@ -109,9 +106,14 @@ def tell_faces(
     rule: EventRule,
     notes: Sequence[str],
 ) -> Features:
-    """The record of the faces of one clip, the main one first; without any: missing "no_face"."""
+    """The record of the faces of one clip, the main one first.
+
+    Without any: missing "no_face", or "no_frame" where none was looked at, because one picture is held all the
+    time or the segment is shorter than the step between sampled frames.
+    """
     if not faces:
-        return features_of(extractor, clip, missing="no_face", notes=tuple(notes))
+        missing = "no_frame" if window.inside[0] == window.inside[1] else "no_face"
+        return features_of(extractor, clip, missing=missing, notes=tuple(notes))
     inside = slice(*window.inside)
     clock = clock_of(window.times_s[inside], clip.segment.duration_s)
     seen = [

@@ -24,9 +24,9 @@ from pipeline.features.au_faces import (
     Curve,
     Face,
     Window,
-    frame_notes,
     surroundings,
     tell_faces,
+    track_notes,
 )
 from pipeline.features.au_geometry import ACTION_UNITS, Faces, measure_faces, to_pixels
 from pipeline.features.au_tracks import Track, face_boxes, track_faces
@@ -59,7 +59,7 @@ class MediapipeAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "mediapipe"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
 
     def __init__(self, params: MediapipeParams | None = None) -> None:
         self._params = params or MediapipeParams()
@@ -99,7 +99,7 @@ class MediapipeAus:
             min_frames=self._params.min_track_frames,
             wanted=window.inside,
         )
-        notes = frame_notes(window, dropped)
+        notes = track_notes(dropped)
         faces = []
         for track in tracks:
             mesh = np.full((len(window.times_s), *arrays["landmarks"].shape[2:]), np.nan)

@@ -22,10 +22,10 @@ from pipeline.features.au_faces import (
     Curve,
     Face,
     Window,
-    frame_notes,
     mouth_opening,
     surroundings,
     tell_faces,
+    track_notes,
 )
 from pipeline.features.au_tracks import track_faces
 from pipeline.features.au_weights import PyfeatWeights, pyfeat_weights
@@ -85,7 +85,7 @@ class PyfeatAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "pyfeat"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, params: PyfeatParams | None = None) -> None:
         """Find the weights.
@@ -149,9 +149,7 @@ class PyfeatAus:
             values = np.full((len(window.times_s), len(names)), np.nan)
             values[track.rows] = arrays["values"][track.rows, track.slots]
             faces.append(Face(track, pyfeat_curves(dict(zip(names, values.T, strict=True)))))
-        return tell_faces(
-            self, clip, window, faces, rule=self._params.events, notes=frame_notes(window, dropped)
-        )
+        return tell_faces(self, clip, window, faces, rule=self._params.events, notes=track_notes(dropped))
 
     def _no_device(self, _: str) -> UserError:
         message = f'Py-Feat: no device "{self._params.device}" on this machine'

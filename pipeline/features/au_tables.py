@@ -24,10 +24,10 @@ from pipeline.features.au_faces import (
     Curve,
     Face,
     Window,
-    frame_notes,
     mouth_opening,
     surroundings,
     tell_faces,
+    track_notes,
 )
 from pipeline.features.au_pyfeat import pyfeat_curves
 from pipeline.features.au_tracks import track_faces
@@ -157,7 +157,7 @@ class _TableAus:
                 name: Curve(unit, _laid_out(values, chosen)) for name, (unit, values) in rows.curves.items()
             }
             faces.append(Face(track, curves))
-        notes = [*frame_notes(window, dropped), f"imported from {self._path.name if self._path else ''}"]
+        notes = [*track_notes(dropped), f"imported from {self._path.name if self._path else ''}"]
         return tell_faces(self, clip, window, faces, rule=self._params.events, notes=notes)
 
 

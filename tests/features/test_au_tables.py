@@ -225,7 +225,7 @@ def test_segments_get_their_part_in_their_own_time(tmp_path: Path) -> None:
     told = series(features, "AU12")
     assert told.times_s[0] == pytest.approx(0.02)
     assert told.values == tuple(round(t / 5, 4) for t in STEPS if 0.5 <= t < 1.0)
-    assert faces_of(OpenfaceAus(), clip_of(recording, STEPS, 1.97, 2.0)).missing == "no_face"
+    assert faces_of(OpenfaceAus(), clip_of(recording, STEPS, 1.97, 2.0)).missing == "no_frame"
 
 
 VARIABLE = [0.0, 0.1, 0.11, 0.5, 0.51, 0.9, 1.2, 1.21, 1.22, 1.23]

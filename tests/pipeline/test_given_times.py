@@ -126,8 +126,8 @@ def test_an_ingest_names_what_it_left_alone_and_whom_it_speaks_of(project: Path,
     assert (told["ignored"], told["ignored_files"][0]) == (8, str(folder / "0.txt"))
     assert (told["speakers"], len(told["notes"])) == (["anna", "benn"], 1)
     lines = emotrace(*given).stdout.splitlines()
-    assert lines[1].startswith("8 files are not media: ")
+    assert lines[1].startswith("8 files are no recordings: ")
     assert lines[1].endswith(f"{folder}/4.txt and 3 more")
-    assert lines[2] == "said of speakers, in all their recordings: anna, benn"
-    assert lines[3] == 'note: no recording names the speaker "benn"; did you mean "ben"?'
+    assert lines[3] == "said of speakers, in all their recordings: anna, benn"
+    assert lines[4] == 'note: no recording names the speaker "benn"; did you mean "ben"?'
     assert run(project)["dropped"] == {"consent_withdrawn": 1}
