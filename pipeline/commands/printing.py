@@ -25,7 +25,7 @@ from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.ingest import IngestReport
 from pipeline.outputs import DemoOutput, FailedItem, StageCounts, Totals
-from pipeline.release.splits import SPLITS
+from pipeline.splits import SPLITS
 
 MAX_FAILED_SHOWN = 20
 MAX_NAMES_SHOWN = 5

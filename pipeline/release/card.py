@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.release.columns import COLUMNS
-from pipeline.release.splits import SPLITS
 from pipeline.release.telling import counted, left_out_text
+from pipeline.splits import SPLITS
 
 RULES = "cues"  # the provider of annotators and judges that are rules
 UNDECIDED = "(undecided)"

@@ -24,12 +24,11 @@ from pipeline.leftovers import sweep
 from pipeline.live import LiveItem
 from pipeline.policy import in_random_share
 from pipeline.release.card import Tally, render_card
-from pipeline.release.planned import kept_splits
 from pipeline.release.progress import SILENT
 from pipeline.release.rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
-from pipeline.release.splits import SPLITS, Placed, Split, SplitKey, assign_splits, placement
 from pipeline.release.spool import Spool
 from pipeline.release.telling import RUN, left_out_text, remedy_for
+from pipeline.splits import SPLITS, Placed, Split, SplitKey, assign_splits, kept_splits, placement
 from pipeline.stages.base import Progress
 from schemas.errors import UserError
 from schemas.ids import canonical_json, content_digest, file_digest

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from pipeline.release.splits import SplitKey
+from pipeline.splits import SplitKey
 from schemas.ids import canonical_json
 
 

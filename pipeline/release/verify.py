@@ -26,9 +26,9 @@ from pipeline.release.card import UNKNOWN, Tally, card_counts, front_matter_coun
 from pipeline.release.files import CARD, MANIFEST, ROWS_PER_GROUP, SUMS, file_names
 from pipeline.release.progress import SILENT
 from pipeline.release.rows import row_line, schema_digest, schema_fields
-from pipeline.release.splits import SPLITS
 from pipeline.release.telling import TAKE_DOWN, counted
 from pipeline.release.verify_rows import RowFaults
+from pipeline.splits import SPLITS
 from pipeline.stages.base import Progress
 from schemas.errors import UserError
 from schemas.ids import file_digest

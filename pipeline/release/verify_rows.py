@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pipeline.policy import is_contradicted
-from pipeline.release.splits import SPLITS
+from pipeline.splits import SPLITS
 from schemas.parts import VerdictName
 
 VERDICTS = frozenset(get_args(VerdictName))

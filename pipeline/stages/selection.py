@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.facts import facts_around, segment_facts, target_facts
-from pipeline.release.planned import Planned, kept_splits, planned_splits
-from pipeline.release.splits import SPLITS, Placed
+from pipeline.splits import SPLITS, Placed, Planned, kept_splits, planned_splits
 from pipeline.stages.select import drop_reasons
 from schemas.errors import UserError
 from schemas.records import Release, Sample, Segment

@@ -14,7 +14,7 @@ from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.errors import UserError
 from schemas.records import Annotation
-from tests.pipeline.records import make_run, project_in
+from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels, Reply
 
@@ -41,7 +41,10 @@ def settings(models: FakeModels, *names: str, concurrency: int = 1, more: str = 
 
 def to_ask(run: Run, clips: int, stage: AnnotateStage) -> list[list[Any]]:
     """The shards of so many clips, each of another length: no two questions are the same."""
-    samples = [make_sample(segment_id=f"seg_{n}", duration_s=3.0 + n) for n in range(clips)]
+    of = source(1)
+    run.sources[of.id] = of
+    run.segments = [segment(of, n) for n in range(clips)]
+    samples = [make_sample(segment_id=one.id, duration_s=3.0 + n) for n, one in enumerate(run.segments)]
     store = run.project.store
     store.add(samples)
     run.samples = Samples(store, [SampleRef(one.id, one.segment_id, one.target) for one in samples])

@@ -38,7 +38,7 @@ enabled = false
 KILLED_S, ABORTED_S, RAISING_S = 1.2, 1.4, 1.6  # by its length a worker knows the clip on which it is to end
 END_OF_WORKER = f"""
 def end_on(clip: dict[str, Any]) -> None:
-    import signal
+    import os, signal
     length_s = round(clip["end_s"] - clip["start_s"], 3)
     if length_s == {KILLED_S}:
         os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out
@@ -132,7 +132,7 @@ def worker_that_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = "lambda clip: process_clip(clip, models, send)"
     assert text.count(work) == text.count("def main()") == 1
     text = text.replace(work, "lambda clip: end_on(clip) or process_clip(clip, models, send)")
-    for imported in ("caller.py", "pictures.py"):
+    for imported in ("caller.py", "lean.py", "pictures.py"):
         shutil.copy(au_mediapipe.SCRIPT.with_name(imported), tmp_path)
     script = tmp_path / "worker.py"
     script.write_text(text.replace("def main()", f"{END_OF_WORKER}\n\ndef main()"), encoding="utf-8")

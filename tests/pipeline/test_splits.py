@@ -9,7 +9,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from pipeline.release.splits import TRUST, SplitKey, assign_splits, placement
+from pipeline.splits import TRUST, SplitKey, assign_splits, placement
 from schemas.errors import UserError
 from schemas.settings import ReleaseSection
 

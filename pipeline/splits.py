@@ -1,16 +1,20 @@
-"""Train, validation and test without leakage: whole groups only, people's labels only outside train."""
+"""Train, validation and test without leakage: whole groups only, people's labels only outside train. Pure.
+
+A release assigns splits to its rows; before that, every sample that is chosen has a planned one by the same rule.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from schemas.errors import UserError
 from schemas.ids import content_id
-from schemas.settings import ReleaseSection
+from schemas.records import Release
+from schemas.settings import ReleaseSection, Settings
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -40,6 +44,14 @@ class SplitKey(NamedTuple):
 class Placed(NamedTuple):
     split: Split
     group: str
+
+
+class Planned(NamedTuple):
+    """What a split is planned from: a sample, its source, and what holds for its target."""
+
+    sample_id: str
+    source_id: str
+    facts: Mapping[str, Any]
 
 
 class Groups(NamedTuple):
@@ -100,6 +112,27 @@ def placement(
         if key.row_id in placed
         for node in _ties(key, by_speaker=settings.split_policy != "source")
     }
+
+
+def planned_splits(
+    samples: Iterable[Planned], settings: Settings, *, kept: Mapping[str, Split] = NOTHING_KEPT
+) -> dict[str, Placed]:
+    """Sample id -> split and group, as `assign_splits` places them once people have labelled every sample.
+
+    `kept` is the `placement` of the last release, whose groups stay where they are. Until people have labelled a
+    group that is planned for validation or test, a release puts it into train, and fills its place from groups
+    that they have labelled. So an example that is shown to a model must not be planned for test, and its source,
+    speaker and group must then be `kept` in train.
+
+    Raises:
+        UserError: what `assign_splits` raises ("giant_group", "split_conflict").
+    """
+    return assign_splits(list(map(_key, samples)), settings.release, seed=settings.project.seed, kept=kept)
+
+
+def kept_splits(before: Release | None, settings: Settings) -> Mapping[str, Split]:
+    """What the version `before` placed and the next one leaves there."""
+    return before.placement if before and settings.release.keep_splits else NOTHING_KEPT
 
 
 def _kept_splits(groups: Groups, kept: Mapping[str, Split]) -> dict[str, Split]:
@@ -220,3 +253,9 @@ def _greedy(
 
 def _order(seed: int, group: str) -> str:
     return hashlib.sha256(f"{ORDER_SEED}|{seed}|{group}".encode()).hexdigest()
+
+
+def _key(sample: Planned) -> SplitKey:
+    said = sample.facts
+    speaker, group = (None if said.get(name) is None else str(said[name]) for name in ("speaker", "group"))
+    return SplitKey(sample.sample_id, sample.source_id, speaker, group, max(TRUST.values()))

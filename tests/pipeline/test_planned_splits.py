@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.release.planned import Planned, planned_splits
-from pipeline.release.splits import SplitKey, assign_splits
+from pipeline.splits import Planned, SplitKey, assign_splits, planned_splits
 from schemas.errors import UserError
 from schemas.settings import Settings
 
