@@ -16,6 +16,7 @@ import pytest
 from pipeline.features import asr_whisperx
 from pipeline.features.asr_whisperx import NOT_ASKED, WhisperX, WhisperXParams
 from pipeline.features.base import Clip
+from pipeline.features.denoise.base import as_heard
 from schemas.errors import ItemError, UserError
 from schemas.parts import Span
 from schemas.records import Features
@@ -68,11 +69,12 @@ def answered(
     weights: Path,
     answers: list[dict[str, Any]],
     clip: Clip,
+    stand_in: str = STAND_IN,
     **options: Any,
 ) -> list[Features | ItemError]:
     """The results of clips of which a worker says these things."""
     script = folder / "stand_in.py"
-    script.write_text(STAND_IN.format(answers=json.dumps(answers)))
+    script.write_text(stand_in.format(answers=json.dumps(answers)))
     monkeypatch.setattr(asr_whisperx, "SCRIPT", script)
     return hear(weights, [clip] * len(answers), **options)
 
@@ -188,3 +190,20 @@ def test_missing_weights_are_a_user_error_with_a_remedy() -> None:
         assert part in caught.value.remedy
     with pytest.raises(UserError, match="someone/model is not on this machine"):
         WhisperX(WhisperXParams(weights="someone/model"))
+
+
+@pytest.mark.parametrize("denoise", ["none", "afftdn"])
+def test_the_worker_hears_what_the_denoiser_leaves(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, denoise: str
+) -> None:
+    """The clip keeps its own sound: the voice is measured on that."""
+    kept = tmp_path / "heard.npy"
+    copying = STAND_IN.replace(
+        "    assert", f"    import shutil; shutil.copy(clip['audio'], {str(kept)!r})\n    assert"
+    )
+    clip = make_clip(NOISE, speech=(Span(start_s=0, end_s=5),))
+    answered(monkeypatch, tmp_path, weights, [done(("so", 0.1, 0.4, 0.9))], clip, copying, denoise=denoise)
+    heard = np.load(kept)
+    assert np.allclose(heard, as_heard(NOISE, denoise), atol=1e-4)
+    assert np.allclose(heard, NOISE, atol=1e-4) == (denoise == "none")
+    assert clip.audio is NOISE
