@@ -15,6 +15,7 @@ from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
 CHECKER_VERSION = "4"
+ROUNDING_S = 1e-3  # times of words have three digits, those of clips six
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
 MIN_MEASURED_SHARE = 0.5
@@ -63,7 +64,7 @@ def check_annotation(
 
 
 def _verdict(item: Evidence, signal: Signal, duration_s: float, table: CueTable) -> Verdict:
-    if item.end_s > duration_s + CLIP_TOLERANCE_S + 1e-9 or item.start_s > duration_s + 1e-9:
+    if item.end_s > duration_s + CLIP_TOLERANCE_S + 1e-9 or item.start_s > duration_s + ROUNDING_S:
         reason = f"{item.start_s:g}-{item.end_s:g} s is outside the clip of {duration_s:g} s"
         return Verdict(evidence_id=item.id, verdict="outside_clip", shown=item.shown, reason=reason)
     answer = _decide(item, signal, table)

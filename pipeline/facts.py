@@ -7,10 +7,12 @@ knows what holds for a segment.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from schemas.parts import name_key
 from schemas.records import Segment
 from schemas.store import Store
 
@@ -18,6 +20,7 @@ Facts = dict[str, Any]
 WITHDRAWN = "withdrawn"
 ROW = "row"  # of a stretch: the manifest and the line that gave it last
 _STRETCH = "stretch "
+TOUCH_S = 0.25  # a segment that is padded into the stretch of a neighbour does not show them
 
 
 class Stretch(NamedTuple):
@@ -69,13 +72,26 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
     """What holds for a segment: of its speaker, below those of its source, below those of its stretch.
 
     `facts` are all of a store's, by subject. The speaker is the stretch's own, where it names one. A withdrawn
-    consent holds, whichever of the three says it.
+    consent holds, whichever of the three says it, and so does that of anybody else whose stretch it shares time
+    with: the clip shows them as well.
     """
     own = facts.get(segment.source_id, {})
     stretch = stretch_of(own, segment)
     said = {key: value for key, value in stretch.said.items() if key != ROW} if stretch else {}
     whole = _whole(own)
-    return _laid_over(_of_speaker(facts, whole | said), whole, said)
+    found = _laid_over(_of_speaker(facts, whole | said), whole, said)
+    return found | ({"consent": WITHDRAWN} if _with_withdrawn(facts, own, segment) else {})
+
+
+def _with_withdrawn(facts: Mapping[str, Facts], own: Mapping[str, Any], segment: Segment) -> bool:
+    """Whether somebody who took their consent back has a stretch in the segment."""
+    return any(
+        min(math.inf if one.end_s is None else one.end_s, segment.source_end_s)
+        - max(one.start_s, segment.source_start_s)
+        > TOUCH_S
+        for one in stretches(own)
+        if is_withdrawn(_of_speaker(facts, one.said))
+    )
 
 
 def target_facts(facts: Mapping[str, Facts], segment: Segment, speaker: str | None) -> Facts:
@@ -111,6 +127,13 @@ def facts_around(store: Store, segments: Sequence[Segment]) -> dict[str, Facts]:
 def speakers_named(own: Mapping[str, Any]) -> set[str]:
     """The speakers that a source's own facts name, of all of it or of a stretch."""
     return {said["speaker"] for said in (own, *(one.said for one in stretches(own))) if "speaker" in said}
+
+
+def withdrawn_names(facts: Mapping[str, Facts]) -> frozenset[str]:
+    """The speakers who took their consent back, as `name_key` writes them: a transcript may use other letters."""
+    prefix = speaker_subject("")
+    subjects = (s for s, said in facts.items() if s.startswith(prefix) and is_withdrawn(said))
+    return frozenset(name_key(subject.removeprefix(prefix)) for subject in subjects)
 
 
 def is_withdrawn(facts: Mapping[str, Any]) -> bool:

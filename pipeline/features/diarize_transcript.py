@@ -41,7 +41,8 @@ class TranscriptTurns:
         Raises:
             ItemError: the transcript cannot be read, or is not the only one.
         """
-        found = (find_sidecar(recording, language) for recording in recordings)
+        there = [recording for recording in recordings if recording.exists()] or recordings
+        found = (find_sidecar(recording, language) for recording in there)
         file = next((path for path in found if path is not None), None)
         turns = () if file is None else _turns(file, all_lines)
         return cls(file, _digest(turns), all_lines=all_lines) if file is not None and turns else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from pipeline.facts import is_withdrawn, speaker_subject
+from pipeline.facts import is_withdrawn, withdrawn_names
 from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import PAGE
 from pipeline.stages.scenes import scene
-from schemas.parts import Turn
+from schemas.parts import Turn, name_key
 from schemas.records import Features, Segment
 from schemas.store import Stub
 
@@ -25,12 +25,13 @@ def turns_before(run: Run, segments: list[Segment]) -> dict[str, tuple[Turn, ...
     none of them: given stretches may overlap. Of those that overlap each other the one that ends last counts.
     """
     said: dict[str, list[Turn | None]] = {}
+    withdrawn = withdrawn_names(run.facts)
     for page in shards(segments, PAGE):
         ids = {segment.id: run.feature_ids.get(segment.id, {}) for segment in page}
         wanted = [found.get(stage, "") for found in ids.values() for stage in ("speakers", "asr")]
         heard = run.project.store.stubs(Features, wanted)
         for segment in page:
-            said[segment.id] = _turns(run, segment, _said(ids[segment.id], heard)) or [None]
+            said[segment.id] = _turns(run, segment, _said(ids[segment.id], heard), withdrawn) or [None]
     of_source: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         of_source[segment.source_id].append(segment)
@@ -71,7 +72,9 @@ def _said(ids: Mapping[str, str], heard: Mapping[str, Stub]) -> list[tuple[str |
     return next((stub.brief["said"] for stub in stubs if stub and "said" in stub.brief), [])
 
 
-def _turns(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -> list[Turn | None]:
+def _turns(
+    run: Run, segment: Segment, said: Iterable[tuple[str | None, str]], withdrawn: Collection[str]
+) -> list[Turn | None]:
     """What was said in a segment, without the words of people who took their consent back."""
     facts = run.facts_of(segment)
     if is_withdrawn(facts):
@@ -81,7 +84,7 @@ def _turns(run: Run, segment: Segment, said: Iterable[tuple[str | None, str]]) -
     turns: list[Turn | None] = []
     for speaker, text in said:
         name = heard.called(speaker) if speaker else alone
-        if name and is_withdrawn(run.facts.get(speaker_subject(name), {})):
+        if name and name_key(name) in withdrawn:
             continue
         last = turns[-1] if turns else None
         if last is not None and last.speaker == name:

@@ -91,10 +91,8 @@ class ComposeStage:
             return items
         stubs = run.project.store.stubs_by_parent(Sample, [item.segment.id for item in items])
         known = {name for made in stubs.values() for stub in made for name in stub.brief["baselines"]}
-        stages = {
-            stub.id: stub.brief["stage"] for stub in run.project.store.stubs(Baseline, [*known]).values()
-        }
-        made = {name: [_made(stub, stages) for stub in found] for name, found in stubs.items()}
+        baselines = run.project.store.stubs(Baseline, [*known])
+        made = {name: [_made(stub, baselines) for stub in found] for name, found in stubs.items()}
         return [replace(item, baselines=kept_baselines(item.view, made[item.segment.id])) for item in items]
 
     def _missing(self, run: Run, items: list[_Item]) -> list[_Item]:
@@ -182,11 +180,19 @@ def _with_new_baselines(run: Run, items: list[_Item]) -> list[_Item]:
     ]
 
 
-def _made(stub: Stub, stages: Mapping[str, str]) -> Made:
-    """`stages`: of every baseline that a sample may have."""
+def _made(stub: Stub, known: Mapping[str, Stub]) -> Made:
+    """`known`: every baseline that a sample may have."""
     brief = stub.brief
-    baselines = {stages[name]: name for name in brief["baselines"] if name in stages}
-    return Made(stub.id, baselines, tuple(brief["digests"]), brief["speaker"], brief["target"], stub.live)
+    mine = {known[name].brief["stage"]: known[name] for name in brief["baselines"] if name in known}
+    return Made(
+        id=stub.id,
+        baselines={stage: baseline.id for stage, baseline in mine.items()},
+        subjects={stage: baseline.parent for stage, baseline in mine.items()},
+        feature_digests=tuple(brief["digests"]),
+        speaker=brief["speaker"],
+        target=brief["target"],
+        live=stub.live,
+    )
 
 
 def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]) -> list[_Item]:
@@ -200,14 +206,14 @@ def _views(run: Run, segments: list[Segment], turns: dict[str, tuple[Turn, ...]]
             mine = aim.measured(stages)
             others = tuple(other.target for other in here if other is not aim)
             found = {stage: measured[feature].digest for stage, feature in mine.items()}
+            subjects = {stage: aim.subject(stage) for stage in (VOICE, FACE) if aim.subject(stage)}
             view = View(
                 segment_id=segment.id,
                 target=aim.target,
                 feature_digests=tuple(sorted([*found.values(), *_who_is_who(heard, others, words)])),
                 context=turns[segment.id],
-                compared={
-                    stage: found[stage] for stage in (VOICE, FACE) if stage in found and aim.subject(stage)
-                },
+                compared={stage: found[stage] for stage in subjects if stage in found},
+                subjects=subjects,
                 version=view_version(run.project.settings.select),
             )
             items.append(_Item(segment, aim, others, view, mine))

@@ -22,7 +22,8 @@ DEFAULT_METHOD = SelectSection().key_frame_method
 class View:
     """What would be shown of a segment now, whatever the baselines.
 
-    `compared`: stage -> digest of what is measured against a baseline, the target's voice and its face.
+    `compared`: stage -> digest of what is measured against a baseline, the target's voice and its face;
+    `subjects`: stage -> whose baseline that is.
     """
 
     segment_id: str
@@ -30,6 +31,7 @@ class View:
     feature_digests: tuple[str, ...]  # sorted
     context: tuple[Turn, ...]
     compared: Mapping[str, str] = field(default_factory=dict)
+    subjects: Mapping[str, str | None] = field(default_factory=dict)
     version: str = VIEW_VERSION
 
     def sample_id(self, baseline_ids: Sequence[str]) -> str:
@@ -56,6 +58,7 @@ class Made(NamedTuple):
 
     id: str
     baselines: Mapping[str, str]  # stage -> id
+    subjects: Mapping[str, str | None]  # stage -> whose they are
     feature_digests: tuple[str, ...]
     speaker: str | None
     target: str  # its key
@@ -81,8 +84,13 @@ def kept_baselines(view: View, made: Sequence[Made]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for stage in view.compared:
         standing = [one for one in made if one.live and (one in fitting or _same(view, one, stage))]
-        if decided := [*standing[:1], *fitting[-1:]]:
-            found[stage] = decided[0].baselines.get(stage)
+        if not (decided := [*standing[:1], *fitting[-1:]]):
+            continue
+        kept = decided[0].baselines.get(stage)
+        if kept is None or decided[0].subjects.get(stage) == view.subjects.get(
+            stage
+        ):  # else they are declared now
+            found[stage] = kept
     return found
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from pipeline.facts import is_withdrawn, speaker_subject
 from pipeline.stages.duplicates import Look, look_of, second_copies
 from pipeline.stages.first_pass import first_pass_class
+from schemas.parts import name_key
 from schemas.records import Sample
 from schemas.settings import SelectSection
 
@@ -29,7 +31,12 @@ class _Candidate(NamedTuple):
 
 
 def drop_reasons(
-    samples: Iterable[Sample], select: SelectSection, *, seed: int, facts: Mapping[str, Facts] | None = None
+    samples: Iterable[Sample],
+    select: SelectSection,
+    *,
+    seed: int,
+    facts: Mapping[str, Facts] | None = None,
+    withdrawn: AbstractSet[str] = frozenset(),
 ) -> dict[str, str]:
     """Sample id -> why it is not annotated.
 
@@ -38,14 +45,16 @@ def drop_reasons(
     `limit`. So a higher limit keeps those that were drawn, and measuring anew draws no others.
 
     `facts`: segment id -> what holds for it (`pipeline.facts.segment_facts`). Of people who took their consent
-    back nothing is shown to anybody.
+    back nothing is shown to anybody; `withdrawn` are their names (`pipeline.facts.withdrawn_names`), since a
+    transcript or turns may name them where nobody declared them.
     """
     dropped: dict[str, str] = {}
     candidates: list[_Candidate] = []
     looks: dict[str, Look] = {}
     for sample in samples:  # gone through once: they may be read from the store
         said = (facts or {}).get(sample.segment_id, {})
-        reason = WITHDRAWN if is_withdrawn(said) else _lacks(sample, select)
+        gone = is_withdrawn(said) or not withdrawn.isdisjoint(_people(sample))
+        reason = WITHDRAWN if gone else _lacks(sample, select)
         if reason:
             dropped[sample.id] = reason
             continue
@@ -56,6 +65,12 @@ def drop_reasons(
     copies = second_copies([looks[one.id] for one in candidates if one.id in looks])
     dropped |= dict.fromkeys(copies, NEAR_DUPLICATE)
     return dropped | _over([one for one in candidates if one.id not in copies], select)
+
+
+def _people(sample: Sample) -> Iterator[str]:
+    """Who is named in a sample, as `name_key` writes them."""
+    names = [*(turn.speaker for turn in sample.turns), *(word.speaker for word in sample.words)]
+    return (name_key(name) for name in names if name)
 
 
 def _over(candidates: list[_Candidate], select: SelectSection) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pipeline.facts import facts_around, segment_facts, target_facts
+from pipeline.facts import segment_facts, target_facts, withdrawn_names
 from pipeline.splits import SPLITS, Placed, Planned, kept_splits, planned_splits
 from pipeline.stages.select import drop_reasons
 from schemas.errors import UserError
@@ -54,7 +54,13 @@ def select(
             yield sample
 
     told = {name: segment_facts(facts, segment) for name, segment in segments.items()}
-    dropped = drop_reasons(noted(), settings.select, seed=settings.project.seed, facts=told)
+    dropped = drop_reasons(
+        noted(),
+        settings.select,
+        seed=settings.project.seed,
+        facts=told,
+        withdrawn=withdrawn_names(facts),
+    )
     kept = [target for name, target in targets.items() if name not in dropped]
     try:
         placed = planned_splits(kept, settings, kept=kept_splits(before, settings))
@@ -66,7 +72,7 @@ def select(
 def selection(store: Store, settings: Settings) -> Selection:
     """The choice among the samples that stand, by the settings and facts as they are now."""
     segments = store.live(Segment)
-    facts = facts_around(store, segments)
+    facts = store.facts()  # of all speakers: a transcript may name who is named nowhere else
     by_id = {segment.id: segment for segment in segments}
     return select(store.live(Sample), by_id, facts, settings, last_release(store))
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.facts import stretch_of, stretches
+from pipeline.facts import is_withdrawn, stretch_of, stretches
 from pipeline.features.speakers import shift_turns
 from schemas.parts import SpeakerTurn
 from schemas.records import Segment
@@ -30,7 +30,7 @@ class Stated:
         self._parts = sorted(
             Part(one.start_s, math.inf if one.end_s is None else one.end_s, one.said["speaker"])
             for one in stretches(own)
-            if "speaker" in one.said
+            if "speaker" in one.said and not is_withdrawn(one.said)  # a row that was taken out says nothing
         )
         self._several = len({part.speaker for part in self._parts}) > 1
         self._longest_s = max((part.end_s - part.start_s for part in self._parts), default=0.0)

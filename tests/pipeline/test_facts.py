@@ -16,9 +16,12 @@ from pipeline.facts import (
     is_withdrawn,
     segment_facts,
     source_facts,
+    speaker_subject,
     stretch_key,
     stretches,
+    withdrawn_names,
 )
+from pipeline.stages.stated import Stated
 from schemas.records import Segment
 from schemas.store import Store
 
@@ -134,3 +137,25 @@ def test_every_given_stretch_finds_its_own_facts(borders: list[int], data: st.Da
     n = data.draw(st.integers(0, len(spans) - 1))
     start_s, end_s, own = spans[n]
     assert segment_facts(said(*spans), segment(start_s, end_s)) == own
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "shown"), [(0, 2.2, True), (0, 4, False), (2.5, 3.6, False), (5, 9, False)]
+)
+def test_who_withdrew_is_shown_in_no_segment_that_shares_time_with_a_row_of_theirs(
+    start_s: float, end_s: float, shown: bool
+) -> None:
+    """Padding may touch the neighbour's stretch."""
+    facts = said([0.0, 9.0, {"speaker": "anna"}], [2.0, 8.0, {"speaker": "bob"}])
+    facts[speaker_subject("bob")] = {"consent": "withdrawn"}
+    assert is_withdrawn(segment_facts(facts, segment(start_s, end_s))) == (not shown)
+    assert withdrawn_names(facts) == {"bob"}
+
+
+def test_a_row_that_was_taken_out_tells_nobody_apart() -> None:
+    own = said(
+        [0.0, 5.0, {"speaker": "anna"}],
+        [5.0, 10.0, {"speaker": "ben"}],
+        [3.0, 8.0, {"speaker": "ben", "consent": "withdrawn"}],
+    )["src_1"]
+    assert {turn.speaker for turn in Stated(own).turns_in(segment(0, 5))} <= {"anna"}

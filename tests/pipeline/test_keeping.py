@@ -12,8 +12,9 @@ from schemas.parts import Target, Turn
 from schemas.records import Sample
 
 COMPARED = {VOICE: "d_voice", FACE: "d_face"}
+SUBJECTS = {VOICE: "speaker:ann", FACE: "speaker:ann"}
 ANN = Target(speaker="ann", face_track="f1")
-VIEW = View("seg_1", ANN, ("d_face", "d_voice", "d_words"), (Turn(text="hi"),), COMPARED)
+VIEW = View("seg_1", ANN, ("d_face", "d_voice", "d_words"), (Turn(text="hi"),), COMPARED, SUBJECTS)
 OTHER_WORDS = replace(VIEW, feature_digests=("d_face", "d_other_words", "d_voice"))
 OTHER_VOICE = replace(
     VIEW,
@@ -30,8 +31,9 @@ LATER = {VOICE: "bas_3", FACE: "bas_4"}
 
 
 def made(view: View, baselines: dict[str, str], *, live: bool = False) -> Made:
-    sample_id = view.sample_id(sorted(baselines.values()))
-    return Made(sample_id, baselines, view.feature_digests, view.target.speaker, view.target.key, live)
+    subjects = {stage: view.subjects[stage] for stage in baselines}
+    sample_id, target = view.sample_id(sorted(baselines.values())), view.target
+    return Made(sample_id, baselines, subjects, view.feature_digests, target.speaker, target.key, live)
 
 
 def test_the_id_is_known_before_the_sample_is_composed() -> None:
@@ -85,6 +87,13 @@ def test_what_is_measured_anew_or_is_of_another_person_gets_a_baseline_now(
     view: View, kept: dict[str, str]
 ) -> None:
     assert kept_baselines(view, [made(VIEW, BOTH, live=True)]) == kept
+
+
+def test_who_is_declared_later_gets_the_baselines_of_that_speaker() -> None:
+    """A transcript called them ann before, in this recording alone."""
+    local = replace(VIEW, subjects=dict.fromkeys(SUBJECTS, "source:src_1/ann"))
+    assert kept_baselines(VIEW, [made(local, BOTH, live=True)]) == {}
+    assert kept_baselines(local, [made(local, BOTH, live=True)]) == BOTH
 
 
 def test_a_trial_of_another_voice_that_is_taken_back_leads_to_the_newest_sample_from_before() -> None:

@@ -135,6 +135,17 @@ def test_speech_and_face_count_from_the_least_length_on(
     assert drop_reasons([one], section, seed=0).get(one.id) == expected
 
 
+def test_a_clip_in_which_somebody_withdrawn_is_named_is_shown_to_nobody() -> None:
+    said = (
+        Word(text="so", start_s=0, end_s=1, speaker="ANN "),
+        Word(text="good", start_s=1, end_s=2, speaker="BEN"),
+    )
+    one = sample(0, target=Target(speaker="BEN"), speech=True).model_copy(update={"words": said})
+    section = SelectSection()
+    assert drop_reasons([one], section, seed=0, withdrawn={"cleo"}) == {}
+    assert drop_reasons([one], section, seed=0, withdrawn={"ann"}) == {one.id: "consent_withdrawn"}
+
+
 def test_only_the_targets_own_speech_counts() -> None:
     """Of two people the first speaks for 2 s, the second for 0.4 s, and a third is only seen."""
     turns = tuple(
