@@ -104,18 +104,23 @@ def _checked_end_s(path: Path, facts: MediaFacts, start_s: float, end_s: float) 
 def _frames(
     path: Path, streams: list[Any], seek_to: int | None, facts: MediaFacts, end_s: float
 ) -> Iterator[tuple[Any, Any, float]]:
-    """(stream, decoded frame, its source time) from the seek target until all have passed `end_s`."""
+    """(stream, decoded frame, its source time) from the seek target until all have passed `end_s`.
+
+    A stream that has given nothing yet is waited for, to the end of the file: some writers put one whole stream
+    after the other. Meanwhile packets are only counted off.
+    """
     clocks = {stream.index: _clock(path, stream) for stream in streams}
-    container, open_ends = streams[0].container, set(clocks)
+    container, open_ends, silent = streams[0].container, set(clocks), set(clocks)
     if seek_to is not None:
         container.seek(seek_to, backward=True)
     problems: list[str] = []
     for packet in packets(container, streams, problems):
-        if _begins_s(packet, facts.start_s) > end_s + MUXERS_LAG_S:
+        if _begins_s(packet, facts.start_s) > end_s + MUXERS_LAG_S and silent.isdisjoint(open_ends):
             return  # of a stream that has ended already nothing tells so
         if packet.stream_index not in open_ends:
             continue
         for frame in decode_packet(packet, problems):
+            silent.discard(packet.stream_index)
             time_s = clocks[packet.stream_index].source_s(frame, facts.start_s)
             if time_s >= end_s:
                 open_ends.discard(packet.stream_index)

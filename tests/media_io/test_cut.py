@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,34 @@ def test_a_stream_that_has_ended_does_not_keep_a_cut_decoding(
     facts = cut(path, 40.0, 42.0, tmp_path / "clip.mp4")
     assert facts.duration_s == pytest.approx(2.0, abs=0.01)
     assert max(decoded_s) < 44.0  # of 120 s
+
+
+@pytest.mark.parametrize("ending", ["mkv", "ts"])
+def test_a_stream_that_comes_late_in_the_file_is_waited_for(tmp_path: Path, ending: str) -> None:
+    """Some writers put all pictures before all sound."""
+    path, seconds, rate_hz = tmp_path / f"late.{ending}", 30, 48_000
+    sound = (0.3 * np.sin(np.arange(seconds * rate_hz) * 2 * np.pi * 440 / rate_hz)).astype(np.float32)
+    with av.open(str(path), "w") as out:
+        pictures, heard = (
+            out.add_stream("libx264", rate=25),
+            out.add_stream("aac", rate=rate_hz, layout="mono"),
+        )
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for number in range(25 * seconds):
+            grey = np.full((48, 64, 3), number % 256, np.uint8)
+            out.mux(pictures.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        out.mux(pictures.encode(None))
+        for first in range(0, len(sound) - 1023, 1024):
+            frame = av.AudioFrame.from_ndarray(
+                sound[None, first : first + 1024], format="fltp", layout="mono"
+            )
+            frame.sample_rate, frame.pts, frame.time_base = rate_hz, first, Fraction(1, rate_hz)
+            out.mux(heard.encode(frame))
+        out.mux(heard.encode(None))
+    cut(path, 5.0, 6.0, tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        loud = np.concatenate([frame.to_ndarray() for frame in clip.decode(audio=0)], axis=1)
+    assert np.sqrt(np.mean(np.square(loud))) > 0.1
 
 
 def test_sound_only_and_stills(tmp_path: Path) -> None:
