@@ -108,7 +108,8 @@ def ingest(
                 notes.setdefault(note, []).append(path)
             sources.add(found.source_id)
             placed.add(found.source_id)
-            known.put(found.stored)
+            for place in (found.stored.path, *found.at_once):
+                known.put(found.stored._replace(path=place))
             batch.append(found)
         if len(batch) >= COMMIT_EVERY:
             _commit(project, batch, said, listener)
@@ -245,8 +246,9 @@ def _take(
 
     source = Source(sha256=sha256, size_bytes=stat.st_size, media=probe(path))
     file, stored = os.path.realpath(path), StoredPath(str(path), *here, source.id)
-    others = {one.path for one in (before, known.at(file)) if one is not None} - {stored.path}
-    return _Found(rows, file, stored, before, source, at_once=tuple(others))
+    others = {one.path for one in (before, known.at(file)) if one is not None}
+    others |= known.leading_to(file, {stat.st_ino, before.inode if before else 0})
+    return _Found(rows, file, stored, before, source, at_once=tuple(sorted(others - {stored.path})))
 
 
 def _note_of_times(project: Project, files: dict[Path, list[ManifestRow]]) -> list[str]:

@@ -50,6 +50,11 @@ class Places:
         same = next((other for other in others if os.path.realpath(other) == file), file)
         return self.at(same)
 
+    def leading_to(self, file: str, inodes: Iterable[int]) -> set[str]:
+        """All stored paths that lead to a file, which has or had one of these inodes."""
+        near = {path for inode in inodes for path in self._by_inode.get(inode, ())}
+        return {path for path in near if os.path.realpath(path) == file}
+
 
 def files_below(
     folder: Path,

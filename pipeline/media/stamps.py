@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def check_clock(path: Path, used: list[Stamps]) -> None:
     if jump is None:
         return
     # Copying the packets ("-c copy") loses pictures of some of these; converting keeps all that were tried.
-    remedy = "convert it with: ffmpeg -i RECORDING NEW.mp4, or split it there"
+    new = path.with_name(f"{path.stem}.converted.mp4")
+    words = ["ffmpeg", "-i", str(path), "-map", "0:v?", "-map", "0:a?", str(new)]
+    remedy = f"take in its place what this makes of it: {shlex.join(words)}, or split it there"
     raise MediaError(
         "broken_times", f"{path.name}: its clock jumps from {jump[0]:.2f} s to {jump[1]:.2f} s; {remedy}"
     )

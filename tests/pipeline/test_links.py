@@ -115,6 +115,24 @@ def test_a_list_beside_links_finds_them(tmp_path: Path) -> None:
 # --- linked folders ---------------------------------------------------------------------------------------
 
 
+def test_a_file_that_is_changed_is_another_recording_by_all_its_links(
+    project: Project, tmp_path: Path
+) -> None:
+    """Also by those that are not ingested again: nothing of the old contents is left to be run."""
+    blob = make_sound(tmp_path / "KEY1.wav", tone(1.0))
+    links = [tmp_path / name / "talk.wav" for name in ("one", "two")]
+    for link in links:
+        link.parent.mkdir()
+        link.symlink_to(blob)
+    take(project, blob)
+    take(project, *(link.parent for link in links))
+    make_sound(blob, tone(2.0))
+    assert counts(take(project, links[0].parent)) == (1, 0, 0, 0)
+    stored = project.store.paths()
+    assert set(stored) == {str(blob), *map(str, links)}
+    assert len({one.source_id for one in stored.values()}) == 1
+
+
 def test_linked_folders_are_searched_and_each_once(project: Project, folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "deep").mkdir(parents=True)
