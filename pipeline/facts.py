@@ -7,7 +7,6 @@ knows what holds for a segment.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -85,13 +84,13 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
 
 def _with_withdrawn(facts: Mapping[str, Facts], own: Mapping[str, Any], segment: Segment) -> bool:
     """Whether somebody who took their consent back has a stretch in the segment."""
-    return any(
-        min(math.inf if one.end_s is None else one.end_s, segment.source_end_s)
-        - max(one.start_s, segment.source_start_s)
-        > TOUCH_S
-        for one in stretches(own)
-        if is_withdrawn(_of_speaker(facts, one.said))
-    )
+    return any(is_withdrawn(_of_speaker(facts, one.said)) for one in stretches(own) if _share(one, segment))
+
+
+def _share(stretch: Stretch, segment: Segment) -> bool:
+    """Whether both last through more than a touch together."""
+    end_s = segment.source_end_s if stretch.end_s is None else min(stretch.end_s, segment.source_end_s)
+    return end_s - max(stretch.start_s, segment.source_start_s) > TOUCH_S
 
 
 def target_facts(facts: Mapping[str, Facts], segment: Segment, speaker: str | None) -> Facts:
