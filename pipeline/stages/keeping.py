@@ -86,10 +86,8 @@ def kept_baselines(view: View, made: Sequence[Made]) -> dict[str, str | None]:
         standing = [one for one in made if one.live and (one in fitting or _same(view, one, stage))]
         if not (decided := [*standing[:1], *fitting[-1:]]):
             continue
-        kept = decided[0].baselines.get(stage)
-        if kept is None or decided[0].subjects.get(stage) == view.subjects.get(
-            stage
-        ):  # else they are declared now
+        kept, whose = decided[0].baselines.get(stage), decided[0].subjects.get(stage)
+        if kept is None or whose == view.subjects.get(stage):  # else the person is declared now, or no more
             found[stage] = kept
     return found
 

@@ -69,7 +69,8 @@ def drop_reasons(
 
 def _people(sample: Sample) -> Iterator[str]:
     """Who is named in a sample, as `name_key` writes them."""
-    names = [*(turn.speaker for turn in sample.turns), *(word.speaker for word in sample.words)]
+    heard = (part.speaker for parts in (sample.turns, sample.words) for part in parts)
+    names = [sample.target.speaker, *(other.speaker for other in sample.others), *heard]
     return (name_key(name) for name in names if name)
 
 

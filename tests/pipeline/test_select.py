@@ -143,7 +143,10 @@ def test_a_clip_in_which_somebody_withdrawn_is_named_is_shown_to_nobody() -> Non
     one = sample(0, target=Target(speaker="BEN"), speech=True).model_copy(update={"words": said})
     section = SelectSection()
     assert drop_reasons([one], section, seed=0, withdrawn={"cleo"}) == {}
-    assert drop_reasons([one], section, seed=0, withdrawn={"ann"}) == {one.id: "consent_withdrawn"}
+    for name in ("ann", "ben"):
+        assert drop_reasons([one], section, seed=0, withdrawn={name}) == {one.id: "consent_withdrawn"}
+    declared = sample(1, target=Target(speaker="Ann"), speech=True)
+    assert drop_reasons([declared], section, seed=0, withdrawn={"ann"}) == {declared.id: "consent_withdrawn"}
 
 
 def test_only_the_targets_own_speech_counts() -> None:
