@@ -19,7 +19,7 @@ from schemas.ids import content_digest
 from schemas.ports import Clock, Journal, Receipt
 from schemas.records import Annotation, Judgement
 from schemas.registry import resolve
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 from schemas.taxonomy import Taxonomy
 
 T = TypeVar("T")  # what is asked about: a sample, or a judge's case

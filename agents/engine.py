@@ -19,7 +19,7 @@ from schemas.errors import ItemError, ProviderError, UserError
 from schemas.ids import content_id
 from schemas.parts import MediaRef
 from schemas.ports import Clock, Journal, Receipt
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from schemas.errors import ItemError
 from schemas.parts import Evidence, Triplet, Verdict
 from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Judgement, Sample
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 from schemas.taxonomy import Taxonomy
 
 RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its own

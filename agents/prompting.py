@@ -13,7 +13,7 @@ from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
 from schemas.parts import MODALITIES
 from schemas.records import Sample
-from schemas.settings import AnnotatorSection, ModelSection
+from schemas.settings_models import AnnotatorSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 PROMPT_DIR = Path(__file__).parent / "prompts"

@@ -62,7 +62,9 @@ class Request(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        return content_digest({**self.model_dump(mode="json"), "answer_schema": self.answer_schema.digest})
+        # Without what stands at its default: a field that is added later re-buys no answer.
+        asked = self.model_dump(mode="json", exclude_defaults=True)
+        return content_digest({**asked, "answer_schema": self.answer_schema.digest})
 
     @property
     def size_bytes(self) -> int:

@@ -22,7 +22,9 @@ from pipeline.features import EXTRACTORS
 from pipeline.features.backends import list_backends
 from pipeline.features.select import _params_class
 from pipeline.outputs import OUTPUTS
-from schemas.settings import AnnotatorSection, FeatureSection, JudgeSection, Section, Settings
+from schemas.settings import FeatureSection, Settings
+from schemas.settings_models import AnnotatorSection, JudgeSection
+from schemas.settings_types import Section
 
 DOCS = Path(__file__).parent
 PAGES = ("cli.md", "configuration.md")

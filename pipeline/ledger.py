@@ -11,7 +11,7 @@ import threading
 from schemas.errors import UserError
 from schemas.parts import Usage
 from schemas.ports import Receipt
-from schemas.settings import BudgetSection
+from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
 
 ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"

@@ -12,8 +12,9 @@ from pipeline.features.select import backend_names, refuse_unknown_options
 from pipeline.pictures import LIKENESS
 from schemas.errors import UserError
 from schemas.registry import resolve
-from schemas.settings import ModelSection, Settings
+from schemas.settings import Settings
 from schemas.settings_file import pointing_at
+from schemas.settings_models import ModelSection
 
 
 def preflight(root: Path, settings: Settings) -> None:

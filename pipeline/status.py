@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any
 
 from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, StageCounts, Totals
-from schemas.records import Annotation, Check, Decision, Judgement, Record, Sample, Segment
+from schemas.record import Record
+from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
 

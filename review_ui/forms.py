@@ -16,7 +16,7 @@ from review_ui.queue import Phase
 from review_ui.views import mark_field
 from schemas.parts import ClaimMark, LabelScore
 from schemas.records import Consensus
-from schemas.settings import Name
+from schemas.settings_types import Name
 from schemas.taxonomy import Taxonomy
 
 CANNOT_TELL = "?"  # no class of a taxonomy is called that

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pipeline.facts import facts_of, is_withdrawn
 from pipeline.policy import Standing, reviewer_key
 from review_ui.shelves import Said, Samples, Shelf
-from schemas.records import Decision, Record, Review, Sample, Segment
+from schemas.record import Record
+from schemas.records import Decision, Review, Sample, Segment
 from schemas.store import Store
 
 Phase = Literal["blind", "revealed"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.policy import Standing, reviewer_key
 from schemas.parts import Target
-from schemas.records import Record, Review, Sample
+from schemas.record import Record
+from schemas.records import Review, Sample
 from schemas.store import Store
 
 

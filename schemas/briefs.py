@@ -11,7 +11,8 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
-from schemas.records import Annotation, Baseline, Check, Decision, Features, Judgement, Record, Sample
+from schemas.record import Record
+from schemas.records import Annotation, Baseline, Check, Decision, Features, Judgement, Sample
 
 Brief = dict[str, Any]
 

@@ -6,12 +6,8 @@ nor `digest` is stored inside a record, so neither can disagree with it.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from schemas.ids import content_digest, content_id
 from schemas.parts import (
     AnnotationScore,
     ClaimMark,
@@ -39,35 +35,9 @@ from schemas.parts import (
     Verdict,
     Word,
 )
+from schemas.record import Record
 
 NOT_SPEAKING = "does_not_speak"  # why a face that nobody hears has neither words nor a voice
-
-
-class Record(BaseModel):
-    """Base of the twelve. `PARENT` names the field that the store indexes for look-ups."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    PREFIX: ClassVar[str]
-    QUESTION: ClassVar[tuple[str, ...]]
-    PARENT: ClassVar[str | None] = None
-
-    schema_version: Literal[1] = 1
-
-    @cached_property
-    def id(self) -> str:
-        return content_id(self.PREFIX, self.model_dump(mode="json", include=set(self.QUESTION)))
-
-    @cached_property
-    def digest(self) -> str:
-        return content_digest(self.model_dump(mode="json", exclude=set(self.QUESTION)))
-
-    @property
-    def parent_id(self) -> str | None:
-        return None if self.PARENT is None else str(getattr(self, self.PARENT))
-
-    def as_json(self) -> dict[str, Any]:
-        """The record as plain JSON with its id and digest in front, for people and other programs."""
-        return {"id": self.id, "digest": self.digest, **self.model_dump(mode="json")}
 
 
 class Source(Record):

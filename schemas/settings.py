@@ -6,75 +6,30 @@ settings: an annotator names the variable that holds its key (`api_key_env`).
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.errors import UserError
+from schemas.settings_models import KEYLESS, AnnotatorSection, BudgetSection, JudgeSection, ModelSection
+from schemas.settings_types import Language, Name, NotNegative, Positive, Quota, Section, Share, wrong_at
 
 PROJECT_FILE = "emotrace.toml"
 ENV_PREFIX = "EMOTRACE__"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Quota = Annotated[int, Field(ge=1)] | None
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEATURE_STAGES = ("asr", "prosody", "au")  # what is measured on a segment, in this order
 SOURCE_STAGES = ("diarize",)  # what is measured on a whole recording, before these
 # Measured after them and not always: `pose` where it is asked for, `series` where a file stands beside.
 MORE_STAGES = ("pose", "series")
 OFF_UNLESS_NAMED = frozenset({"pose"})
-
-
-def _language(value: str) -> str:
-    # The form of BCP 47; whether such a language exists is not looked up.
-    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
-        raise ValueError('a language is told by its code, such as "en" or "pt-BR"')
-    return value
-
-
-Language = Annotated[str, AfterValidator(_language)]
-
-
-def _variable(value: str) -> str:
-    # The value is not repeated: it is most often the key itself.
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-        raise ValueError("this is no name of an environment variable (A-Z, 0-9, _)")
-    return value
-
-
-def _web_address(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("this is no address of a server; it starts with http:// or https://")
-    return value
-
-
-def wrong_at(message: str, *place: str | int) -> PydanticCustomError:
-    """An error of a validator that sees a whole table, at the place in it that is to be mended."""
-    return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ProjectSection(Section):
@@ -155,36 +110,6 @@ def _known_stage(name: str) -> str:
     return name
 
 
-class ModelSection(Section):
-    """What annotators and judges have in common: a provider, a model, and how to ask it."""
-
-    name: Name
-    provider: str
-    model: str
-    base_url: Annotated[str, AfterValidator(_web_address)] | None = None
-    deployment: str | None = None  # None: told by base_url
-    api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
-    takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
-    temperature: NotNegative | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] = 2000
-    seed: int | None = None
-    replicates: Annotated[int, Field(ge=1)] = 1
-    concurrency: Annotated[int, Field(ge=1)] = 8
-    timeout_s: Positive = 120.0
-    attempts: Annotated[int, Field(ge=1)] = 5
-    usd_per_million_input_tokens: NotNegative | None = None
-    usd_per_million_output_tokens: NotNegative | None = None
-    options: dict[str, Any] = {}
-
-
-class AnnotatorSection(ModelSection):
-    key_frames: Annotated[int, Field(ge=0)] = 3
-
-
-class JudgeSection(ModelSection):
-    pass
-
-
 class AggregateSection(Section):
     method: str = "judge_weighted"
     alpha: Share = 0.5
@@ -210,11 +135,6 @@ class PolicySection(Section):
     min_margin: Share = 0.3
     min_labelled: Annotated[int, Field(ge=1)] = 2
     random_review_share: Share = 0.05
-
-
-class BudgetSection(Section):
-    usd: NotNegative | None = None
-    calls: Annotated[int, Field(ge=0)] | None = None
 
 
 class RunSection(Section):
@@ -258,11 +178,6 @@ class ReleaseSection(Section):
         if value + info.data.get("validation_share", 0) >= 1:
             raise ValueError("validation_share + test_share must leave something for train")
         return value
-
-
-KEYLESS: tuple[dict[str, Any], ...] = tuple(
-    {"name": name, "provider": "cues", "model": name} for name in ("lexicon", "prosody", "facial")
-)
 
 
 class Settings(BaseSettings):
@@ -312,20 +227,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
-
-
-def secret(env_name: str, *, needed_by: str) -> str:
-    """The value of an environment variable that holds a key.
-
-    Raises:
-        UserError: the variable is not set.
-    """
-    value = os.environ.get(env_name, "")
-    if not value:
-        raise UserError(
-            "missing_key", f"{needed_by} needs the environment variable {env_name}", f"export {env_name}=..."
-        )
-    return value
 
 
 def store_url(project_dir: Path, settings: Settings) -> str:

@@ -16,17 +16,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from schemas.errors import UserError
-from schemas.settings import (
-    ENV_PREFIX,
-    FEATURE_STAGES,
-    MORE_STAGES,
-    PROJECT_FILE,
-    SOURCE_STAGES,
-    AnnotatorSection,
-    JudgeSection,
-    Section,
-    Settings,
-)
+from schemas.settings import ENV_PREFIX, FEATURE_STAGES, MORE_STAGES, PROJECT_FILE, SOURCE_STAGES, Settings
+from schemas.settings_models import AnnotatorSection, JudgeSection
+from schemas.settings_types import Section
 
 SECRET_WORDS = ("key", "secret", "token", "password", "url")  # addresses may hold a password
 KEY_OF_DICT = "[key]"  # how pydantic says that a key, and not its value, is wrong

@@ -18,7 +18,7 @@ from schemas.database import BUSY_TIMEOUT_S, Database
 from schemas.fields import fields_query
 from schemas.ids import canonical_json
 from schemas.migrations import migrate
-from schemas.records import Record
+from schemas.record import Record
 from schemas.rows import LiveRow, OutcomeRow, RecordRow
 from schemas.store_errors import store_error
 from schemas.store_notes import CallEvent, ItemOutcome, Notes, StoredPath, chunks, utc_now

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.errors import ProviderError
 from schemas.parts import Usage
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 
 MESSAGE_CHARS = 300
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 529})

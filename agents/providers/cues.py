@@ -15,7 +15,7 @@ from schemas.errors import ProviderError, UserError
 from schemas.ids import file_digest
 from schemas.parts import Usage
 from schemas.registry import resolve
-from schemas.settings import JudgeSection, ModelSection
+from schemas.settings_models import JudgeSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 RULES_VERSION = "4"  # bumped when the code of any rule changes an answer

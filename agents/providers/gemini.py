@@ -16,7 +16,7 @@ from google.genai import errors, types
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
-from schemas.settings import ModelSection, secret
+from schemas.settings_models import ModelSection, secret
 
 DEFAULT_KEY_ENV = "GEMINI_API_KEY"
 FINISH_REASONS = {

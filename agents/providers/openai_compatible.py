@@ -22,7 +22,7 @@ from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
 from schemas.parts import MediaRef
-from schemas.settings import ModelSection, secret
+from schemas.settings_models import ModelSection, secret
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 

@@ -20,7 +20,7 @@ from agents.protocol import MediaLoader, Request, Response
 from schemas.errors import ProviderError, UserError
 from schemas.ids import content_digest
 from schemas.parts import Usage
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 
 
 class ScriptedError(BaseModel):

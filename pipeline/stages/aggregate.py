@@ -10,7 +10,8 @@ from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each
 from pipeline.stages.samples import SampleRef
-from schemas.records import Annotation, Check, Consensus, Judgement, Record
+from schemas.record import Record
+from schemas.records import Annotation, Check, Consensus, Judgement
 from schemas.registry import resolve
 from schemas.store import Store, Stub
 

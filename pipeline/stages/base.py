@@ -23,7 +23,8 @@ from pipeline.stages.samples import Samples
 from pipeline.stages.targets import Cast
 from schemas.errors import ItemError, UserError
 from schemas.parts import MediaRef
-from schemas.records import Record, Segment, Source
+from schemas.record import Record
+from schemas.records import Segment, Source
 from schemas.store import ItemOutcome
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from agents.evidence import CHECKER_VERSION, check_annotation
 from pipeline.stages.base import Run, each
 from pipeline.stages.samples import SampleRef
 from schemas.cues import cue_table
-from schemas.records import Annotation, Baseline, Check, Features, Record, Sample
+from schemas.record import Record
+from schemas.records import Annotation, Baseline, Check, Features, Sample
 from schemas.store import Stub
 
 

@@ -23,7 +23,8 @@ from pipeline.stages.scenes import aims, scene
 from pipeline.stages.targets import FACE, VOICE, Aim, Scene
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Span, Target, Turn, Word
-from schemas.records import Baseline, Features, Record, Sample, Segment
+from schemas.record import Record
+from schemas.records import Baseline, Features, Sample, Segment
 from schemas.settings import FEATURE_STAGES
 from schemas.store import Stub
 

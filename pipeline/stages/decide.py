@@ -9,7 +9,8 @@ from pipeline.policy import decide, decision_question
 from pipeline.project import Project
 from pipeline.stages.base import Run, each, shards
 from pipeline.stages.samples import PAGE, reviews_by_item
-from schemas.records import Consensus, Decision, Record, Review, Sample
+from schemas.record import Record
+from schemas.records import Consensus, Decision, Review, Sample
 
 
 class _Case(NamedTuple):

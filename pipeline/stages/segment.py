@@ -19,7 +19,8 @@ from pipeline.stages.base import Run, each
 from schemas.errors import ItemError, UserError
 from schemas.ids import content_id
 from schemas.parts import Span
-from schemas.records import Features, Record, Segment, Source
+from schemas.record import Record
+from schemas.records import Features, Segment, Source
 from schemas.registry import resolve
 from schemas.store import ItemOutcome
 

@@ -13,7 +13,8 @@ from pipeline.stages.samples import PAGE
 from pipeline.stages.scenes import scene
 from schemas.ids import content_digest
 from schemas.parts import SpeakerTurn
-from schemas.records import Features, Record, Segment
+from schemas.record import Record
+from schemas.records import Features, Segment
 from schemas.store import Stub
 
 VERSION = "1"

@@ -10,7 +10,7 @@ import pytest
 from agents.annotator import Annotator
 from agents.asking import Asker, Model, collect
 from schemas.records import Annotation, Sample
-from schemas.settings import ModelSection
+from schemas.settings_models import ModelSection
 from tests.wire.material import (
     InstantClock,
     MemoryJournal,

@@ -19,7 +19,7 @@ from schemas.errors import ProviderError, UserError
 from schemas.parts import MediaRef, Span
 from schemas.records import Sample
 from schemas.registry import resolve
-from schemas.settings import AnnotatorSection, JudgeSection
+from schemas.settings_models import AnnotatorSection, JudgeSection
 from schemas.taxonomy import LabelClass, Taxonomy
 from tests.agents import cue_samples as make
 

@@ -21,7 +21,7 @@ from agents.providers.scripted import ScriptedProvider
 from schemas.errors import ItemError, UserError
 from schemas.parts import MediaRef
 from schemas.ports import Journal
-from schemas.settings import AnnotatorSection
+from schemas.settings_models import AnnotatorSection
 from tests.wire.material import InstantClock, MemoryJournal, make_sample, media_bytes, rng, section, taxonomy
 from tests.wire.server import FakeModels, Reply
 

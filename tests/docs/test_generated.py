@@ -9,7 +9,8 @@ import pytest
 
 from docs import generate
 from pipeline.outputs import OUTPUTS
-from schemas.settings import BudgetSection, Settings
+from schemas.settings import Settings
+from schemas.settings_models import BudgetSection
 from tests.docs.pages import REPO, text
 
 

@@ -24,7 +24,8 @@ import pipeline.cli
 from pipeline.artifacts import Artifacts
 from pipeline.run import all_stages
 from pipeline.stages.base import Run
-from schemas.records import Features, Record
+from schemas.record import Record
+from schemas.records import Features
 from schemas.store import CallEvent, ItemOutcome, Store
 
 READY = "ready"

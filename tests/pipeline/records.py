@@ -18,7 +18,8 @@ from pipeline.project import Project, open_project
 from pipeline.stages.base import Run
 from schemas.ids import content_id
 from schemas.parts import AudioFacts, FaceTrack, MediaFacts, Series, VideoFacts, Word
-from schemas.records import Features, Record, Segment, Source
+from schemas.record import Record
+from schemas.records import Features, Segment, Source
 from tests.pipeline.project import write_settings
 
 VOICED_S = 4.0  # of every segment: three of them are enough for a baseline

@@ -16,7 +16,7 @@ from pipeline.stages.speakers import SpeakersStage
 from review_ui.views import blind_view
 from schemas.parts import SpeakerTurn
 from schemas.records import Baseline, Features, Sample, Segment
-from schemas.settings import AnnotatorSection
+from schemas.settings_models import AnnotatorSection
 from schemas.taxonomy import load_taxonomy
 from tests.pipeline.records import face, heard, make_run, place, project_in, segment, source, voice
 

@@ -13,7 +13,7 @@ from pipeline.ledger import Ledger
 from schemas.errors import UserError
 from schemas.parts import Usage
 from schemas.ports import Receipt
-from schemas.settings import BudgetSection
+from schemas.settings_models import BudgetSection
 from schemas.store import Store
 
 FREE = BudgetSection()

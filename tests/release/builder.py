@@ -29,6 +29,7 @@ from schemas.parts import (
     VerdictName,
     Word,
 )
+from schemas.record import Record
 from schemas.records import (
     Annotation,
     Check,
@@ -36,13 +37,13 @@ from schemas.records import (
     Decision,
     Features,
     Judgement,
-    Record,
     Review,
     Sample,
     Segment,
     Source,
 )
-from schemas.settings import AnnotatorSection, PolicySection, ReleaseSection, Settings
+from schemas.settings import PolicySection, ReleaseSection, Settings
+from schemas.settings_models import AnnotatorSection
 from schemas.store import Store, StoredPath
 from schemas.taxonomy import Taxonomy, load_taxonomy
 

@@ -24,7 +24,8 @@ from schemas.parts import (
     Turn,
     Word,
 )
-from schemas.records import Annotation, Consensus, Decision, Record, Sample, Segment, Source
+from schemas.record import Record
+from schemas.records import Annotation, Consensus, Decision, Sample, Segment, Source
 from schemas.settings import artifacts_url, store_url
 from schemas.settings_file import load_settings
 from schemas.store import Store

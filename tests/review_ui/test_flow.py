@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.parts import Target
-from schemas.records import Consensus, Decision, Record, Review, Sample
+from schemas.record import Record
+from schemas.records import Consensus, Decision, Review, Sample
 from tests.review_ui.conftest import Browser
 from tests.review_ui.project import Item, Project, set_live
 

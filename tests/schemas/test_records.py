@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.parts import Evidence, MediaFacts, MediaRef, Series, Span, Target, Word
-from schemas.records import RECORDS, Annotation, Features, Record, Segment, Source
+from schemas.record import Record
+from schemas.records import RECORDS, Annotation, Features, Segment, Source
 
 
 def features(**changes: object) -> Features:
@@ -32,6 +33,15 @@ def test_other_words_have_the_same_id_and_another_digest() -> None:
     old, new = features(), features(words=(Word(start_s=0, end_s=0.5, text="goodbye"),))
     assert old.id == new.id
     assert old.digest != new.digest
+
+
+def test_a_field_that_is_added_later_moves_no_digest() -> None:
+    class Later(Features):
+        weather: str = "unknown"
+
+    fields = features().model_dump()
+    assert Later.model_validate(fields).digest == features().digest
+    assert Later.model_validate(fields | {"weather": "rain"}).digest != features().digest
 
 
 def test_a_record_survives_json() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UserError
-from schemas.settings import FEATURE_STAGES, SOURCE_STAGES, artifacts_url, secret, store_url
+from schemas.settings import FEATURE_STAGES, SOURCE_STAGES, artifacts_url, store_url
 from schemas.settings_file import load_settings
+from schemas.settings_models import secret
 
 
 def project(tmp_path: Path, text: str) -> Path:

@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from schemas.parts import Event, KeyFrame, Measure, MediaRef, Target, Turn, Word
 from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Sample
-from schemas.settings import AnnotatorSection, JudgeSection
+from schemas.settings_models import AnnotatorSection, JudgeSection
 from schemas.taxonomy import Taxonomy, load_taxonomy
 
 KEY = "sk-test-5f3c1a9e7b"

@@ -19,7 +19,7 @@ from agents.providers.common import retry_after_s
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.parts import MediaRef, Usage
 from schemas.registry import resolve
-from schemas.settings import AnnotatorSection
+from schemas.settings_models import AnnotatorSection
 from tests.wire.material import KEY, make_sample, media_bytes, ref, section, taxonomy
 from tests.wire.server import FakeModels, Reply
 

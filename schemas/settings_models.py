@@ -1,0 +1,65 @@
+"""Settings of annotators and judges: whom to ask, how, and how much it may cost."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from schemas.errors import UserError
+from schemas.settings_types import Name, NotNegative, Positive, Section, variable_name, web_address
+
+
+class ModelSection(Section):
+    """What annotators and judges have in common: a provider, a model, and how to ask it."""
+
+    name: Name
+    provider: str
+    model: str
+    base_url: Annotated[str, AfterValidator(web_address)] | None = None
+    deployment: str | None = None  # None: told by base_url
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
+    takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
+    temperature: NotNegative | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] = 2000
+    seed: int | None = None
+    replicates: Annotated[int, Field(ge=1)] = 1
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    timeout_s: Positive = 120.0
+    attempts: Annotated[int, Field(ge=1)] = 5
+    usd_per_million_input_tokens: NotNegative | None = None
+    usd_per_million_output_tokens: NotNegative | None = None
+    options: dict[str, Any] = {}
+
+
+class AnnotatorSection(ModelSection):
+    key_frames: Annotated[int, Field(ge=0)] = 3
+
+
+class JudgeSection(ModelSection):
+    pass
+
+
+class BudgetSection(Section):
+    usd: NotNegative | None = None
+    calls: Annotated[int, Field(ge=0)] | None = None
+
+
+KEYLESS: tuple[dict[str, Any], ...] = tuple(
+    {"name": name, "provider": "cues", "model": name} for name in ("lexicon", "prosody", "facial")
+)
+
+
+def secret(env_name: str, *, needed_by: str) -> str:
+    """The value of an environment variable that holds a key.
+
+    Raises:
+        UserError: the variable is not set.
+    """
+    value = os.environ.get(env_name, "")
+    if not value:
+        raise UserError(
+            "missing_key", f"{needed_by} needs the environment variable {env_name}", f"export {env_name}=..."
+        )
+    return value
