@@ -26,8 +26,8 @@ T = TypeVar("T")
 BACKOFF_BASE_S = 1.0
 BACKOFF_CAP_S = 60.0
 LONGEST_RETRY_AFTER_S = 300.0  # asked to wait longer, a job fails now and is asked again by the next run
-# Every further call to the same provider would fail alike: the key is refused, or there is no such model.
-FATAL_CODES = frozenset({"unauthorized", "not_found"})
+# Every further call to the same provider would fail alike: no such key, model, or money on the account.
+FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 
 
 class Job(NamedTuple):

@@ -73,13 +73,31 @@ class Request(BaseModel):
         return sum(len(text.encode()) for text in (self.system, *texts, json.dumps(self.answer_schema)))
 
 
+class RateLimits(NamedTuple):
+    """What a server says of its limits. None: not told.
+
+    How much a window allows, what is left of it, and in how many seconds it is whole again.
+    """
+
+    requests: int | None = None
+    requests_left: int | None = None
+    requests_reset_s: float | None = None
+    tokens: int | None = None
+    tokens_left: int | None = None
+    tokens_reset_s: float | None = None
+
+
 class Response(NamedTuple):
-    """A provider's answer: `text` is the raw answer text, kept before it is parsed. `usage` None: not told."""
+    """A provider's answer: `text` is the raw answer text, kept before it is parsed. `usage` None: not told.
+
+    `limits` is for the engine, which keeps to them; nothing else depends on it.
+    """
 
     text: str
     model_version: str | None
     usage: Usage | None
     finish_reason: str | None = None  # "stop" | "length" | "refusal" | "content_filter" | vendor's own
+    limits: RateLimits | None = None
 
 
 class MediaLoader(Protocol):

@@ -1,12 +1,12 @@
-"""What every vendor on a network shares: errors by HTTP status, Retry-After, cost, keys kept out of texts."""
+"""What every vendor on a network shares: errors by HTTP status, cost, keys kept out of texts."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from agents.providers.headers import refusal_code, wait_asked_s
 from schemas.errors import ProviderError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection
@@ -25,16 +25,22 @@ CODES = {
     429: "rate_limited",
     529: "overloaded",
 }
+# Vendors' own codes that say more than the status: Gemini refuses a wrong key with 400, and OpenAI an account
+# without money with 429, which no waiting heals.
+MEANT = {"API_KEY_INVALID": "unauthorized", "insufficient_quota": "quota_exhausted"}
 
 
-def status_error(status: int, message: str, retry_after: str | None, key: str) -> ProviderError:
-    """The error of an HTTP status; `retry_after` is the header's text."""
-    code = CODES.get(status, "server_error" if status >= 500 else "http_error")
+def status_error(
+    status: int, message: str, headers: Mapping[str, str], key: str, *, body: Any = None
+) -> ProviderError:
+    """The error of an HTTP status; `headers` and `body`, the JSON of the answer, say how long to wait."""
+    said = MEANT.get(refusal_code(body))
+    code = said or CODES.get(status, "server_error" if status >= 500 else "http_error")
     return ProviderError(
         code=code,
         message=tidy(f"HTTP {status}: {message}", key),
-        transient=status in TRANSIENT_STATUS or status >= 500,
-        retry_after_s=retry_after_s(retry_after, datetime.now(UTC)),
+        transient=said is None and (status in TRANSIENT_STATUS or status >= 500),
+        retry_after_s=wait_asked_s(headers, body, datetime.now(UTC)),
         details={"status": str(status)},
     )
 
@@ -57,24 +63,6 @@ def bad_reply(message: str, key: str) -> ProviderError:
 def tidy(message: str, key: str) -> str:
     """One short line without the key: vendors repeat it in their messages."""
     return " ".join((message.replace(key, "[key]") if key else message).split())[:MESSAGE_CHARS]
-
-
-def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a Retry-After header, in either form (seconds, HTTP date); None when unreadable.
-
-    Reference: RFC 9110, section 10.2.3, https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage | None:

@@ -69,7 +69,7 @@ class GeminiProvider:
             # Not chained: the vendor's own error repeats the key.
             headers = getattr(error.response, "headers", None) or {}
             message = str(error.message or error.status or "")
-            raise status_error(error.code, message, headers.get("retry-after"), self._key) from None
+            raise status_error(error.code, message, headers, self._key, body=error.details) from None
         except httpx2.TransportError as error:
             raise connection_error(error, self._key) from None
         except (ValueError, errors.UnknownApiResponseError) as error:

@@ -21,6 +21,7 @@ import openai
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
+from agents.providers.headers import rate_limits
 from schemas.parts import MediaRef
 from schemas.settings_models import ModelSection, secret
 
@@ -58,16 +59,18 @@ class OpenAICompatibleProvider:
                 raw = await self._client.chat.completions.with_raw_response.create(
                     **body, extra_body=options.get("extra_body")
                 )
-                content = raw.http_response.content
+                content, headers = raw.http_response.content, raw.http_response.headers
         except (TimeoutError, openai.APITimeoutError):
             raise timeout_error(self.section.timeout_s) from None
         except openai.APIStatusError as error:
             # Not chained: the vendor's own error repeats the key.
-            header = error.response.headers.get("retry-after")
-            raise status_error(error.status_code, error.message, header, self._key) from None
+            headers = error.response.headers
+            raise status_error(
+                error.status_code, error.message, headers, self._key, body=error.body
+            ) from None
         except openai.APIConnectionError as error:
             raise connection_error(error, self._key) from None
-        return self._response(content)
+        return self._response(content)._replace(limits=rate_limits(headers))
 
     async def close(self) -> None:
         await self._client.close()

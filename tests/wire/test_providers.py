@@ -15,7 +15,7 @@ import pytest
 from agents.prompting import annotation_request
 from agents.protocol import Provider, Request, Response
 from agents.providers import PROVIDERS
-from agents.providers.common import retry_after_s
+from agents.providers.headers import retry_after_s
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.parts import MediaRef, Usage
 from schemas.registry import resolve
