@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from agents.jsontext import NotJsonError, find_object
+from agents.jsontext import NotJsonError, answer_part, find_object
+from agents.refusals import is_refusal
 from schemas.taxonomy import Taxonomy
 
 DETAIL_CHARS = 200
+REFUSAL_IN_WORDS = "refusal_in_words"
 LARGEST = 1e9  # JSON integers have no limit, floats have
 
 
@@ -28,7 +31,9 @@ def read_object(text: str, finish_reason: str | None, reader: FieldReader) -> di
     try:
         found = find_object(text)
     except NotJsonError as error:
-        raise BadAnswerError("not_json", str(error)) from error
+        if error.reason == "not_json" and is_refusal(answer_part(text)):
+            raise BadAnswerError(REFUSAL_IN_WORDS, text) from error
+        raise BadAnswerError(error.reason, str(error)) from error
     reader.repaired |= found.repaired
     return found.value
 
@@ -63,11 +68,21 @@ class FieldReader:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadAnswerError("wrong_shape", f"{key} is not a number")
         if not low <= value <= high or not -LARGEST <= value <= LARGEST:
-            raise BadAnswerError("wrong_shape", f"{key} is not in [{low:g}, {high:g}]")
+            raise BadAnswerError("out_of_range", f"{key} is not in [{low:g}, {high:g}]")
         return float(value)
 
     def maybe_number(self, data: dict[str, Any], key: str, low: float, high: float) -> float | None:
         return None if data.get(key) is None else self.number(data, key, low, high)
+
+    def one_of(self, data: dict[str, Any], key: str, names: Sequence[str], default: str | None = None) -> str:
+        """One of a closed set of names; only its letters' case is mended."""
+        value = self.text(data, key, default)
+        if value in names:
+            return value
+        if value.lower() not in names:
+            raise BadAnswerError("wrong_enum", f"{key} {value[:40]!r} is none of {', '.join(names)}")
+        self.repaired = True
+        return value.lower()
 
     def label(self, value: Any) -> str:
         if not isinstance(value, str):

@@ -7,16 +7,18 @@ given by a synonym, ids and step numbers out of order, spans up to 0.1 s outside
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
-from agents.fields import DETAIL_CHARS, BadAnswerError, FieldReader, read_object
-from agents.prompting import QUOTE, is_shown
+from agents.fields import DETAIL_CHARS, REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
+from agents.prompting import DIRECTIONS, QUOTE, is_shown
 from schemas.cues import cue_table
 from schemas.parts import (
     MODALITIES,
     Dimensions,
+    Direction,
     Evidence,
     LabelScore,
+    Modality,
     Readings,
     Span,
     Step,
@@ -26,7 +28,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy
 
-PARSER_VERSION = "1"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "2"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -69,7 +71,7 @@ def parse_annotation(
     try:
         answer = reader.triplet(read_object(text, finish_reason, reader))
     except BadAnswerError as error:
-        return ParsedAnnotation("unparsed", error.reason, error.detail, None, False)
+        return ParsedAnnotation(_outcome(error), error.reason, error.detail, None, False)
     except AbstainedError as error:
         return ParsedAnnotation("abstained", "abstained", str(error)[:DETAIL_CHARS], None, reader.repaired)
     return ParsedAnnotation("labelled", "", "", answer, reader.repaired)
@@ -101,7 +103,11 @@ def parse_judgement(
             flags=tuple(reader.texts(data, "flags")) if by_rules else (),
         )
     except BadAnswerError as error:
-        return ParsedJudgement("unparsed", error.reason, error.detail)
+        return ParsedJudgement(_outcome(error), error.reason, error.detail)
+
+
+def _outcome(error: BadAnswerError) -> Literal["refused", "unparsed"]:
+    return "refused" if error.reason == REFUSAL_IN_WORDS else "unparsed"
 
 
 class _Reader(FieldReader):
@@ -161,9 +167,8 @@ class _Reader(FieldReader):
         return tuple(items), ids
 
     def evidence_item(self, item: dict[str, Any], new_id: str) -> Evidence:
-        modality, direction = self.text(item, "modality"), self.text(item, "direction", "present")
-        if modality not in MODALITIES or direction not in ("up", "down", "present", "absent"):
-            raise BadAnswerError("wrong_shape", f"{new_id}: modality {modality}, direction {direction}")
+        modality = cast(Modality, self.one_of(item, "modality", MODALITIES))
+        direction = cast(Direction, self.one_of(item, "direction", DIRECTIONS, "present"))
         if modality in self.sample.missing:
             raise BadAnswerError("missing_modality_cited", f"{new_id}: {modality}")
         word = self.text(item, "cue")

@@ -273,7 +273,7 @@ class Triplet(Part):
     rationale: tuple[Step, ...]
     readings: Readings
     labels: tuple[LabelScore, ...]  # the first is the primary label
-    confidence: Unit
+    confidence: Unit | None  # None: not stated
     dimensions: Dimensions = Dimensions()
     trajectory: tuple[TrajectoryPoint, ...] = ()
 

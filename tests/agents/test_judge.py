@@ -120,7 +120,7 @@ def test_a_newer_parser_reads_stored_ratings_again_without_a_call(
 ) -> None:
     case, journal, judge = make_case(), MemoryJournal(), model_judge(models)
     (old,) = run(judge, [case], journal)
-    monkeypatch.setattr("agents.asking.PARSER_VERSION", "2")
+    monkeypatch.setattr("agents.asking.PARSER_VERSION", "next")
     assert judge.question_id(case) != old.id
     (new,) = run(judge, [case], journal)
     assert (new.id, new.s_rec) == (judge.question_id(case), old.s_rec)

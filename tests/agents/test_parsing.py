@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,18 @@ from tests.wire.material import answer, answer_json, make_sample, taxonomy
 TAXONOMY = taxonomy()
 SAMPLE = make_sample()
 REASONS = {
-    "refusal", "content_filter", "truncated", "empty_answer", "not_json", "wrong_shape", "unknown_label",
+    "refusal", "content_filter", "refusal_in_words", "truncated", "empty_answer", "not_json", "several_objects",
+    "duplicate_key", "too_long", "wrong_shape", "wrong_enum", "out_of_range", "unknown_label",
     "span_outside_clip", "missing_modality_cited", "empty_rationale", "no_evidence", "bad_step_reference",
 }  # fmt: skip
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset-builders.md"
+
+
+def test_every_reason_is_explained() -> None:
+    rows = re.findall(r"^\| (?:refused|unparsed): (.*?) \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == REASONS
 
 
 def parse(text: str, finish_reason: str | None = "stop", sample: Any = SAMPLE) -> ParsedAnnotation:
@@ -50,30 +61,33 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (answer_json(), "length", "truncated"),
         ("  \n", "stop", "empty_answer"),
         ("The person is joyful.", "stop", "not_json"),
-        (answer_json()[:80], "stop", "not_json"),
+        (answer_json()[:80], "stop", "truncated"),
+        (f"```json\n{answer_json()[:80]}", None, "truncated"),
         ('["joy"]', "stop", "not_json"),
         ('"joy"', "stop", "not_json"),
-        (answer_json() + answer_json(), "stop", "not_json"),
+        (answer_json() + answer_json(), "stop", "several_objects"),
         (answer_json().replace("0.8", "NaN"), "stop", "not_json"),
-        ('{"labels": [{"label": "joy"}], ' + answer_json()[1:], "stop", "not_json"),
+        ('{"labels": [{"label": "joy"}], ' + answer_json()[1:], "stop", "duplicate_key"),
         ("[" * 100_000, "stop", "not_json"),
         ('{"a":' * 100_000, "stop", "not_json"),
         ("{}", "stop", "wrong_shape"),
-        (answer_json(confidence=1.2), "stop", "wrong_shape"),
+        (answer_json(confidence=1.2), "stop", "out_of_range"),
         (answer_json(confidence="0.8"), "stop", "wrong_shape"),
         (answer_json(confidence=True), "stop", "wrong_shape"),
-        (answer_json(confidence=10**400), "stop", "wrong_shape"),
+        (answer_json(confidence=10**400), "stop", "out_of_range"),
         (answer_json(labels=[]), "stop", "wrong_shape"),
         (answer_json(labels="joy"), "stop", "wrong_shape"),
-        (answer_json(labels=[{"label": "joy", "intensity": 9}]), "stop", "wrong_shape"),
+        (answer_json(labels=[{"label": "joy", "intensity": 9}]), "stop", "out_of_range"),
         (answer_json(labels=[{"label": "jealousy", "intensity": 1}]), "stop", "unknown_label"),
         (answer_json(labels=[{"label": "", "intensity": 1}]), "stop", "unknown_label"),
         (answer_json(readings={"text": "bliss"}), "stop", "unknown_label"),
         (answer_json(evidence=item(end_s=2.7)), "stop", "span_outside_clip"),
         (answer_json(evidence=item(start_s=-1)), "stop", "span_outside_clip"),
-        (answer_json(evidence=item(end_s=1e999)).replace("Infinity", "1e999"), "stop", "wrong_shape"),
+        (answer_json(evidence=item(end_s=1e999)).replace("Infinity", "1e999"), "stop", "out_of_range"),
         (answer_json(evidence=item(start_s=2)), "stop", "wrong_shape"),
-        (answer_json(evidence=item(modality="smell")), "stop", "wrong_shape"),
+        (answer_json(evidence=item(modality="smell")), "stop", "wrong_enum"),
+        (answer_json(evidence=item(direction="sideways")), "stop", "wrong_enum"),
+        (answer_json(evidence=item(modality=7)), "stop", "wrong_shape"),
         (answer_json(evidence=item() + item()), "stop", "wrong_shape"),
         (answer_json(evidence=[]), "stop", "no_evidence"),
         (answer_json(rationale=[]), "stop", "empty_rationale"),
@@ -83,7 +97,7 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
             "stop",
             "bad_step_reference",
         ),
-        (answer_json(dimensions={"valence": 3}), "stop", "wrong_shape"),
+        (answer_json(dimensions={"valence": 3}), "stop", "out_of_range"),
     ],
 )
 def test_each_failure_has_its_own_reason_and_no_label(text: str, finish_reason: str, reason: str) -> None:
@@ -91,6 +105,43 @@ def test_each_failure_has_its_own_reason_and_no_label(text: str, finish_reason: 
     assert parsed.reason == reason
     assert parsed.outcome == ("refused" if finish_reason in ("refusal", "content_filter") else "unparsed")
     assert parsed.answer is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, I can't help with that.",
+        "I\u2019m sorry, but I can\u2019t identify people in images.",
+        "As an AI language model, I do not have the ability to watch videos.",
+        "**I cannot assist** with this request.",
+        "<think>They want {a label}.</think>\n\nSorry, I won't do this.",
+        "Es tut mir leid, aber dabei kann ich nicht helfen.",
+        "\u62b1\u6b49\uff0c\u6211\u65e0\u6cd5\u5206\u6790\u8fd9\u4e2a\u89c6\u9891\u3002",
+    ],
+)
+def test_a_refusal_in_words_is_a_refusal(text: str) -> None:
+    parsed = parse(text)
+    assert (parsed.outcome, parsed.reason, parsed.answer) == ("refused", "refusal_in_words", None)
+    assert parsed.detail
+    assert parse_judgement(text, "stop", TAXONOMY)[:2] == ("refused", "refusal_in_words")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The person says: I'm sorry, I can't help with that.",
+        "I'm sorry to see her cry. The label is sadness.",
+        "As an AI, I see joy here.",
+        "Sorry for the wait: joy.",
+    ],
+)
+def test_words_that_only_sound_like_a_refusal_are_none(text: str) -> None:
+    assert parse(text)[:2] == ("unparsed", "not_json")
+
+
+def test_an_apology_before_an_answer_is_prose() -> None:
+    parsed = parse("I'm sorry, I cannot be certain, but: " + answer_json())
+    assert (parsed.outcome, parsed.repaired) == ("labelled", True)
 
 
 def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> None:
@@ -109,6 +160,9 @@ def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> No
         f"Here is my answer:\n{answer_json()}\nI hope it helps.",
         f"<think>{{maybe anger}}</think>{answer_json()}",
         answer_json().replace("]", ",]").replace('"joy"}]', '"joy",}]'),
+        answer_json() + "}",
+        f"[{answer_json()}]",
+        answer_json(evidence=item(modality="Visual", direction="PRESENT")),
         answer_json(labels=["joy"]),
         answer_json(labels=[{"label": "Happy", "intensity": 2}]),
         answer_json(labels=[{"label": "joy", "intensity": 2}, {"label": "happy", "intensity": 1}]),
@@ -240,7 +294,7 @@ def test_no_depth_of_nesting_breaks_the_reader(depth: int) -> None:
 @pytest.mark.parametrize("text", ['{"a": "' + '\\"' * 300_000, "{" * 300_000, "```" * 300_000, "," * 300_000])
 def test_no_text_makes_the_search_slow(text: str) -> None:
     """A search that grows with the square of the length would run into the suite's time limit here."""
-    assert parse(text + "}").reason == "not_json"
+    assert parse(text + "}").reason in ("not_json", "truncated")
 
 
 def test_a_ten_megabyte_reply_is_refused_quickly() -> None:
@@ -263,7 +317,7 @@ def test_a_rating_is_read() -> None:
     ("changes", "reason"),
     [
         ({"s_cot": None}, "wrong_shape"),
-        ({"s_rec": 8}, "wrong_shape"),
+        ({"s_rec": 8}, "out_of_range"),
         ({"reasons": []}, "empty_rationale"),
         ({"implied_label": "envy"}, "unknown_label"),
     ],
