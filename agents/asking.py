@@ -34,6 +34,11 @@ class Model:
         self._provider: Any = resolve(PROVIDERS, section.provider, what="provider")
         self.wire: bool = self._provider.wire
 
+    @property
+    def third_party(self) -> bool:
+        """Whether what is asked leaves for somebody else."""
+        return self.wire and not self.section.stays_here
+
     def open(self) -> Provider:
         """A provider for one event loop; whoever opens it closes it.
 

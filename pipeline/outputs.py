@@ -77,6 +77,7 @@ class Totals(Part):
     samples: int = 0
     dropped: dict[str, int] = {}  # samples not worth annotating, by reason
     planned_splits: dict[str, int] = {}  # the others by planned split, or by what keeps them undivided
+    kept_here: dict[str, int] = {}  # what consent keeps from a third party, by annotator or judge
     annotations: AnnotationCounts = AnnotationCounts()
     checks: CheckCounts = CheckCounts()
     judgements: int = 0

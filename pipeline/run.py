@@ -109,7 +109,7 @@ def _whole_look(state: Run, engine: Engine) -> None:
     forget(state.project)
     _drive(state, engine)
     if not state.failures and not state.cancelled.is_set():
-        chosen = Chosen(state.dropped, state.planned)
+        chosen = Chosen(state.dropped, state.planned, state.kept_here)
         remember(state.project, before, chosen, state.clips)
 
 
@@ -266,6 +266,7 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         samples=counts["samples"],
         dropped=dict(state.dropped),
         planned_splits=dict(state.planned),
+        kept_here=dict(+state.kept_here),
         annotations=AnnotationCounts(
             **{k: counts[f"annotations.{k}"] for k in AnnotationCounts.model_fields}
         ),

@@ -23,6 +23,7 @@ def totals(store: Store) -> Totals:
         samples=_number(store, Sample),
         dropped=last["dropped"] if last else {},
         planned_splits=last.get("planned_splits", {}) if last else {},
+        kept_here=last.get("kept_here", {}) if last else {},
         annotations=AnnotationCounts.model_validate(_counts(store, Annotation, "outcome")),
         checks=CheckCounts.model_validate(_verdicts(store)),
         judgements=_number(store, Judgement),

@@ -36,7 +36,7 @@ from schemas.store import utc_now
 STATE_FILE = ".emotrace.unchanged.json"
 PROGRAM = Path(__file__).parents[1]
 PACKAGES = ("schemas", "agents", "pipeline")
-FORM = 2  # of the state file and of what is digested
+FORM = 3  # of the state file and of what is digested
 # What `auto` takes once its environment lies here. That of any other backend is made when it is needed.
 WAIT_FOR_ENVIRONMENT = {"asr": "asr.whisperx", "au": "au.pyfeat", "diarize": "diarize.pyannote"}
 
@@ -50,10 +50,12 @@ class Before:
 
 
 class Chosen(NamedTuple):
-    """What a run tells of its choice among the samples: how many it dropped and why, and the planned splits."""
+    """What a run tells of its choice among the samples: how many it dropped and why, the planned splits, and how
+    many consent keeps from whom."""
 
     dropped: Mapping[str, int]
     planned_splits: Mapping[str, int]
+    kept_here: Mapping[str, int]
 
 
 def look(project: Project) -> Before:

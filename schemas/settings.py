@@ -126,6 +126,13 @@ class AggregateSection(Section):
         return self
 
 
+class ConsentSection(Section):
+    """How the words in which people agreed are read, where a model is a third party's."""
+
+    local_only: tuple[str, ...] = ("local_only", "no_third_parties")
+    third_parties: tuple[str, ...] | None = None
+
+
 class PolicySection(Section):
     """When a machine label may stand without a person. Ties, conflicts and low margins never do."""
 
@@ -199,6 +206,7 @@ class Settings(BaseSettings):
     judges: tuple[JudgeSection, ...] = (JudgeSection(name="rules", provider="cues", model="rules"),)
     aggregate: AggregateSection = AggregateSection()
     policy: PolicySection = PolicySection()
+    consent: ConsentSection = ConsentSection()
     budget: BudgetSection = BudgetSection()
     run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()

@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.errors import UserError
-from schemas.settings_types import Name, NotNegative, Positive, Section, variable_name, web_address
+from schemas.settings_types import (
+    Name,
+    NotNegative,
+    Positive,
+    Section,
+    is_loopback,
+    variable_name,
+    web_address,
+    wrong_at,
+)
 
 
 class ModelSection(Section):
@@ -19,6 +28,7 @@ class ModelSection(Section):
     model: str
     base_url: Annotated[str, AfterValidator(web_address)] | None = None
     deployment: str | None = None  # None: told by base_url
+    local: bool | None = None  # whether the server is yours; None: when base_url is this machine
     api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
     temperature: NotNegative | None = None
@@ -31,6 +41,17 @@ class ModelSection(Section):
     usd_per_million_input_tokens: NotNegative | None = None
     usd_per_million_output_tokens: NotNegative | None = None
     options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _local_has_an_address(self) -> ModelSection:
+        if self.local and self.base_url is None:
+            raise wrong_at("a server of your own needs its base_url", "local")
+        return self
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether requests go to a server on this machine, or to one that is said to be the user's own."""
+        return is_loopback(self.base_url) if self.local is None else self.local
 
 
 class AnnotatorSection(ModelSection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -46,6 +47,17 @@ def web_address(value: str) -> str:
 def wrong_at(message: str, *place: str | int) -> PydanticCustomError:
     """An error of a validator that sees a whole table, at the place in it that is to be mended."""
     return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether an address is this machine's own."""
+    host = urlsplit(url).hostname if url else None
+    if host is None:
+        return False
+    try:
+        return ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Section(BaseModel):

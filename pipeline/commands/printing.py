@@ -146,6 +146,9 @@ def print_totals(console: Console, totals: Totals) -> None:
             f"{totals.needs_review} wait for a person",
         ),
     ]
+    if totals.kept_here:
+        kept = ", ".join(f"{n} from {name}" for name, n in sorted(totals.kept_here.items()))
+        rows.insert(2, ("consent keeps", kept))
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, text in rows:
         table.add_row(name, text)

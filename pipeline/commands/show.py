@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.commands.hints import complete
 from pipeline.commands.show_text import item_lines
+from pipeline.consent import Consent
 from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import ShowOutput
@@ -41,6 +42,7 @@ def show(project: Project, what: str) -> ShowOutput:
     speech, turns = features.get("speech"), features.get("diarize")
     facts = source_facts(project.store.facts(), source_id)
     chosen = selection(project.store, project.settings)
+    consent = Consent(project.store.facts(), project.settings.consent)
     return ShowOutput(
         kind="source" if segment_id is None else "item",
         source=source.as_json(),
@@ -51,7 +53,14 @@ def show(project: Project, what: str) -> ShowOutput:
         speech_missing=speech.missing if speech else None,
         turns=_turns(turns.turns if turns else ()),
         turns_missing=turns.missing if turns else None,
-        items=[{**item_json(item), **_chosen(item, chosen)} for item in live_items(project.store, segments)],
+        items=[
+            {
+                **item_json(item),
+                **_chosen(item, chosen),
+                "third_parties": not consent.keeps_here(item.sample, item.segment),
+            }
+            for item in live_items(project.store, segments)
+        ],
         failed_items=[item for item in last_failures(project.store) if item.path == facts.get("name")],
     )
 

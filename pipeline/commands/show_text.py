@@ -22,6 +22,8 @@ def item_lines(item: Json) -> Iterator[str]:
         yield "  missing: " + ", ".join(f"{name} ({why})" for name, why in sorted(sample["missing"].items()))
     if item["not_annotated"]:
         yield f"  not annotated: {item['not_annotated']}"
+    if not item["third_parties"]:
+        yield "  consent: shown to no third party"
     if item["planned_split"]:
         yield f"  planned split: {item['planned_split']['split']}, with {item['planned_split']['group']}"
     if item["consensus"]:

@@ -32,6 +32,9 @@ class AnnotateStage(AskStage[Sample, Annotation]):
     def key(self, item: Sample) -> str:
         return item.id
 
+    def sample(self, item: Sample) -> Sample:
+        return item
+
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
         return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}
 

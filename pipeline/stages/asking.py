@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Generic
 
 from agents.asking import Asker, Question, R, T, collect
 from agents.engine import SystemClock
+from pipeline.consent import Consent
+from pipeline.facts import Facts
 from pipeline.stages.base import Run, Writer, run_async
 from pipeline.stages.samples import PAGE
 from schemas.errors import ProviderError
+from schemas.records import Sample
 from schemas.store import ItemOutcome
 
 # An answer never came: asked again by every run. A refusal or an unreadable answer came and was paid for:
@@ -42,6 +45,10 @@ class AskStage(ABC, Generic[T, R]):
         """By what an item that has to be asked about is remembered, until its turn comes."""
 
     @abstractmethod
+    def sample(self, item: T) -> Sample:
+        """What is shown with a question about the item."""
+
+    @abstractmethod
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, T]:
         """Items by their keys."""
 
@@ -52,19 +59,28 @@ class AskStage(ABC, Generic[T, R]):
     def plan(self, run: Run) -> list[Pending[T, R]]:
         pending: list[Pending[T, R]] = []
         self._expected = {}
+        may_see = self._reader(run, run.facts)
         questions = self.questions(run)
         while page := list(islice(questions, PAGE)):
             asked = {one[0].question_id(*one[1:]): (one, segment_id) for one, segment_id in page}
             there = run.project.store.stubs(self.record_class, list(asked))
             for record_id, ((asker, item, n), segment_id) in asked.items():
+                known = there.get(record_id)
+                missing = known is None or known.brief["outcome"] == ASK_AGAIN
+                if missing and not may_see(asker, item):
+                    run.kept_here[asker.section.name] += n == 0
+                    missing = False
+                    if known is None:
+                        continue
                 self._expected[record_id] = (asker.section.name, segment_id)
-                if record_id not in there or there[record_id].brief["outcome"] == ASK_AGAIN:
+                if missing:
                     pending.append((asker, self.key(item), n))
         return pending
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
-        questions = [(asker, found[key], replicate) for asker, key, replicate in items]
+        may_see = self._reader(run, run.project.store.facts())  # people may have said more since
+        questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
 
@@ -87,6 +103,19 @@ class AskStage(ABC, Generic[T, R]):
                     seed=run.project.settings.project.seed,
                 ),
             )
+
+    def _reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
+        """Whether an item may be shown to whom a question is put to, as consent has it."""
+        consent = Consent(facts, run.project.settings.consent)
+        segments = {segment.id: segment for segment in run.segments}
+
+        def may_see(asker: Asker[T, R], item: T) -> bool:
+            if not asker.model.third_party:
+                return True
+            sample = self.sample(item)
+            return not consent.keeps_here(sample, segments[sample.segment_id])
+
+        return may_see
 
     def finish(self, run: Run) -> None:
         store = run.project.store

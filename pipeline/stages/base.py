@@ -74,6 +74,9 @@ class Run:
     samples: Samples = field(init=False)
     clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
+    kept_here: Counter[str] = field(
+        default_factory=Counter
+    )  # items that consent keeps from a model, by its name
     planned: Counter[str] = field(default_factory=Counter)  # samples by the split that they are meant for
     _names: dict[str, str] = field(default_factory=dict)
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from agents.judge import Case, Judge
 from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.samples import cases
-from schemas.records import Annotation, Judgement
+from schemas.records import Annotation, Judgement, Sample
 
 
 class JudgeStage(AskStage[Case, Judgement]):
@@ -26,6 +26,9 @@ class JudgeStage(AskStage[Case, Judgement]):
 
     def key(self, item: Case) -> str:
         return item.annotation.id
+
+    def sample(self, item: Case) -> Sample:
+        return item.sample
 
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Case]:
         store = run.project.store

@@ -146,6 +146,7 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
         "annotations": [said.as_json()],
         "not_annotated": None,
         "planned_split": {"split": "test", "group": "grp_x"},
+        "third_parties": True,
         "consensus": made.as_json(),
         "decision": None,
     }

@@ -127,3 +127,58 @@ def test_what_a_refused_annotator_answered_before_is_still_read(models: FakeMode
         stage.work(run, shard)
         outcomes = Counter(a.outcome for a in project.store.all(Annotation))
     assert outcomes == {"labelled": 2, "failed": 1}
+
+
+THIRD = """[[annotators]]
+name = "{name}"
+provider = "openai_compatible"
+model = "{name}"
+base_url = "{url}"
+local = {local}
+takes = ["text"]
+concurrency = 1
+"""
+
+
+def test_what_must_stay_here_is_sent_to_no_third_party(models: FakeModels, tmp_path: Path) -> None:
+    sections = [
+        THIRD.format(name=name, url=models.openai_url, local=local)
+        for name, local in (("cloud", "false"), ("own", "true"))
+    ]
+    with project_in(tmp_path, "\n".join(sections)) as project:
+        store, run, stage = project.store, make_run(project), AnnotateStage()
+        store.add_facts([(source(1).id, "consent", "local_only")])
+        run.facts = store.facts()
+        for shard in to_ask(run, 3, stage):
+            stage.work(run, shard)
+        stage.finish(run)
+        assert Counter(asked(models)) == {"own": 3}
+        assert run.kept_here == {"cloud": 3}
+        assert {a.annotator for a in store.live(Annotation)} == {"own"}
+        assert not run.failures
+
+        store.add_facts([(source(1).id, "consent", "research")])
+        run.facts = store.facts()
+        (shard,) = to_ask(run, 3, stage)
+        store.add_facts([(source(1).id, "consent", "local_only")])  # while the run goes on
+        stage.work(run, shard)
+        assert Counter(asked(models)) == {"own": 3}
+
+        store.add_facts([(source(1).id, "consent", "research")])
+        stage.work(run, shard)
+        assert Counter(asked(models)) == {"own": 3, "cloud": 3}
+
+
+def test_what_a_third_party_answered_before_it_was_forbidden_stays(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    with project_in(tmp_path, THIRD.format(name="cloud", url=models.openai_url, local="false")) as project:
+        run, stage = make_run(project), AnnotateStage()
+        for shard in to_ask(run, 2, stage):
+            stage.work(run, shard)
+        project.store.add_facts([(source(1).id, "consent", "local_only")])
+        run.facts = project.store.facts()
+        assert to_ask(run, 2, stage) == []
+        stage.finish(run)
+        assert len(project.store.live(Annotation)) == 2
+        assert run.kept_here == {}

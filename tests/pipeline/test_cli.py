@@ -54,7 +54,7 @@ TOTALS = {
     "sources", "segments", "samples", "annotations", "checks", "judgements", "provider_calls", "cached_calls",
     "spent_usd", "auto_accepted", "needs_review", "wall_s", "failed_items",
 }  # fmt: skip
-MORE_TOTALS = {"stages", "dropped", "planned_splits", "reviewed"}
+MORE_TOTALS = {"stages", "dropped", "planned_splits", "kept_here", "reviewed"}
 HEAVY = (
     "prefect",
     "av",
@@ -212,7 +212,7 @@ def test_show_tells_everything_about_a_recording_and_an_item(finished: Path, inv
     (item,) = source["items"]
     assert set(item) == {
         "segment", "features", "baselines", "sample", "annotations", "consensus", "reviews", "decision",
-        "not_annotated", "planned_split",
+        "not_annotated", "planned_split", "third_parties",
     }  # fmt: skip
     assert item["sample"]["words_source"] == "sidecar"
     assert [word["text"] for word in item["sample"]["words"]][:3] == ["I", "am", "so"]
