@@ -16,6 +16,7 @@ from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
+from pipeline.metrics import METRICS
 from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
@@ -31,6 +32,7 @@ REGISTRIES = {
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
     "way to choose key frames": LIKENESS,
+    "metric": METRICS,
 }
 REVIEW_MAY_SEE = (
     "schemas", "pipeline.policy", "pipeline.artifacts", "pipeline.metrics", "pipeline.facts",

@@ -18,6 +18,7 @@ from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS
 from pipeline.importers import IMPORTERS
 from pipeline.importers.manifest import COLUMNS
+from pipeline.metrics import METRICS
 from pipeline.pictures import LIKENESS
 from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
@@ -35,6 +36,7 @@ REGISTRIES = {
     "aggregation": AGGREGATORS,
     "importer": IMPORTERS,
     "way to choose key frames": LIKENESS,
+    "metric": METRICS,
 }
 GROUP: Any = typer.main.get_command(app)
 PAGES = [name(page) for page in pages()]
