@@ -104,7 +104,7 @@ async def ask(
         answer = await _call(job, media)
         if isinstance(answer, Response):
             usage = answer.usage or usage_at_most(job.section, media.size_bytes + job.request.size_bytes)
-            receipt = Receipt(answer.text, answer.model_version, usage, answer.finish_reason)
+            receipt = Receipt(answer.text, answer.model_version, usage, answer.finish_reason, answer.logprobs)
             if durable is not None:
                 durable.receive(key, receipt)
             return Outcome(receipt, None, cached=False, calls=calls)

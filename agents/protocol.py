@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Usage
+from schemas.ports import TokenLogprob
 from schemas.records import Annotation, Check, Sample
 from schemas.taxonomy import Taxonomy
 
@@ -90,13 +91,15 @@ class RateLimits(NamedTuple):
 class Response(NamedTuple):
     """A provider's answer: `text` is the raw answer text, kept before it is parsed. `usage` None: not told.
 
-    `limits` is for the engine, which keeps to them; nothing else depends on it.
+    `logprobs` None: not asked for, or not told. `limits` is for the engine, which keeps to
+    them; nothing else depends on it.
     """
 
     text: str
     model_version: str | None
     usage: Usage | None
     finish_reason: str | None = None  # "stop" | "length" | "refusal" | "content_filter" | vendor's own
+    logprobs: tuple[TokenLogprob, ...] | None = None
     limits: RateLimits | None = None
 
 

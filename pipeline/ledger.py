@@ -6,15 +6,19 @@ paid twice; after a kill, at most the calls in flight are repeated.
 
 from __future__ import annotations
 
+import json
 import threading
+from typing import Any
 
 from schemas.errors import UserError
 from schemas.parts import Usage
-from schemas.ports import Receipt
+from schemas.ports import Receipt, TokenLogprob
 from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
 
 ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"
+
+DETAILS = {"input_by_modality", "cached_input_tokens", "reasoning_tokens"}  # of Usage, beside the sums
 
 
 class Ledger:
@@ -41,8 +45,10 @@ class Ledger:
             output_tokens=row.output_tokens,
             cost_usd=row.cost_usd,
             estimated=row.message == ESTIMATED,
+            **json.loads(row.usage_details),
         )
-        return Receipt(row.raw or "", row.model_version, usage, row.finish_reason)
+        logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
+        return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
     def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
         with self._lock:
@@ -54,6 +60,8 @@ class Ledger:
 
     def receive(self, key: str, receipt: Receipt) -> None:
         provider, model, annotator = self._asked[key]
+        details = receipt.usage.model_dump(include=DETAILS, exclude_defaults=True)
+        logprobs = None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False)
         self._store.add_call(
             CallEvent(
                 key,
@@ -68,6 +76,8 @@ class Ledger:
                 receipt.usage.output_tokens,
                 receipt.usage.cost_usd,
                 message=ESTIMATED if receipt.usage.estimated else "",
+                usage_details=json.dumps(details),
+                logprobs=logprobs,
             )
         )
         with self._lock:
@@ -93,3 +103,11 @@ class Ledger:
                 f"the budget of {usd:g} USD is used up ({self._spent_usd:.4f} spent)",
                 "raise budget.usd, then run again",
             )
+
+
+def _logprobs(rows: list[list[Any]]) -> tuple[TokenLogprob, ...]:
+    """Log-probabilities as they were, from the JSON in which they are kept."""
+    return tuple(
+        TokenLogprob(text, logprob, tuple((other, value) for other, value in top))
+        for text, logprob, top in rows
+    )

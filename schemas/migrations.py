@@ -60,12 +60,24 @@ def _part_failed_items(connection: Connection) -> None:
             connection.execute(runs.update().where(runs.c.seq == row.seq).values(**parted))
 
 
+CALL_COLUMNS = {"usage_details": "TEXT NOT NULL DEFAULT '{}'", "logprobs": "TEXT"}  # of 0005
+
+
+def add_call_details(connection: Connection) -> None:
+    """Tokens by modality and the log-probabilities of an answer's tokens, beside the raw answer."""
+    known = {column["name"] for column in sa.inspect(connection).get_columns("calls")}
+    for name, declared in CALL_COLUMNS.items():
+        if name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE calls ADD COLUMN {name} {declared}")
+
+
 NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
     "0002_add_briefs": add_briefs,
     "0003_renew_briefs": renew_briefs,  # the faces of a segment, whom a sample is about
     "0004_tell_baselines": renew_briefs,  # whether a baseline is of a voice or of a face
+    "0005_add_call_details": add_call_details,
 }
 
 

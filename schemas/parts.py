@@ -283,12 +283,19 @@ class Triplet(Part):
 
 
 class Usage(Part):
-    """What one call used. `estimated`: the vendor told nothing, this is the most that it can have been."""
+    """What one call used. `estimated`: the vendor told nothing, this is the most that it can have been.
+
+    `input_by_modality` parts `input_tokens` into "text", "image", "audio" and "video"; empty where the vendor
+    does not tell. `cached_input_tokens` are among the input, `reasoning_tokens` among the output. None: not told.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
     estimated: bool = False
+    input_by_modality: dict[str, int] = {}
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Verdict(Part):

@@ -7,13 +7,29 @@ from typing import NamedTuple, Protocol
 from schemas.parts import Usage
 
 
+class TokenLogprob(NamedTuple):
+    """A token of an answer with its natural log-probability, and the likeliest tokens in its place with theirs.
+
+    The `text` of all tokens, one after the other, is the raw answer: a token that ends within a character has the
+    text up to it, and the next one the whole character.
+    """
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
 class Receipt(NamedTuple):
-    """A received answer. `raw` is exactly the text of the answer, kept before it is parsed."""
+    """A received answer. `raw` is exactly the text of the answer, kept before it is parsed.
+
+    `logprobs` None: not asked for, or not told.
+    """
 
     raw: str
     model_version: str | None
     usage: Usage
     finish_reason: str | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 class Journal(Protocol):

@@ -88,6 +88,10 @@ class CallRow(SQLModel, table=True):
     cost_usd: float | None = None
     message: str = ""
     at: str
+    usage_details: str = "{}"  # JSON; what the vendor tells of its tokens beside the two sums
+    logprobs: str | None = Field(
+        default=None, sa_column=Column(Text)
+    )  # JSON: [text, logprob, [[text, logprob]]]
 
 
 class RunRow(SQLModel, table=True):

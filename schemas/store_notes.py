@@ -54,6 +54,8 @@ class CallEvent(NamedTuple):
     output_tokens: int = 0
     cost_usd: float | None = None
     message: str = ""
+    usage_details: str = "{}"  # JSON
+    logprobs: str | None = None  # JSON
 
 
 def utc_now() -> str:

@@ -35,7 +35,8 @@ def status_error(
 ) -> ProviderError:
     """The error of an HTTP status; `headers` and `body`, the JSON of the answer, say how long to wait."""
     said = MEANT.get(refusal_code(body))
-    code = said or CODES.get(status, "server_error" if status >= 500 else "http_error")
+    named = "server_error" if status >= 500 else "redirected" if 300 <= status < 400 else "http_error"
+    code = said or CODES.get(status, named)
     return ProviderError(
         code=code,
         message=tidy(f"HTTP {status}: {message}", key),

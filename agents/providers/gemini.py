@@ -1,7 +1,7 @@
 """Google Gemini through google-genai, with images, sound and video inline.
 
 Options of the project file (`options`): `video_fps`: frames per second at which the model samples a clip;
-`api_version`: "v1" or "v1beta" (default: the library's).
+`api_version`: "v1" (default) or "v1beta".
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from google.genai import errors, types
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
+from agents.providers.transport import http_client
 from schemas.settings_models import ModelSection, secret
 
 DEFAULT_KEY_ENV = "GEMINI_API_KEY"
+DEFAULT_API_VERSION = "v1"  # said, because the library else reads an environment variable
 FINISH_REASONS = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -43,11 +45,13 @@ class GeminiProvider:
         self.section = section
         self._key = secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
         self.base_url = section.base_url or self.vendor_url
+        self._http = http_client(section.timeout_s)
         options = types.HttpOptions(
             base_url=self.base_url,
-            api_version=section.options.get("api_version"),
+            api_version=section.options.get("api_version", DEFAULT_API_VERSION),
             timeout=round(section.timeout_s * 1000),
             retry_options=types.HttpRetryOptions(attempts=1),
+            httpx_async_client=self._http,
         )
         self._client = genai.Client(api_key=self._key, vertexai=False, http_options=options)
 
@@ -79,6 +83,7 @@ class GeminiProvider:
     async def close(self) -> None:
         await self._client.aio.aclose()
         self._client.close()
+        await self._http.aclose()
 
     def _response(self, answer: types.GenerateContentResponse) -> Response:
         counts = answer.usage_metadata or types.GenerateContentResponseUsageMetadata()

@@ -22,6 +22,7 @@ from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
 from agents.providers.headers import rate_limits
+from agents.providers.transport import http_client
 from schemas.parts import MediaRef
 from schemas.settings_models import ModelSection, secret
 
@@ -44,7 +45,11 @@ class OpenAICompatibleProvider:
             base_url=self.base_url,
             max_retries=0,
             timeout=section.timeout_s,
+            http_client=http_client(section.timeout_s),
         )
+        # What the library has read from the environment, for whatever server is asked.
+        self._client.organization = self._client.project = None
+        self._client._custom_headers = {}
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
         """Ask once.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.ledger import Ledger
 from schemas.errors import UserError
 from schemas.parts import Usage
-from schemas.ports import Receipt
+from schemas.ports import Receipt, TokenLogprob
 from schemas.settings_models import BudgetSection
 from schemas.store import Store
 
@@ -51,6 +51,21 @@ def test_a_receipt_is_found_again_after_reopening(tmp_path: Path) -> None:
         assert (later.calls, later.cached, later.spent_before_usd) == (0, 1, 0.25)
     finally:
         store.close()
+
+
+def test_what_the_vendor_told_of_an_answer_is_kept_with_it(store: Store) -> None:
+    usage = Usage(
+        input_tokens=90, output_tokens=20, input_by_modality={"text": 30, "video": 60}, cached_input_tokens=0,
+        reasoning_tokens=12, estimated=True,
+    )  # fmt: skip
+    tokens = (TokenLogprob('{"', -0.1, (("{", -2.5), ("né", -3.0))), TokenLogprob('joy"}', -1e-9))
+    told = {"full": Receipt('{"joy"}', "m-1", usage, "stop", tokens), "none": answer("{}")}
+    told["empty"] = Receipt("", "m-1", Usage(), "length", ())
+    ledger = Ledger(store, FREE)
+    for key, receipt in told.items():
+        intend(ledger, key)
+        ledger.receive(key, receipt)
+    assert {key: Ledger(store, FREE).find(key) for key in told} == told
 
 
 def test_a_failure_is_no_receipt_and_the_answer_that_comes_later_is(store: Store) -> None:

@@ -280,6 +280,26 @@ def test_an_older_store_gets_its_briefs(sqlite_file: Path) -> None:
     store.close()
 
 
+def test_an_older_store_keeps_its_receipts_and_takes_what_is_told_of_tokens(sqlite_file: Path) -> None:
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    store.add_call(CallEvent("old", "receipt", "p", "m", raw="{}", input_tokens=7))
+    store.close()
+    raw = sqlite3.connect(sqlite_file)
+    for column in ("usage_details", "logprobs"):
+        raw.execute(f"ALTER TABLE calls DROP COLUMN {column}")
+    raw.execute("DELETE FROM migrations WHERE name LIKE '%_add_call_details'")
+    raw.commit()
+    raw.close()
+    store = Store.open(f"sqlite:///{sqlite_file}")
+    new = CallEvent(
+        "new", "receipt", "p", "m", raw="{}", usage_details='{"reasoning_tokens": 3}', logprobs="[]"
+    )
+    store.add_call(new)
+    assert store.receipt("old") == CallEvent("old", "receipt", "p", "m", raw="{}", input_tokens=7)
+    assert store.receipt("new") == new
+    store.close()
+
+
 def test_briefs_of_an_older_program_are_made_anew(sqlite_file: Path) -> None:
     sample = Sample(
         segment_id="seg_1", target=Target(speaker="ann", face_track="f1"), feature_digests=(), baseline_ids=(),

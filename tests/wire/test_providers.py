@@ -343,10 +343,33 @@ def test_a_server_on_this_machine_needs_no_key(models: FakeModels) -> None:
         complete("openai_compatible", models, api_key_env=None, base_url="http://models.example/v1")
 
 
-def test_no_environment_variable_redirects_a_run(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", models.openai_url)
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", models.gemini_url)
-    for vendor in VENDORS:
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_no_environment_variable_redirects_a_run(
+    vendor: str, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeModels() as elsewhere:
+        for name in ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, elsewhere.gemini_url)
+            monkeypatch.setenv(name.lower(), elsewhere.gemini_url)
+        monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+        monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v9")
+        for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+            monkeypatch.setenv(name, "of-another-project")
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-other: of-another-project")
+        assert complete(vendor, models).finish_reason == "stop"
+        assert elsewhere.requests == []
         provider = resolve(PROVIDERS, vendor, what="provider")(settings(vendor, models, base_url=None))
         assert "127.0.0.1" not in provider.base_url
         asyncio.run(provider.close())
+    assert "v9" not in models.requests[0].path
+    assert "of-another-project" not in models.requests[0].headers.values()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(vendor: str, status: int, models: FakeModels) -> None:
+    with FakeModels() as elsewhere:
+        models.script(Reply(status=status, headers={"location": elsewhere.gemini_url}))
+        error = failure(vendor, models)
+        assert elsewhere.requests == []
+    assert (error.code, error.transient, len(models.requests)) == ("redirected", False, 1)
