@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agents.asking import Asker
@@ -28,7 +29,8 @@ class Annotator(Asker[Sample, Annotation]):
     def _about(self, item: Sample) -> dict[str, str]:
         return {"sample_id": item.id, "annotator": self.section.name}
 
-    def _read(self, item: Sample, receipt: Receipt) -> dict[str, Any]:
+    def _read(self, item: Sample, answers: Sequence[Receipt]) -> dict[str, Any]:
+        (receipt,) = answers
         wire = self.model.wire
         shown = shown_features(item, self.section) if wire else measured_features(item)
         parsed = parse_annotation(receipt.raw, receipt.finish_reason, item, self.taxonomy, shown=shown)

@@ -16,6 +16,7 @@ from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
 from schemas.errors import ProviderError
 from schemas.ids import content_digest
+from schemas.parts import Usage
 from schemas.ports import Clock, Journal, Receipt
 from schemas.records import Annotation, Judgement
 from schemas.registry import resolve
@@ -75,6 +76,19 @@ class Model:
         return () if self.wire else tuple(getattr(self.open(), "inputs", ()))
 
 
+def _together(usages: Sequence[Usage]) -> Usage:
+    """What the calls of one question used; money only where all of it is known."""
+    if len(usages) == 1:
+        return usages[0]
+    costs = [usage.cost_usd for usage in usages if usage.cost_usd is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        cost_usd=round(sum(costs), 9) if len(costs) == len(usages) else None,
+        estimated=any(usage.estimated for usage in usages),
+    )
+
+
 def _server(url: str) -> str:
     """Host, port and path of a URL; nothing of it that may be secret."""
     parts = urlsplit(url)
@@ -99,8 +113,12 @@ class Asker(ABC, Generic[T, R]):
         """Who is asked about what: these fields of the record."""
 
     @abstractmethod
-    def _read(self, item: T, receipt: Receipt) -> dict[str, Any]:
-        """The fields of the record that an answer gives."""
+    def _read(self, item: T, answers: Sequence[Receipt]) -> dict[str, Any]:
+        """The fields of the record that an answer gives; a question in two steps has one or two."""
+
+    def then(self, item: T, request: Request) -> Callable[[Receipt], Request | None] | None:  # noqa: ARG002
+        """For a question in two steps: what is asked once `request` is answered."""
+        return None
 
     def question_id(self, item: T, replicate: int = 0) -> str:
         """The id that the record has or would get; nothing is asked."""
@@ -110,7 +128,8 @@ class Asker(ABC, Generic[T, R]):
     def record(self, item: T, request: Request, outcome: Outcome) -> R:
         """The record of an outcome; an error is the outcome "failed"."""
         if outcome.response is not None:
-            fields = {**self._read(item, outcome.response), "usage": outcome.response.usage}
+            answers = [answer for answer in (outcome.before, outcome.response) if answer is not None]
+            fields = {**self._read(item, answers), "usage": _together([answer.usage for answer in answers])}
         else:
             error = outcome.error or ProviderError("no_response", "", transient=False)
             fields = {"outcome": "failed", "reason": error.code, "detail": error.message}
@@ -157,7 +176,8 @@ async def collect(
         def jobs() -> Iterator[tuple[tuple[Asker[T, R], T, Request], Job]]:
             for asker, item, replicate in questions:
                 request = asker.request(item, replicate)
-                yield (asker, item, request), Job(request, providers[id(asker)], asker.section)
+                job = Job(request, providers[id(asker)], asker.section, asker.then(item, request))
+                yield (asker, item, request), job
 
         def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:
             asker, item, request = asked

@@ -31,18 +31,25 @@ FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 
 
 class Job(NamedTuple):
+    """A question. `then` gives the one that follows from its answer, a call of its own; None: there is none."""
+
     request: Request
     provider: Provider
     section: ModelSection
+    then: Callable[[Receipt], Request | None] | None = None
 
 
 class Outcome(NamedTuple):
-    """Either a response or an error. `cached`: no call was needed; `calls`: how many were sent."""
+    """Either a response or an error. `cached`: no call was needed; `calls`: how many were sent.
+
+    `before`: the answer that the question followed from, where it is the second of its job.
+    """
 
     response: Receipt | None
     error: ProviderError | None
     cached: bool
     calls: int
+    before: Receipt | None = None
 
 
 class SystemClock:
@@ -220,24 +227,40 @@ class _Crew(Generic[T]):
         return 2 * sum(lane.size for lane in self.lanes.values())
 
     async def work(self, item: T, job: Job) -> None:
+        outcome = await self.shared(job)
+        if outcome is not None and outcome.response is not None and job.then is not None:
+            following = job.then(outcome.response)
+            outcome = outcome if following is None else await self.second(job, outcome, following)
+        if outcome is not None:
+            self.on_outcome(item, outcome)
+
+    async def second(self, job: Job, first: Outcome, request: Request) -> Outcome | None:
+        outcome = await self.shared(Job(request, job.provider, job.section))
+        if outcome is None:
+            return None
+        calls, cached = first.calls + outcome.calls, first.cached and outcome.cached
+        return outcome._replace(before=first.response, calls=calls, cached=cached)
+
+    async def shared(self, job: Job) -> Outcome | None:
+        """Identical questions in flight are sent once. None: the run stops, and this one was not asked."""
         key = call_key(job.request, job.provider.name, job.request.model)
         if key in self.flights:
             first = await self.flights[key]
-            if self.stopped is None or first.response is not None:
-                self.on_outcome(item, first._replace(cached=first.error is None, calls=0))
-            return
+            if self.stopped is not None and first.response is None:
+                return None
+            return first._replace(cached=first.error is None, calls=0)
         flight = self.flights[key] = asyncio.get_running_loop().create_future()
         try:
             outcome = await self.fly(job)
             flight.set_result(outcome)
+            return outcome
         except UserError as error:
             self.stopped = self.stopped or error
             flight.set_result(Outcome(None, ProviderError(error.code, error.message, False), False, 0))
-            return
+            return None
         finally:
             del self.flights[key]
             flight.cancel()  # no effect on a flight that has its result
-        self.on_outcome(item, outcome)
 
     async def fly(self, job: Job) -> Outcome:
         lane = self.lane(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from agents.asking import Asker
@@ -132,7 +133,8 @@ class Judge(Asker[Case, Judgement]):
     def _about(self, item: Case) -> dict[str, str]:
         return {"annotation_id": item.annotation.id, "judge": self.section.name}
 
-    def _read(self, item: Case, receipt: Receipt) -> dict[str, Any]:
+    def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:
+        (receipt,) = answers
         by_rules = self.section.provider == RULES_PROVIDER
         parsed = parse_judgement(receipt.raw, receipt.finish_reason, self.taxonomy, by_rules=by_rules)
         flags = {*parsed.flags, *_flags(item.annotation, parsed.implied_label)}
