@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 from agents.engine import Job, Outcome, ask_all
 from agents.parsing import PARSER_VERSION
 from agents.prompting import media_shown, sampling
 from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
+from agents.servers import deployment_of
 from schemas.errors import ProviderError
 from schemas.ids import content_digest
 from schemas.parts import Usage
@@ -51,15 +51,8 @@ class Model:
 
     @cached_property
     def deployment(self) -> str:
-        """Which server is asked, as a question's identity tells it: as set, else host and path of `base_url`.
-
-        Empty for the vendor's own server, and without a wire.
-        """
-        if not self.wire or self.section.deployment is not None:
-            return self.section.deployment or ""
-        vendor = _server(self._provider.vendor_url)
-        server = _server(self.section.base_url or self._provider.vendor_url)
-        return "" if server == vendor else server
+        """Which server is asked, as a question's identity tells it; empty for the vendor's own."""
+        return deployment_of(self.section)
 
     @property
     def identity(self) -> str:
@@ -87,12 +80,6 @@ def _together(usages: Sequence[Usage]) -> Usage:
         cost_usd=round(sum(costs), 9) if len(costs) == len(usages) else None,
         estimated=any(usage.estimated for usage in usages),
     )
-
-
-def _server(url: str) -> str:
-    """Host, port and path of a URL; nothing of it that may be secret."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2].lower() + parts.path.rstrip("/")
 
 
 class Asker(ABC, Generic[T, R]):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.asking import Model
+from agents.prices import price_of
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features.select import backend_names, refuse_unknown_options
 from pipeline.pictures import LIKENESS
@@ -51,18 +52,14 @@ def _check_models(root: Path, table: str, sections: Sequence[ModelSection], *, p
             first = names.setdefault(model.identity, section.name)
             if first != section.name:
                 raise _twins(first, section.name)
-            if priced and model.wire and not _has_prices(section):
-                raise _unpriced(section.name)
+            if priced and model.wire and price_of(section) is None:
+                raise _unpriced(section)
 
 
-def _has_prices(section: ModelSection) -> bool:
-    return None not in (section.usd_per_million_input_tokens, section.usd_per_million_output_tokens)
-
-
-def _unpriced(name: str) -> UserError:
+def _unpriced(section: ModelSection) -> UserError:
     return UserError(
         "missing_price",
-        f'budget.usd cannot be kept: "{name}" lacks a price',
+        f'budget.usd cannot be kept: "{section.name}" lacks a price, and none is known of "{section.model}"',
         "set usd_per_million_input_tokens and usd_per_million_output_tokens (0 where calls are free)",
     )
 

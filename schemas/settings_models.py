@@ -40,6 +40,10 @@ class ModelSection(Section):
     attempts: Annotated[int, Field(ge=1)] = 5
     usd_per_million_input_tokens: NotNegative | None = None
     usd_per_million_output_tokens: NotNegative | None = None
+    usd_per_million_audio_tokens: NotNegative | None = None  # of the input; None: as all other input
+    tokens_per_image: Annotated[int, Field(ge=0)] | None = None
+    tokens_per_audio_s: NotNegative | None = None
+    tokens_per_video_s: NotNegative | None = None
     options: dict[str, Any] = {}
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from agents.prices import price_of
 from agents.providers.headers import refusal_code, wait_asked_s
 from schemas.errors import ProviderError
 from schemas.parts import Usage
@@ -67,26 +68,25 @@ def tidy(message: str, key: str) -> str:
 
 
 def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage | None:
-    """Tokens as the vendor counts them, None when it does not; money only when both prices are known."""
+    """Tokens as the vendor counts them, None when it does not; money only when the model has a price."""
     if not (_is_count(input_tokens) and _is_count(output_tokens)):
         return None
-    return _priced(section, input_tokens, output_tokens)
+    return _priced(section, Usage(input_tokens=input_tokens, output_tokens=output_tokens))
 
 
 def usage_at_most(section: ModelSection, sent_bytes: int) -> Usage:
     """The most that a call can have used whose vendor tells no usage: a token for each byte that was sent, media
     included, and the longest answer that was allowed."""
-    most = _priced(section, sent_bytes, section.max_output_tokens)
-    return most.model_copy(update={"estimated": True})
+    price = price_of(section)
+    dearest = {} if price is None else {max(price.inputs, key=lambda name: price.inputs[name]): sent_bytes}
+    most = Usage(input_tokens=sent_bytes, output_tokens=section.max_output_tokens, input_by_modality=dearest)
+    return _priced(section, most).model_copy(update={"estimated": True, "input_by_modality": {}})
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and value >= 0
 
 
-def _priced(section: ModelSection, input_tokens: int, output_tokens: int) -> Usage:
-    price_in, price_out = section.usd_per_million_input_tokens, section.usd_per_million_output_tokens
-    cost = None
-    if price_in is not None and price_out is not None:
-        cost = round((input_tokens * price_in + output_tokens * price_out) / 1e6, 9)
-    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost)
+def _priced(section: ModelSection, used: Usage) -> Usage:
+    price = price_of(section)
+    return used if price is None else used.model_copy(update={"cost_usd": price.cost_usd(used)})
