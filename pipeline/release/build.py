@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pipeline.consent import Consent
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
 from pipeline.release.files import (
@@ -130,7 +131,7 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         UserError: code "stale_decisions", a decision does not follow from the facts, answers, reviews and
             settings as they are now.
     """
-    today = Today(settings, taxonomy)
+    today = Today(settings, taxonomy, Consent(store.facts(), settings.consent))
     for item in live_items(store):
         # What is left out anyway need not be brought up to date first.
         if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from agents.annotator import Annotator
+from agents.asking import Model
 from agents.judge import Case, Judge
 from pipeline.aggregate.base import consensus_question
+from pipeline.consent import Consent
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
 from pipeline.stages.targets import faces_in, scene_of, targets_of
@@ -21,8 +23,8 @@ from schemas.taxonomy import Taxonomy
 class Today:
     """The questions that the settings of now ask; nothing is asked."""
 
-    def __init__(self, settings: Settings, taxonomy: Taxonomy) -> None:
-        self.settings, self.taxonomy = settings, taxonomy
+    def __init__(self, settings: Settings, taxonomy: Taxonomy, consent: Consent) -> None:
+        self.settings, self.taxonomy, self.consent = settings, taxonomy, consent
 
     @cached_property  # made when there is an item to look at: without one their names need not be right
     def _annotators(self) -> list[Annotator]:
@@ -49,20 +51,29 @@ class Today:
         return [aim.target for aim in targets_of(heard.voices, faces, self.settings.select)]
 
     def _asked(self, item: LiveItem) -> bool:
-        return {annotation.id for annotation in item.annotations} == {
-            annotator.question_id(item.sample, replicate)
+        there = {annotation.id for annotation in item.annotations}
+        return there == {
+            question
             for annotator in self._annotators
             for replicate in range(annotator.section.replicates)
+            if (question := annotator.question_id(item.sample, replicate)) in there
+            or self._may_see(annotator.model, item)
         }
 
     def _judged(self, item: LiveItem) -> bool:
         cases = [Case(item.sample, a, item.checks[a.id]) for a in item.annotations if a.id in item.checks]
-        return {rating.id for ratings in item.judgements.values() for rating in ratings} == {
-            judge.question_id(case, replicate)
+        there = {rating.id for ratings in item.judgements.values() for rating in ratings}
+        return there == {
+            question
             for case in cases
             for judge in self._judges
             for replicate in range(judge.section.replicates)
+            if (question := judge.question_id(case, replicate)) in there or self._may_see(judge.model, item)
         }
+
+    def _may_see(self, model: Model, item: LiveItem) -> bool:
+        """Whether a run would ask: what consent keeps from a third party lacks nothing."""
+        return not (model.third_party and self.consent.keeps_here(item.sample, item.segment))
 
     def _decided(self, item: LiveItem) -> bool:
         """Whether votes would be counted and decided as they were."""

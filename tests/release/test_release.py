@@ -34,6 +34,7 @@ from schemas.records import (
     Source,
 )
 from schemas.settings import Settings
+from schemas.settings_models import AnnotatorSection
 from schemas.store import StoredPath
 from tests.release.builder import TAXONOMY, Project, blind, mark, review, settings, small_project
 
@@ -354,6 +355,18 @@ def test_settings_that_changed_since_the_run_ask_for_a_run(
         make(project, tmp_path / "r")
     assert raised.value.code == "stale_decisions"
     assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_a_model_that_consent_keeps_away_lacks_nothing(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    cloud = AnnotatorSection(name="cloud", provider="openai_compatible", model="large")
+    with_cloud = (*project.settings.annotators, cloud)
+    project.settings = project.settings.model_copy(update={"annotators": with_cloud})
+    with pytest.raises(UserError, match="older than the annotators"):
+        make(project, tmp_path / "r")
+    sources = {source.id for source in project.store.all(Source)}
+    project.store.add_facts((name, "consent", "local_only") for name in sources)
+    assert make(project, tmp_path / "r")[1] == "created"
 
 
 def test_a_speaker_renamed_since_the_run_asks_for_a_run(tmp_path: Path) -> None:
