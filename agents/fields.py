@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from agents.jsontext import NotJsonError, answer_part, find_object
 from agents.refusals import is_refusal
-from schemas.taxonomy import Taxonomy
+from schemas.taxonomy import Head, Taxonomy, match_label
 
 DETAIL_CHARS = 200
 REFUSAL_IN_WORDS = "refusal_in_words"
@@ -85,12 +86,16 @@ class FieldReader:
         return value.lower()
 
     def label(self, value: Any) -> str:
+        return self._meant(value, self.taxonomy.match)
+
+    def head_label(self, value: Any, head: Head) -> str:
+        return self._meant(value, partial(match_label, head.labels))
+
+    def _meant(self, value: Any, match: Callable[[str], str | None]) -> str:
         if not isinstance(value, str):
             raise BadAnswerError("wrong_shape", "a label is not text")
-        if value in self.taxonomy.labels:
-            return value
-        name = self.taxonomy.match(value) if value.strip() else None
+        name = match(value) if value.strip() else None
         if name is None:
             raise BadAnswerError("unknown_label", value)
-        self.repaired = True
+        self.repaired |= name != value
         return name

@@ -96,9 +96,13 @@ def _annotation_text(answer: Triplet, check: Check) -> str:
         f"Step {step.n}: {clean(step.text)} [{', '.join(step.evidence_ids)}]" for step in answer.rationale
     ]
     lines += ["</Rationale>", "<Claimed-Answer>"]
-    readings = answer.readings.model_dump()
+    readings = answer.readings.model_dump() if answer.labels else {}
     lines += [f"{modality} alone points to: {label or 'nothing'}" for modality, label in readings.items()]
     lines += [f"label: {score.label}" for score in answer.labels]
+    lines += [f"{name}: {label}" for name, label in answer.heads.items()]
+    lines += (
+        [] if answer.labels else [f"{name}: {value:g}" for name, value in answer.dimensions.given.items()]
+    )
     return "\n".join([*lines, "</Claimed-Answer>"])
 
 
@@ -137,11 +141,11 @@ class Judge(Asker[Case, Judgement]):
         (receipt,) = answers
         by_rules = self.section.provider == RULES_PROVIDER
         parsed = parse_judgement(receipt.raw, receipt.finish_reason, self.taxonomy, by_rules=by_rules)
-        flags = {*parsed.flags, *_flags(item.annotation, parsed.implied_label)}
+        flags = {*parsed.flags, *_flags(item.annotation, parsed.implied_label, self.taxonomy)}
         return {**parsed._asdict(), "flags": tuple(sorted(flags))}
 
 
-def _flags(annotation: Annotation, implied_label: str | None) -> tuple[str, ...]:
+def _flags(annotation: Annotation, implied_label: str | None, taxonomy: Taxonomy) -> tuple[str, ...]:
     """The rationale leads to another label than the one that is claimed: right for wrong reasons, or wrong."""
     claimed = annotation.answer.primary if annotation.answer else None
-    return ("label_mismatch",) if implied_label not in (None, claimed) else ()
+    return ("label_mismatch",) if taxonomy.differ(implied_label, claimed) else ()

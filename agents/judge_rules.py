@@ -43,14 +43,14 @@ def rate(sample: Sample, annotation: Annotation, check: Check, taxonomy: Taxonom
     covered, chained = coverage(sample, answer, refuted), chain(answer)
     implied = implied_label(answer, taxonomy)
     s_reason = (grounded + logical) / 2
-    if implied is not None and implied != taxonomy.match(answer.primary):
+    if taxonomy.differ(implied, answer.primary):
         s_reason *= MISMATCH_FACTOR
     return RuleRating(
         reasons=(
             _told(check.verdicts),
             f"Grounding {grounded:.2f}; steps that rest on standing evidence and conclude: {logical:.2f}.",
             f"Available modalities read or cited: {covered:.2f}; completeness of the chain: {chained:.2f}.",
-            f"The rationale speaks for {implied or 'no single label'}; the label is {answer.primary}.",
+            f"The rationale speaks for {implied or 'no single label'}; the answer is {_answered(answer)}.",
         ),
         s_reason=round(s_reason, 4),
         s_cot=round((covered + chained) / 2, 4),
@@ -76,7 +76,9 @@ def logic(answer: Triplet, refuted: set[str], taxonomy: Taxonomy) -> float:
         return 0.0
     known = {item.id for item in answer.evidence} - refuted
     resting = sum(any(e in known for e in step.evidence_ids) for step in answer.rationale)
-    concludes = taxonomy.match(answer.primary) in mentioned(answer.rationale[-1].text, taxonomy)
+    if answer.primary is None:  # a step need not repeat a number
+        return resting / len(answer.rationale)
+    concludes = answer.primary in mentioned(answer.rationale[-1].text, taxonomy, answer)
     return (resting / len(answer.rationale) + concludes) / 2
 
 
@@ -104,22 +106,36 @@ def implied_label(answer: Triplet, taxonomy: Taxonomy) -> str | None:
     """The label that the reasons name, without a look at the labels: the last step that names exactly one,
     else the one that all readings share."""
     for step in reversed(answer.rationale):
-        named = mentioned(step.text, taxonomy)
+        named = mentioned(step.text, taxonomy, answer)
         if len(named) == 1:
             return next(iter(named))
     readings = {r for r in (answer.readings.text, answer.readings.audio, answer.readings.visual) if r}
-    return taxonomy.match(readings.pop()) if len(readings) == 1 else None
+    return readings.pop() if len(readings) == 1 else None
 
 
-def mentioned(text: str, taxonomy: Taxonomy) -> set[str]:
-    """Classes whose name or a verbalizer stands in `text` as whole words, not negated right before."""
+def mentioned(text: str, taxonomy: Taxonomy, answer: Triplet) -> set[str]:
+    """Classes whose name or a verbalizer stands in `text` as whole words, not negated right before.
+
+    Of an open vocabulary the labels and readings of the answer itself are looked for.
+    """
     found = set()
-    for name, label in taxonomy.labels.items():
-        for word in (name, *label.verbalizers):
+    for name in taxonomy.names or _own_words(answer):
+        for word in taxonomy.words(name) if taxonomy.names else (name,):
             pattern = rf"(?<!\w)(?<!not )(?<!no )(?<!non-){re.escape(word)}(?!\w)"
             if re.search(pattern, text, re.IGNORECASE):
                 found.add(name)
     return found
+
+
+def _own_words(answer: Triplet) -> list[str]:
+    """All labels that an answer uses."""
+    read = (answer.readings.text, answer.readings.audio, answer.readings.visual)
+    return list(dict.fromkeys([score.label for score in answer.labels] + [name for name in read if name]))
+
+
+def _answered(answer: Triplet) -> str:
+    numbers = (f"{name} {value:g}" for name, value in answer.dimensions.given.items())
+    return answer.primary or ", ".join(numbers)
 
 
 def _told(verdicts: tuple[Verdict, ...]) -> str:
@@ -146,6 +162,6 @@ def _flags(
         "uncited_step": any(not step.evidence_ids for step in answer.rationale),
         "unknown_evidence_id": any(e not in ids for e in cited),
         "single_modality": len(available) > 1 and len(used) <= 1,
-        "label_mismatch": implied is not None and implied != taxonomy.match(answer.primary),
+        "label_mismatch": taxonomy.differ(implied, answer.primary),
     }
     return tuple(sorted(name for name, there in flags.items() if there))

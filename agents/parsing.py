@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple, cast
 
+from agents.answer_schema import DIRECTIONS, QUOTE
 from agents.fields import DETAIL_CHARS, REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
-from agents.prompting import DIRECTIONS, QUOTE, is_shown
+from agents.prompting import is_shown
 from schemas.cues import cue_table
 from schemas.parts import (
     MODALITIES,
@@ -118,18 +119,20 @@ class _Reader(FieldReader):
         self.sample, self.shown = sample, shown
 
     def triplet(self, data: dict[str, Any]) -> Triplet:
-        labels = self.labels(data)
+        labels = self.labels(data) if self.taxonomy.asks_labels else ()
+        dimensions = self.dimensions(data)
         evidence, ids = self.evidence(data)
         if not evidence:
             raise BadAnswerError("no_evidence")
         return Triplet(
             evidence=evidence,
             rationale=self.rationale(data, ids),
-            readings=self.readings(data),
+            readings=self.readings(data) if self.taxonomy.asks_labels else Readings(),
             labels=labels,
             confidence=self.number(data, "confidence", 0, 1),
-            dimensions=self.dimensions(data),
-            trajectory=self.trajectory(data),
+            dimensions=dimensions,
+            heads=self.heads(data),
+            trajectory=self.trajectory(data) if self.taxonomy.asks_labels else (),
         )
 
     def labels(self, data: dict[str, Any]) -> tuple[LabelScore, ...]:
@@ -137,10 +140,9 @@ class _Reader(FieldReader):
         if not isinstance(value, list):
             raise BadAnswerError("wrong_shape", "labels is not a list")
         if not value:
-            reason = data.get("abstain_reason")
-            if isinstance(reason, str) and reason.strip():
-                raise AbstainedError(reason.strip())
-            raise BadAnswerError("wrong_shape", "no label, and no abstain_reason")
+            raise self.nothing(data, "label")
+        if len(value) > 1 and not self.taxonomy.multi_label:
+            raise BadAnswerError("several_labels", f"{len(value)} labels where one is asked for")
         scores: dict[str, LabelScore] = {}
         for item in value:
             if isinstance(item, str):
@@ -153,6 +155,13 @@ class _Reader(FieldReader):
                 continue
             scores[name] = LabelScore(label=name, intensity=self.maybe_number(item, "intensity", 0, 3))
         return tuple(scores.values())
+
+    def nothing(self, data: dict[str, Any], what: str) -> Exception:
+        """What to raise for an answer without a label, or without a number: it abstains only with a reason."""
+        reason = data.get("abstain_reason")
+        if isinstance(reason, str) and reason.strip():
+            return AbstainedError(reason.strip())
+        return BadAnswerError("wrong_shape", f"no {what}, and no abstain_reason")
 
     def evidence(self, data: dict[str, Any]) -> tuple[tuple[Evidence, ...], dict[str, str]]:
         """The items, renumbered e1.., and what each given id became."""
@@ -240,11 +249,24 @@ class _Reader(FieldReader):
         value = data.get("dimensions") or {}
         if not isinstance(value, dict):
             raise BadAnswerError("wrong_shape", "dimensions is not an object")
-        return Dimensions(
-            valence=self.maybe_number(value, "valence", -1, 1),
-            arousal=self.maybe_number(value, "arousal", -1, 1),
-            dominance=self.maybe_number(value, "dominance", -1, 1),
-        )
+        declared = self.taxonomy.dimensions
+        told = {
+            name: self.maybe_number(value, name, scale.low, scale.high) for name, scale in declared.items()
+        }
+        given = {name: number for name, number in told.items() if number is not None}
+        if not given and not self.taxonomy.asks_labels:
+            raise self.nothing(data, "number")
+        return Dimensions.of(given)
+
+    def heads(self, data: dict[str, Any]) -> dict[str, str]:
+        """The labels of the further questions; one that is left open is not there."""
+        value = data.get("heads") or {}
+        if not isinstance(value, dict):
+            raise BadAnswerError("wrong_shape", "heads is not an object")
+        declared = self.taxonomy.heads
+        return {
+            n: self.head_label(value[n], head) for n, head in declared.items() if value.get(n) is not None
+        }
 
     def trajectory(self, data: dict[str, Any]) -> tuple[TrajectoryPoint, ...]:
         if data.get("trajectory") is None:

@@ -7,18 +7,25 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
+from agents.answer_schema import (
+    QUOTE,
+    answer_schema,
+    array,
+    fields_text,
+    label_schema,
+    labels_text,
+    or_null,
+    strict,
+)
 from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
 from agents.serialise import sample_text
 from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
-from schemas.parts import MODALITIES
 from schemas.records import Sample
 from schemas.settings_models import AnnotatorSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 PROMPT_DIR = Path(__file__).parent / "prompts"
-DIRECTIONS = ("up", "down", "present", "absent")
-QUOTE = "quote"
 DEFAULT_KEY_FRAMES = 3
 SYNONYMS_TOLD = 3
 OPEN_FENCE, CLOSE_FENCE = "\0open\0", "\0close\0"  # stand-ins that no label set can hold by accident
@@ -70,6 +77,7 @@ def keyless_request(
         replicate=replicate,
         local_inputs=(sample.id, sample.digest, taxonomy.digest, *inputs),
         sample=sample,
+        taxonomy=taxonomy,
     )
 
 
@@ -167,57 +175,14 @@ def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def answer_schema(taxonomy: Taxonomy) -> AnswerSchema:
-    """Strict JSON schema of the triplet; the order of the properties is the order of the answer.
-
-    Ranges stand in the prompt and are checked on parsing: not every server's grammar knows minimum and maximum.
-    """
-    return _triplet_schema(taxonomy.names)
-
-
 @cache
-def _triplet_schema(names: tuple[str, ...]) -> AnswerSchema:
-    label = {"type": "string", "enum": list(names)}
-    number, maybe_number = {"type": "number"}, {"type": ["number", "null"]}
-    maybe_text, text = {"type": ["string", "null"]}, {"type": "string"}
-    maybe_label = {"anyOf": [label, {"type": "null"}]}
-    evidence = _object(
-        id=text,
-        modality={"type": "string", "enum": list(MODALITIES)},
-        start_s=number,
-        end_s=number,
-        cue={"type": "string", "enum": list(dict.fromkeys([*cue_table().cues, QUOTE]))},
-        direction={"type": "string", "enum": list(DIRECTIONS)},
-        quote=maybe_text,
-        description=text,
-    )
-    return AnswerSchema(
-        _object(
-            evidence=_array(evidence),
-            rationale=_array(_object(n={"type": "integer"}, text=text, evidence_ids=_array(text))),
-            readings=_object(text=maybe_label, audio=maybe_label, visual=maybe_label),
-            labels=_array(_object(label=label, intensity=maybe_number)),
-            confidence=number,
-            dimensions=_object(valence=maybe_number, arousal=maybe_number, dominance=maybe_number),
-            trajectory=_array(_object(start_s=number, end_s=number, label=label)),
-            abstain_reason=maybe_text,
-        )
-    )
-
-
 def judgement_schema(taxonomy: Taxonomy) -> AnswerSchema:
     """Strict JSON schema of a rating, reasons first."""
-    return _rating_schema(taxonomy.names)
-
-
-@cache
-def _rating_schema(names: tuple[str, ...]) -> AnswerSchema:
-    label = {"type": "string", "enum": list(names)}
     number = {"type": "number"}
     return AnswerSchema(
-        _object(
-            reasons=_array({"type": "string"}),
-            implied_label={"anyOf": [label, {"type": "null"}]},
+        strict(
+            reasons=array({"type": "string"}),
+            implied_label=or_null(label_schema(taxonomy)),
             s_rec=number,
             s_reason=number,
             s_cot=number,
@@ -225,35 +190,23 @@ def _rating_schema(names: tuple[str, ...]) -> AnswerSchema:
     )
 
 
-def _object(**properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _array(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
 def _fill(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
     """The system text, and the data between two lines that the data itself cannot contain."""
     marker = _marker(data)
     open_fence, close_fence = f"<<<{marker}", f"{marker}>>>"
-    labels = tuple((label, words.verbalizers) for label, words in taxonomy.labels.items())
-    text = _system_text(name, taxonomy.instruction.strip(), labels)
+    text = _system_text(name, taxonomy)
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, f"{open_fence}\n{data}\n{close_fence}"
 
 
 @cache
-def _system_text(name: str, instruction: str, labels: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+def _system_text(name: str, taxonomy: Taxonomy) -> str:
     """What is the same for every sample; only the fences are left to be filled in."""
     return Template((PROMPT_DIR / name).read_text(encoding="utf-8")).safe_substitute(
-        instruction=instruction,
-        labels="\n".join(f"- {label} ({', '.join(words)})" for label, words in labels),
+        instruction=taxonomy.instruction.strip(),
+        answer_labels=labels_text(taxonomy, "labels"),
+        labels=labels_text(taxonomy, "judge"),
+        fields=fields_text(taxonomy),
         cues=_cues(),
         open_fence=OPEN_FENCE,
         close_fence=CLOSE_FENCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,13 +11,13 @@ from schemas.ids import content_id
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # a number in [0, 1]
-SignedUnit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 Modality = Literal["text", "audio", "visual", "context"]
 Direction = Literal["up", "down", "present", "absent"]
 VerdictName = Literal["supported", "contradicted", "not_measurable", "outside_clip"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "visual", "context")
+USUAL_DIMENSIONS = ("valence", "arousal", "dominance")
 
 
 class Part(BaseModel):
@@ -257,9 +258,40 @@ class LabelScore(Part):
 
 
 class Dimensions(Part):
-    valence: SignedUnit | None = None
-    arousal: SignedUnit | None = None
-    dominance: SignedUnit | None = None
+    """Numbers on the scales that the taxonomy declares; None = not told. `more` holds what has no field here."""
+
+    valence: Finite | None = None
+    arousal: Finite | None = None
+    dominance: Finite | None = None
+    more: dict[str, Finite] = {}
+
+    @classmethod
+    def of(cls, values: Mapping[str, float]) -> Dimensions:
+        """The record of `values` by name; those that are not told are left out of it."""
+        usual = {name: value for name, value in values.items() if name in USUAL_DIMENSIONS}
+        more = {name: values[name] for name in sorted(values) if name not in USUAL_DIMENSIONS}
+        return cls(**usual, more=more)
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Name -> value of those that were told."""
+        usual = {name: getattr(self, name) for name in USUAL_DIMENSIONS}
+        return {name: value for name, value in {**usual, **self.more}.items() if value is not None}
+
+
+class Spread(Part):
+    """How far apart the values of one dimension are: their standard deviation, and how many told one."""
+
+    sd: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    n: int
+
+
+class OpenLabel(Part):
+    """A word that annotators chose. `cell`: where it falls on the emotion wheel, None off it."""
+
+    word: str
+    cell: str | None
+    supporters: tuple[str, ...]  # annotator names, sorted
 
 
 class TrajectoryPoint(Span):
@@ -272,14 +304,16 @@ class Triplet(Part):
     evidence: tuple[Evidence, ...]
     rationale: tuple[Step, ...]
     readings: Readings
-    labels: tuple[LabelScore, ...]  # the first is the primary label
+    labels: tuple[LabelScore, ...]  # the first is the primary label; none where dimensions alone are asked
     confidence: Unit | None  # None: not stated
     dimensions: Dimensions = Dimensions()
+    heads: dict[str, str] = {}  # further question -> its label
     trajectory: tuple[TrajectoryPoint, ...] = ()
 
     @property
-    def primary(self) -> str:
-        return self.labels[0].label
+    def primary(self) -> str | None:
+        """The first label; None where dimensions alone are asked."""
+        return self.labels[0].label if self.labels else None
 
 
 class Usage(Part):

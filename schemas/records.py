@@ -21,10 +21,12 @@ from schemas.parts import (
     MediaFacts,
     MediaRef,
     MergedEvidence,
+    OpenLabel,
     Seconds,
     Series,
     Span,
     SpeakerTurn,
+    Spread,
     Stat,
     Step,
     Target,
@@ -285,11 +287,16 @@ class Consensus(Record):
     params: dict[str, Any] = {}
 
     sample_id: str
-    distribution: dict[str, Unit]  # sums to 1; empty when nobody labelled
+    distribution: dict[
+        str, Unit
+    ]  # sums to 1; empty when nobody labelled; of open labels over what they count as
     label: str | None  # None: an open tie, or nobody labelled
     margin: Unit  # first minus second probability
     entropy: float  # nats
     dimensions: Dimensions = Dimensions()
+    spread: dict[str, Spread] = {}  # dimension -> how far apart the annotators are
+    heads: dict[str, dict[str, Unit]] = {}  # further question -> its distribution
+    open_labels: tuple[OpenLabel, ...] = ()  # all words of an open vocabulary, sorted
     conflict: str = "undetermined"  # consistent | text_aligned | audio_aligned | visual_aligned | mixed | ...
     scores: tuple[AnnotationScore, ...] = ()
     best_annotation_id: str | None = None
@@ -311,7 +318,9 @@ class Review(Record):
     phase: Literal["blind", "revealed", "adjudication", "rubric"]
     at: str  # ISO 8601, UTC
 
-    labels: tuple[LabelScore, ...] = ()  # empty: cannot tell
+    labels: tuple[LabelScore, ...] = ()  # empty: cannot tell, or dimensions alone are asked
+    dimensions: Dimensions = Dimensions()
+    heads: dict[str, str] = {}  # further question -> its label
     cannot_tell: bool = False
     certainty: Unit | None = None
     marks: tuple[ClaimMark, ...] = ()
@@ -340,6 +349,9 @@ class Decision(Record):
     status: Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
     label: str | None = None
     labels: tuple[LabelScore, ...] = ()
+    dimensions: Dimensions = Dimensions()
+    dimensions_of: dict[str, Literal["annotators", "people"]] = {}  # whose value each dimension is
+    heads: dict[str, str] = {}  # further question -> its label
     reasons: tuple[str, ...] = ()
     priority: float = 0.0
     rationale: tuple[Step, ...] = ()

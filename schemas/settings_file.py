@@ -76,7 +76,7 @@ def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: P
     variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
     set_there = any(f"{key.upper()}__".startswith(f"{variable}__") for key in os.environ)
     in_environment = set_there and not _stands_in(loc, data)
-    where = (f"environment {variable}", None) if in_environment else (str(path), _line_of(loc, text))
+    where = (f"environment {variable}", None) if in_environment else (str(path), line_of(loc, text))
     if unknown:
         return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
     message = first["msg"].removeprefix("Value error, ")
@@ -142,7 +142,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields) if model else []
 
 
-def _line_of(loc: tuple[int | str, ...], text: str) -> int | None:
+def line_of(loc: tuple[int | str, ...], text: str) -> int | None:
     """The line of a key in TOML text: its table's header first, then the key below it."""
     keys = [part for part in loc if isinstance(part, str)]
     nth = next((part for part in loc if isinstance(part, int)), 0)
@@ -179,5 +179,5 @@ def pointing_at(project_dir: Path, *loc: str | int) -> Iterator[None]:
         if error.file is not None:
             raise
         path = project_dir / PROJECT_FILE
-        line = _line_of(loc, path.read_text(encoding="utf-8"))
+        line = line_of(loc, path.read_text(encoding="utf-8"))
         raise replace(error, file=str(path), line=line) from error

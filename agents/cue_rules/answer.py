@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from schemas.taxonomy import LabelClass, Taxonomy
+from agents.answer_schema import asked_fields
+from schemas.label_maps import map_label
+from schemas.taxonomy import Taxonomy, load_taxonomy
 
 Answer = dict[str, Any]
-
-# The rules speak of Ekman's classes; other label spaces are met through these words.
-CLASS_WORDS: dict[str, tuple[str, ...]] = {
-    "neutral": ("neutral", "calm", "no emotion"),
-    "joy": ("joy", "happiness", "happy", "joyful", "amusement", "positive"),
-    "anger": ("anger", "angry", "mad", "frustration"),
-    "sadness": ("sadness", "sad", "unhappy"),
-    "surprise": ("surprise", "surprised"),
-    "fear": ("fear", "fearful", "scared", "afraid", "anxiety", "worried"),
-    "disgust": ("disgust", "disgusted"),
-}
 
 # Signs after Russell 1980 (a circumplex model of affect, DOI 10.1037/h0077714); the sizes are our choice.
 VALENCE = {
@@ -54,14 +46,15 @@ class Claim(NamedTuple):
     quote: str | None = None
 
 
+@cache
+def ekman7() -> Taxonomy:
+    """The classes that the rules speak of."""
+    return load_taxonomy("ekman7")
+
+
 def class_in(taxonomy: Taxonomy, ekman: str) -> str | None:
-    """The taxonomy's name of one of Ekman's classes, None when it has no such class."""
-    return next((name for word in CLASS_WORDS[ekman] if (name := taxonomy.match(word))), None)
-
-
-def plain_taxonomy(names: Sequence[str]) -> Taxonomy:
-    """A taxonomy of bare names, for a question that lists its labels only."""
-    return Taxonomy(name="asked", instruction="", labels={n: LabelClass(verbalizers=()) for n in names})
+    """The taxonomy's name of one of Ekman's classes; None when it has none such, or several it may be."""
+    return map_label(ekman, ekman7(), taxonomy).one if taxonomy.asks_labels else None
 
 
 def abstain(reason: str) -> Answer:
@@ -72,7 +65,7 @@ def abstain(reason: str) -> Answer:
         "readings": {"text": None, "audio": None, "visual": None},
         "labels": [],
         "confidence": 0.0,
-        "dimensions": {"valence": None, "arousal": None, "dominance": None},
+        "dimensions": {},
         "trajectory": [],
         "abstain_reason": reason,
     }
@@ -87,38 +80,63 @@ def labelled(
     finding: str,
     rule: str,
     confidence: float,
-    valence: float | None = None,
+    known: Mapping[str, float | None] | None = None,
     trajectory: Sequence[tuple[float, float, str]] = (),
 ) -> Answer:
     """The triplet for `scores` (Ekman class -> [0, 1]); the best-scored class that the taxonomy has comes first.
 
-    `finding` says what was measured and `rule` what that means; both steps cite all claims. `valence` overrides
-    the class's own. Abstains with "label_not_in_taxonomy" when no scored class is in the taxonomy.
+    `finding` says what was measured and `rule` what that means; both steps cite all claims. `known` overrides
+    what the class says of dimensions, each in [-1, 1]. Abstains with "label_not_in_taxonomy" when no scored class
+    is in the taxonomy, and with "dimensions_not_known" when numbers alone are asked that the rule cannot tell.
     """
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    known = [(ekman, name, score) for ekman, score in ranked if (name := class_in(taxonomy, ekman))]
-    if not known:
+    found = [(ekman, name, score) for ekman, score in ranked if (name := class_in(taxonomy, ekman))]
+    if taxonomy.asks_labels and not found:
         return abstain("label_not_in_taxonomy")
-    best, name, top = known[0]
+    best, top = (found[0][0], found[0][2]) if found else ranked[0]
+    shares = {"valence": VALENCE[best] * top, "arousal": AROUSAL[best] * top, **(known or {})}
+    dimensions = _on_scales(taxonomy, shares)
+    if not found and not dimensions:
+        return abstain("dimensions_not_known")
     ids = [f"e{n}" for n in range(1, len(claims) + 1)]
-    texts = [finding, rule, f"Taken together the {modality} points to {name}."]
+    said = found[0][1] if found else ", ".join(f"{name} {value:g}" for name, value in dimensions.items())
+    texts = [finding, rule, f"Taken together the {modality} points to {said}."]
     return {
         "evidence": [_item(claim, i, modality) for i, claim in zip(ids, claims, strict=True)],
         "rationale": [{"n": n, "text": text, "evidence_ids": ids} for n, text in enumerate(texts, start=1)],
-        "readings": {"text": None, "audio": None, "visual": None} | {modality: name},
-        "labels": _labels(known, top),
+        "readings": {"text": None, "audio": None, "visual": None, modality: said},
+        "labels": _labels(found, top),
         "confidence": round(min(max(confidence, 0.0), 1.0), 3),
-        "dimensions": {
-            "valence": round(VALENCE[best] * top if valence is None else valence, 3),
-            "arousal": round(AROUSAL[best] * top, 3),
-            "dominance": None,
-        },
+        "dimensions": dimensions,
         "trajectory": [
             {"start_s": _whole_ms(start_s), "end_s": _whole_ms(end_s), "label": label}
             for start_s, end_s, ekman in trajectory
             if (label := class_in(taxonomy, ekman))
         ],
         "abstain_reason": None,
+    }
+
+
+def fitted(answer: Answer, taxonomy: Taxonomy) -> Answer:
+    """The fields of an answer that the taxonomy asks for, in their order; what the rules do not know is null."""
+    labels = answer["labels"]
+    if not taxonomy.multi_label:
+        labels = [{"label": score["label"]} for score in labels[:1]]
+    whole = {
+        **answer,
+        "labels": labels,
+        "dimensions": {name: answer["dimensions"].get(name) for name in taxonomy.dimensions},
+        "heads": dict.fromkeys(taxonomy.heads),
+    }
+    return {name: whole[name] for name in asked_fields(taxonomy)}
+
+
+def _on_scales(taxonomy: Taxonomy, shares: Mapping[str, float | None]) -> dict[str, float]:
+    """What is known of the declared dimensions, on their scales."""
+    return {
+        name: round(scale.scaled(max(-1.0, min(1.0, share))), 3)
+        for name, scale in taxonomy.dimensions.items()
+        if (share := shares.get(name)) is not None
     }
 
 
@@ -140,11 +158,11 @@ def _whole_ms(time_s: float) -> float:
     return math.floor(time_s * 1000 + 1e-6) / 1000
 
 
-def _labels(known: list[tuple[str, str, float]], top: float) -> list[dict[str, Any]]:
+def _labels(found: list[tuple[str, str, float]], top: float) -> list[dict[str, Any]]:
     """Labels with intensity 0-3; neutral has none and never stands beside an emotion."""
     labels: dict[str, float] = {}
-    for ekman, name, score in known:
+    for ekman, name, score in found:
         first = not labels
-        if first or (ekman != "neutral" and known[0][0] != "neutral" and score >= SECOND_LABEL_SHARE * top):
+        if first or (ekman != "neutral" and found[0][0] != "neutral" and score >= SECOND_LABEL_SHARE * top):
             labels.setdefault(name, 0.0 if ekman == "neutral" else round(3 * min(max(score, 0.0), 1.0), 1))
     return [{"label": name, "intensity": intensity} for name, intensity in labels.items()]

@@ -77,7 +77,7 @@ def annotate(sample: Sample, taxonomy: Taxonomy) -> Answer:
         + ", ".join(f"{k} ({v:.2g})" for k, v in totals.items())
         + ".",
         confidence=confidence,
-        valence=valence,
+        known={"valence": valence, "sentiment": valence},
         trajectory=_trajectory(sample, hits),
     )
 
@@ -128,8 +128,12 @@ def _tokens(sample: Sample) -> list[Token]:
 
 
 def _neutral(sample: Sample, taxonomy: Taxonomy, valence: float, trust: float) -> Answer:
-    """Words without a listed emotion are neutral with low confidence, unless VADER hears a clear feeling."""
-    if abs(valence) >= CLEAR_SENTIMENT:
+    """Words without a listed emotion are neutral with low confidence, unless VADER hears a clear feeling.
+
+    Which emotion that is cannot be told, its valence can.
+    """
+    clear = abs(valence) >= CLEAR_SENTIMENT
+    if clear and taxonomy.asks_labels:
         return abstain("no_emotion_word")
     whole = Hit("neutral", 0.0, 0, len(sample.words) - 1)
     return labelled(
@@ -138,9 +142,9 @@ def _neutral(sample: Sample, taxonomy: Taxonomy, valence: float, trust: float) -
         scores={"neutral": 1.0},
         claims=[_claim(sample, whole)],
         finding=f"The words hold no emotion word of the list: {_listed(sample, [whole])}.",
-        rule=f"Their valence by VADER is {valence:+.2f}, which is close to 0.",
+        rule=f"Their valence by VADER is {valence:+.2f}" + (".", ", which is close to 0.")[not clear],
         confidence=NEUTRAL_CONFIDENCE * trust,
-        valence=valence,
+        known={"valence": valence, "sentiment": valence, **({"arousal": None} if clear else {})},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agents.cue_rules.answer import CLASS_WORDS, plain_taxonomy
+from agents.cue_rules.answer import fitted
 from agents.cue_rules.lexicon import DATA_DIR
 from agents.judge_rules import VERSION as JUDGE_VERSION
 from agents.judge_rules import rate
@@ -16,9 +16,8 @@ from schemas.ids import file_digest
 from schemas.parts import Usage
 from schemas.registry import resolve
 from schemas.settings_models import JudgeSection, ModelSection
-from schemas.taxonomy import Taxonomy
 
-RULES_VERSION = "4"  # bumped when the code of any rule changes an answer
+RULES_VERSION = "5"  # bumped when the code of any rule changes an answer
 ANNOTATORS: dict[str, str] = {
     "lexicon": "agents.cue_rules.lexicon:annotate",
     "prosody": "agents.cue_rules.prosody:annotate",
@@ -72,11 +71,11 @@ class CueProvider:
 
 def _labels(model: str, request: Request) -> tuple[dict[str, Any], str]:
     """A cue annotator's answer, and the version of its rules."""
-    if request.purpose != "annotate" or request.sample is None:
-        message = f'the rules "{model}" need an annotation request with its sample'
+    if request.purpose != "annotate" or request.sample is None or request.taxonomy is None:
+        message = f'the rules "{model}" need an annotation request with its sample and taxonomy'
         raise ProviderError("bad_request", message, transient=False)
     annotate = resolve(ANNOTATORS, model, what="cue annotator")
-    return annotate(request.sample, asked_taxonomy(request.answer_schema)), RULES_VERSION
+    return fitted(annotate(request.sample, request.taxonomy), request.taxonomy), RULES_VERSION
 
 
 def _rating(request: Request) -> tuple[dict[str, Any], str]:
@@ -87,11 +86,3 @@ def _rating(request: Request) -> tuple[dict[str, Any], str]:
         raise ProviderError("bad_request", message, transient=False)
     rating = rate(sample, annotation, check, request.taxonomy)
     return {"s_rec": None, **rating._asdict()}, JUDGE_VERSION
-
-
-def asked_taxonomy(answer_schema: dict[str, Any]) -> Taxonomy:
-    """The labels that the schema's `labels[].label` allows; Ekman's classes where it allows any text."""
-    place: Any = answer_schema
-    for key in ("properties", "labels", "items", "properties", "label"):
-        place = place.get(key, {})
-    return plain_taxonomy([str(name) for name in place.get("enum", ())] or list(CLASS_WORDS))

@@ -108,7 +108,7 @@ def _consensus(
         label=label,
         margin=top[0] - top[1],
         entropy=abs(math.fsum(-p * math.log(p) for p in top if p > 0)),
-        dimensions=_dimensions([by_id[score.annotation_id] for score in scores], weights),
+        dimensions=Dimensions.of(_dimensions(votes, weights, taxonomy)),
         conflict=conflict_of(majority_readings(votes), label, neutral=taxonomy.match("neutral")),
         scores=tuple(sorted(scores, key=lambda score: (score.annotator, score.annotation_id))),
         best_annotation_id=None if best is None else best.id,
@@ -176,16 +176,19 @@ def _best_first(score: AnnotationScore) -> tuple[bool, float, str]:
     return score.s_final is None, -(score.s_final or 0.0), score.annotation_id
 
 
-def _dimensions(annotations: Sequence[Annotation], weights: Sequence[float]) -> Dimensions:
-    """Weighted mean of the values given; a dimension that nobody gave stays None."""
-    means: dict[str, float | None] = {}
-    for name in Dimensions.model_fields:
+def _dimensions(
+    annotations: Sequence[Annotation], weights: Sequence[float], taxonomy: Taxonomy
+) -> dict[str, float]:
+    """Weighted mean of the values given, by dimension; one that nobody gave is left out."""
+    means = {}
+    for name, scale in taxonomy.dimensions.items():
         given = [
             (value, weight)
             for annotation, weight in zip(annotations, weights, strict=True)
-            if (value := getattr(answer(annotation).dimensions, name)) is not None
+            if (value := answer(annotation).dimensions.given.get(name)) is not None
         ]
         total = math.fsum(weight for _, weight in given)
-        mean = math.fsum(value * weight for value, weight in given) / total if total else None
-        means[name] = None if mean is None else max(-1.0, min(1.0, mean))
-    return Dimensions(**means)
+        if total:
+            mean = math.fsum(value * weight for value, weight in given) / total
+            means[name] = max(scale.low, min(scale.high, mean))  # a sum may leave the scale by rounding
+    return means

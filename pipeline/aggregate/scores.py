@@ -106,7 +106,7 @@ def current_check(annotation: Annotation, by_annotation: dict[str, Check]) -> Ch
 
 
 def _label(annotation: Annotation) -> str:
-    return "" if annotation.answer is None else annotation.answer.primary
+    return "" if annotation.answer is None else annotation.answer.primary or ""
 
 
 def _final(parts: Iterable[tuple[float, float | None]]) -> float | None:

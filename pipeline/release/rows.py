@@ -14,7 +14,7 @@ from pipeline.live import LiveItem
 from pipeline.policy import counted_reviews, person_marks, reviewer_key
 from pipeline.reasons import outcome_code
 from schemas.ids import canonical_json, content_digest, content_id
-from schemas.parts import MergedEvidence
+from schemas.parts import USUAL_DIMENSIONS, MergedEvidence
 from schemas.records import Annotation, Consensus, Decision
 from schemas.taxonomy import Taxonomy
 
@@ -142,7 +142,7 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "label": decision.label,
         "labels": [score.model_dump() for score in decision.labels],
         "soft_labels": [{"label": label, "p": p} for label, p in sorted(consensus.distribution.items())],
-        "dimensions": consensus.dimensions.model_dump(),
+        "dimensions": consensus.dimensions.model_dump(include=set(USUAL_DIMENSIONS)),
         "readings": majority_readings(votes).model_dump(),
         "conflict": consensus.conflict,
         "rationale": [step.model_dump() for step in decision.rationale],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from agents.cue_rules.answer import CLASS_WORDS, Answer, plain_taxonomy
+from agents.cue_rules.answer import Answer, ekman7
 from agents.providers.cues import ANNOTATORS
 from schemas.records import Sample
 from schemas.registry import resolve
@@ -28,6 +28,4 @@ def first_pass_class(sample: Sample) -> str:
 
 @cache
 def _rules() -> tuple[Taxonomy, list[Callable[[Sample, Taxonomy], Answer]]]:
-    return plain_taxonomy(list(CLASS_WORDS)), [
-        resolve(ANNOTATORS, name, what="cue annotator") for name in ANNOTATORS
-    ]
+    return ekman7(), [resolve(ANNOTATORS, name, what="cue annotator") for name in ANNOTATORS]

@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from agents.cue_rules.answer import AROUSAL, CLASS_WORDS, VALENCE
+from agents.answer_schema import answer_schema
+from agents.cue_rules.answer import AROUSAL, VALENCE
 from agents.parsing import parse_annotation
-from agents.prompting import annotation_request, answer_schema
+from agents.prompting import annotation_request, keyless_request
 from agents.protocol import Request
 from agents.providers import PROVIDERS
 from agents.providers.cues import ANNOTATORS, CueProvider
@@ -20,7 +21,7 @@ from schemas.parts import MediaRef, Span
 from schemas.records import Sample
 from schemas.registry import resolve
 from schemas.settings_models import AnnotatorSection, JudgeSection
-from schemas.taxonomy import LabelClass, Taxonomy
+from schemas.taxonomy import LabelClass, Taxonomy, load_taxonomy, shipped_taxonomies
 from tests.agents import cue_samples as make
 
 HAPPY = make.face_sample(
@@ -43,8 +44,7 @@ def no_media(ref: MediaRef) -> bytes:
 
 
 def ask(model: str, sample: Sample, taxonomy: Taxonomy = make.EKMAN7) -> dict[str, Any]:
-    request = annotation_request(sample, taxonomy, section(model)).model_copy(update={"sample": sample})
-    return answer_of(model, request)
+    return answer_of(model, keyless_request(sample, taxonomy, section(model)))
 
 
 def answer_of(model: str, request: Request) -> dict[str, Any]:
@@ -95,9 +95,46 @@ def test_labels_that_the_taxonomy_lacks_are_dropped() -> None:
 
 
 def test_an_open_vocabulary_gets_ekmans_names() -> None:
-    request = annotation_request(HAPPY, make.EKMAN7, section("facial"))
-    free = request.model_copy(update={"sample": HAPPY, "answer_schema": {"type": "object"}})
-    assert answer_of("facial", free)["labels"][0]["label"] == "joy"
+    assert ask("facial", HAPPY, load_taxonomy("open"))["labels"][0]["label"] == "joy"
+
+
+@pytest.mark.parametrize("name", shipped_taxonomies())
+@pytest.mark.parametrize("model", ANNOTATORS)
+@pytest.mark.parametrize("sample", [HAPPY, EMPTY], ids=["happy", "empty"])
+def test_every_shipped_taxonomy_is_answered_or_abstained_from(name: str, model: str, sample: Sample) -> None:
+    asked = load_taxonomy(name)
+    answer = ask(model, sample, asked)
+    jsonschema.validate(answer, answer_schema(asked))
+    assert list(answer) == list(answer_schema(asked)["properties"])
+    parsed = parse_annotation(json.dumps(answer), "stop", sample, asked, shown=frozenset())
+    assert not parsed.repaired
+    assert parsed.outcome in ("labelled", "abstained")
+    unknown = {"label_not_in_taxonomy", "dimensions_not_known"}
+    assert parsed.outcome == "labelled" or sample is EMPTY or answer["abstain_reason"] in unknown
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "sentiment"),
+    [
+        ("sentiment-continuous", "what a great day this is", (1.0, 3.0)),
+        ("sentiment-sims", "awful bad news", (-1, -0.3)),
+    ],
+)
+def test_the_lexicon_tells_sentiment_on_the_declared_scale(
+    name: str, said: str, sentiment: tuple[float, float]
+) -> None:
+    answer = ask("lexicon", make.text_sample(said), load_taxonomy(name))
+    assert sentiment[0] <= answer["dimensions"]["sentiment"] <= sentiment[1]
+    assert ask("facial", HAPPY, load_taxonomy(name))["abstain_reason"] == "dimensions_not_known"
+
+
+def test_a_scale_of_ones_own_moves_the_numbers_alone() -> None:
+    plain, manikins = (ask("facial", HAPPY, load_taxonomy(name)) for name in ("vad", "vad-sam5"))
+    for dimension in ("valence", "arousal"):
+        value = plain["dimensions"][dimension]
+        assert manikins["dimensions"][dimension] == pytest.approx(3 + 2 * value, abs=2e-3)
+    assert plain["dimensions"]["dominance"] is None
+    assert plain["confidence"] == manikins["confidence"]
 
 
 def test_unknown_models_are_refused_with_the_known_ones() -> None:
@@ -129,4 +166,4 @@ def test_the_registry_finds_it_and_it_uses_no_wire() -> None:
 
 
 def test_every_class_has_words_and_dimensions() -> None:
-    assert set(CLASS_WORDS) == set(VALENCE) == set(AROUSAL) == set(make.EKMAN7.names)
+    assert set(VALENCE) == set(AROUSAL) == set(make.EKMAN7.names)

@@ -96,8 +96,8 @@ def test_implied_label_does_not_look_at_the_label() -> None:
 
 
 def test_mentioned_reads_whole_words() -> None:
-    assert mentioned("A madman, not angry, but happily unhappy", make.EKMAN7) == {"sadness"}
-    assert mentioned("joy or anger", make.EKMAN7) == {"joy", "anger"}
+    assert mentioned("A madman, not angry, but happily unhappy", make.EKMAN7, BOTH) == {"sadness"}
+    assert mentioned("joy or anger", make.EKMAN7, BOTH) == {"joy", "anger"}
 
 
 def test_a_rating_fits_the_record() -> None:

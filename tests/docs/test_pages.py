@@ -24,7 +24,7 @@ from pipeline.segment import SEGMENTERS
 from schemas.registry import resolve
 from schemas.settings import Settings
 from schemas.settings_file import load_settings
-from schemas.taxonomy import TAXONOMY_DIR, load_taxonomy
+from schemas.taxonomy import load_taxonomy, shipped_taxonomies
 from tests.docs.pages import REPO, blocks, commands, name, pages, text
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -122,12 +122,24 @@ def test_providers_options_models_columns_and_label_sets_are_documented() -> Non
         source = (REPO / path.partition(":")[0].replace(".", "/")).with_suffix(".py").read_text("utf-8")
         options = re.findall(r"^`(\w+)`:", source.split('"""')[1], re.M)
         assert [option for option in options if f"`{option}`" not in page] == [], path
-    names = [*ANNOTATORS, *(path.stem for path in TAXONOMY_DIR.glob("*.toml"))]
-    assert [one for one in names if f"`{one}`" not in page] == []
+    assert [one for one in ANNOTATORS if f"`{one}`" not in page] == []
     columns = "".join(
         line for line in text("docs/dataset-builders.md").splitlines() if line.startswith("| `")
     )
     assert [column for column in COLUMNS if f"`{column}`" not in columns] == []
+
+
+def test_every_shipped_label_set_is_told_with_its_classes_scales_and_source() -> None:
+    rows = [line for line in text("docs/taxonomies.md").splitlines() if line.startswith("| `")]
+    for one in shipped_taxonomies():
+        (row,) = (line for line in rows if line.startswith(f"| `{one}` |"))
+        taxonomy = load_taxonomy(one)
+        classes = row.split("|")[2]
+        assert [label for label in (*taxonomy.names, *taxonomy.dimensions) if label not in classes] == []
+        for scale in taxonomy.dimensions.values():
+            assert f"from {scale.low:g} to {scale.high:g}" in classes
+        assert taxonomy.source
+        assert re.search(r"https://(doi|arxiv)\.org/|the same|as above", row)
 
 
 def test_error_codes_of_the_remedies_exist() -> None:
@@ -146,7 +158,7 @@ def test_error_codes_of_the_remedies_exist() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_settings_in_the_pages_load(page: str, tmp_path: Path) -> None:
     for number, block in enumerate(blocks(page, "toml")):
-        if "[labels." in block:
+        if "\ninstruction = " in block:
             path = tmp_path / f"{number}.toml"
             path.write_text(block, "utf-8")
             assert len(load_taxonomy(str(path)).names) > 1
