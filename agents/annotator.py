@@ -11,12 +11,14 @@ from agents.prompting import annotation_request, keyless_request, measured_featu
 from agents.protocol import Request
 from schemas.ports import Receipt
 from schemas.records import Annotation, Sample
+from schemas.settings_models import AnnotatorSection
 
 
 class Annotator(Asker[Sample, Annotation]):
     """Labels samples, with reasons and evidence."""
 
     record_class = Annotation
+    section: AnnotatorSection
 
     def request(self, item: Sample, replicate: int = 0) -> Request:
         model, section = self.model, self.section

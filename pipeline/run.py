@@ -29,6 +29,7 @@ from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
 from pipeline.stages.check import CheckStage
 from pipeline.stages.compose import ComposeStage
+from pipeline.stages.contested import ContestedStage
 from pipeline.stages.decide import DecideStage
 from pipeline.stages.diarize import DiarizeStage
 from pipeline.stages.extract import ExtractStage
@@ -62,6 +63,7 @@ def all_stages() -> list[Stage]:
         SpeakersStage(),
         ComposeStage(),
         AnnotateStage(),
+        ContestedStage(),
         CheckStage(),
         JudgeStage(),
         AggregateStage(),

@@ -225,6 +225,13 @@ class Settings(BaseSettings):
                 raise wrong_at(f'the name "{name}" is used twice', number, "name")
         return value
 
+    @field_validator("annotators")
+    @classmethod
+    def _somebody_is_first(cls, value: tuple[AnnotatorSection, ...]) -> tuple[AnnotatorSection, ...]:
+        if value and all(section.when == "contested" for section in value):
+            raise wrong_at('nothing can be contested when nobody is asked "always"', 0, "when")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,

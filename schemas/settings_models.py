@@ -60,6 +60,7 @@ class ModelSection(Section):
 
 class AnnotatorSection(ModelSection):
     key_frames: Annotated[int, Field(ge=0)] = 3
+    when: Literal["always", "contested"] = "always"
 
 
 class JudgeSection(ModelSection):

@@ -12,6 +12,7 @@ from pipeline.aggregate.base import consensus_question
 from pipeline.consent import Consent
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
+from pipeline.stages.contested import is_contested
 from pipeline.stages.targets import faces_in, scene_of, targets_of
 from schemas.briefs import brief_of
 from schemas.parts import Target
@@ -57,8 +58,16 @@ class Today:
             for annotator in self._annotators
             for replicate in range(annotator.section.replicates)
             if (question := annotator.question_id(item.sample, replicate)) in there
-            or self._may_see(annotator.model, item)
+            or (self._has_its_turn(annotator, item) and self._may_see(annotator.model, item))
         }
+
+    def _has_its_turn(self, annotator: Annotator, item: LiveItem) -> bool:
+        """Whether a run would come to ask: some are asked only where the others leave it open."""
+        if annotator.section.when == "always":
+            return True
+        always = {other.section.name for other in self._annotators if other.section.when == "always"}
+        first = [annotation for annotation in item.annotations if annotation.annotator in always]
+        return is_contested(item.sample, first, self.settings, self.taxonomy)
 
     def _judged(self, item: LiveItem) -> bool:
         cases = [Case(item.sample, a, item.checks[a.id]) for a in item.annotations if a.id in item.checks]

@@ -10,19 +10,29 @@ from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.selection import last_release, select
 from schemas.records import Annotation, Sample
+from schemas.settings import Settings
+from schemas.settings_models import AnnotatorSection
 
 
 class AnnotateStage(AskStage[Sample, Annotation]):
     name = "annotate"
     record_class = Annotation
 
+    def sections(self, settings: Settings) -> Sequence[AnnotatorSection]:
+        """Who is asked by this stage."""
+        return [section for section in settings.annotators if section.when == "always"]
+
+    def annotators(self, run: Run) -> list[Annotator]:
+        project = run.project
+        return [Annotator(section, project.taxonomy) for section in self.sections(project.settings)]
+
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
-        settings, taxonomy = run.project.settings, run.project.taxonomy
-        annotators = [Annotator(section, taxonomy) for section in settings.annotators]
+        annotators, settings = self.annotators(run), run.project.settings
         segments = {segment.id: segment for segment in run.segments}
         chosen = select(run.samples, segments, run.facts, settings, last_release(run.project.store))
         run.dropped.update(chosen.dropped.values())
         run.planned.update(chosen.planned(len(run.samples) - len(chosen.dropped)))
+        run.chosen = [ref.id for ref in run.samples.refs if ref.id not in chosen.dropped]
         # Clip by clip: annotators are asked side by side, and a budget that ends leaves whole clips.
         for sample in (sample for sample in run.samples if sample.id not in chosen.dropped):
             for annotator in annotators:

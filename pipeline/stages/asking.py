@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Generic
 
@@ -120,10 +120,14 @@ class AskStage(ABC, Generic[T, R]):
     def finish(self, run: Run) -> None:
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
-        store.set_live(self.record_class, there)
+        store.set_live(self.record_class, [*there, *self.beside(run)])
         failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] in FAILURES]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
+
+    def beside(self, run: Run) -> Collection[str]:  # noqa: ARG002 - a stage that shares its kind of record
+        """Records of the kind that stand beside those of this stage."""
+        return ()
 
     def _failure(self, run: Run, record: R) -> ItemOutcome:
         asked, segment_id = self._expected[record.id]

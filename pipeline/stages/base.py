@@ -72,6 +72,7 @@ class Run:
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)
     casts: dict[str, Cast] = field(default_factory=dict)  # who speaks, by source
     samples: Samples = field(init=False)
+    chosen: list[str] = field(default_factory=list)  # samples that are worth annotating, in their order
     clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
     kept_here: Counter[str] = field(
