@@ -14,7 +14,7 @@ from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "4"
+CHECKER_VERSION = "5"
 ROUNDING_S = 1e-3  # times of words have three digits, those of clips six
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
@@ -112,10 +112,12 @@ def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
         return _Answer(None, f"{cue.cue}: {measured.reason}", unit=cue.unit)
     value = round(measured.value, DIGITS)
     there = value >= cue.threshold if cue.operator == ">=" else value <= cue.threshold
+    there = there and not (cue.statistic == "length" and value == 0)  # what is not there is not brief
     if not there and measured.share < MIN_MEASURED_SHARE:
         reason = f"{cue.cue}: measured in only {measured.share:.0%} of the span, and not there"
         return _Answer(None, reason, unit=cue.unit)
-    reason = f"{cue.cue}: {cue.statistic} of {cue.feature} is {value:.3g} {cue.unit}, "
+    at = "" if cue.level is None else f" at {cue.level:g} or more"
+    reason = f"{cue.cue}: {cue.statistic.replace('_', ' ')} of {cue.feature}{at} is {value:.3g} {cue.unit}, "
     reason += f"{'' if there else 'not '}{cue.operator} {cue.threshold:g}"
     return _Answer(there != (item.direction == "absent"), reason, value, cue.threshold, cue.unit)
 

@@ -1,7 +1,8 @@
 """An annotator's answer text to an outcome. Pure and total: every text gives an outcome, none an exception.
 
 What is mended (and marked `repaired`): code fences, prose around the object, trailing commas, labels and cues
-given by a synonym, ids and step numbers out of order, spans up to 0.1 s outside the clip. Nothing is guessed.
+given by a synonym, cues that stand in a description alone, ids and step numbers out of order, spans up to 0.1 s
+outside the clip. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from typing import Any, Literal, NamedTuple, cast
 
 from agents.answer_schema import DIRECTIONS, QUOTE
+from agents.claims import restated
 from agents.fields import DETAIL_CHARS, REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
 from agents.prompting import is_shown
 from schemas.cues import cue_table
@@ -29,7 +31,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy
 
-PARSER_VERSION = "2"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "3"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -163,33 +165,43 @@ class _Reader(FieldReader):
             return AbstainedError(reason.strip())
         return BadAnswerError("wrong_shape", f"no {what}, and no abstain_reason")
 
-    def evidence(self, data: dict[str, Any]) -> tuple[tuple[Evidence, ...], dict[str, str]]:
-        """The items, renumbered e1.., and what each given id became."""
-        items, ids = [], {}
+    def evidence(self, data: dict[str, Any]) -> tuple[tuple[Evidence, ...], dict[str, tuple[str, ...]]]:
+        """The items, renumbered e1.., and what each given id became: several where it claims several cues."""
+        items: list[Evidence] = []
+        ids: dict[str, tuple[str, ...]] = {}
         for position, item in enumerate(self.objects(data, "evidence"), start=1):
-            given, new = self.text(item, "id", f"e{position}"), f"e{position}"
+            given = self.text(item, "id", f"e{position}")
             if given in ids:
                 raise BadAnswerError("wrong_shape", f"evidence id {given} is used twice")
-            self.repaired |= given != new
-            ids[given] = new
-            items.append(self.evidence_item(item, new))
+            read = self.evidence_item(item, given)
+            claims = restated(read)
+            names = tuple(f"e{n}" for n in range(len(items) + 1, len(items) + len(claims) + 1))
+            self.repaired |= claims != (read,) or names != (given,)
+            ids[given] = names
+            items += [self.told(claim, name) for claim, name in zip(claims, names, strict=True)]
         return tuple(items), ids
 
-    def evidence_item(self, item: dict[str, Any], new_id: str) -> Evidence:
+    def told(self, claim: Evidence, name: str) -> Evidence:
+        """The claim under its new name, and whether its measurement was shown."""
+        cue = None if claim.cue == QUOTE else cue_table().find(claim.cue, claim.direction)
+        shown = is_shown(cue, claim.cue, claim.modality, claim.direction, self.shown)
+        return claim.model_copy(update={"id": name, "shown": shown})
+
+    def evidence_item(self, item: dict[str, Any], given_id: str) -> Evidence:
         modality = cast(Modality, self.one_of(item, "modality", MODALITIES))
         direction = cast(Direction, self.one_of(item, "direction", DIRECTIONS, "present"))
         if modality in self.sample.missing:
-            raise BadAnswerError("missing_modality_cited", f"{new_id}: {modality}")
+            raise BadAnswerError("missing_modality_cited", f"{given_id}: {modality}")
         word = self.text(item, "cue")
         cue = None if word == QUOTE else cue_table().find(word, direction)
         name = word if cue is None else cue.cue
         self.repaired |= name != word
         quote = item.get("quote")
         if quote is not None and not isinstance(quote, str):
-            raise BadAnswerError("wrong_shape", f"{new_id}: quote is not text")
-        span = self.span(item, new_id)
+            raise BadAnswerError("wrong_shape", f"{given_id}: quote is not text")
+        span = self.span(item, given_id)
         return Evidence(
-            id=new_id,
+            id=given_id,
             modality=modality,
             start_s=span.start_s,
             end_s=span.end_s,
@@ -197,7 +209,6 @@ class _Reader(FieldReader):
             direction=direction,
             quote=quote,
             description=self.text(item, "description", ""),
-            shown=is_shown(cue, name, modality, direction, self.shown),
         )
 
     def span(self, item: dict[str, Any], where: str) -> Span:
@@ -213,7 +224,7 @@ class _Reader(FieldReader):
         self.repaired |= (inside.start_s, inside.end_s) != (start_s, end_s)
         return inside
 
-    def rationale(self, data: dict[str, Any], ids: dict[str, str]) -> tuple[Step, ...]:
+    def rationale(self, data: dict[str, Any], ids: dict[str, tuple[str, ...]]) -> tuple[Step, ...]:
         steps: list[Step] = []
         for item in self.objects(data, "rationale"):
             text = self.text(item, "text", "")
@@ -225,7 +236,8 @@ class _Reader(FieldReader):
             if unknown:
                 raise BadAnswerError("bad_step_reference", f"step {len(steps) + 1} cites {unknown[0]}")
             self.repaired |= item.get("n") != len(steps) + 1
-            steps.append(Step(n=len(steps) + 1, text=text, evidence_ids=tuple(ids[name] for name in cited)))
+            names = tuple(dict.fromkeys(new for name in cited for new in ids[name]))
+            steps.append(Step(n=len(steps) + 1, text=text, evidence_ids=names))
         if not steps:
             raise BadAnswerError("empty_rationale")
         return tuple(steps)

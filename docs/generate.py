@@ -6,6 +6,7 @@ What the code knows (settings, backend options, help, JSON output) is generated;
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -17,21 +18,23 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from agents.claim_words import UNMEASURED_FILE
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS
 from pipeline.features.backends import list_backends
 from pipeline.features.select import _params_class
 from pipeline.outputs import OUTPUTS
+from schemas.cues import cue_table
 from schemas.settings import FeatureSection, Settings
 from schemas.settings_models import AnnotatorSection, JudgeSection
 from schemas.settings_types import Section
 
 DOCS = Path(__file__).parent
-PAGES = ("cli.md", "configuration.md")
+PAGES = ("cli.md", "configuration.md", "cues.md")
 SCHEMAS = "json"
 HELP_WIDTH = 100
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-REGION = re.compile(r"(<!-- generated: ([\w.-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
+REGION = re.compile(r"(<!-- generated: ([\w. -]+?) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 
 class StaleMeaning(Exception):  # noqa: N818 - it says what is wrong
@@ -101,6 +104,19 @@ def all_regions() -> Iterator[tuple[str, str]]:
     yield "backends", backend_table()
     yield "commands", help_texts()
     yield "outputs", output_table()
+    yield "cues", cue_table().as_markdown()
+    yield "unmeasured", unmeasured_table()
+    yield (
+        "cue references",
+        "\n".join(f"- {name}" for name in sorted({c.reference for c in cue_table().cues.values()})),
+    )
+
+
+def unmeasured_table() -> str:
+    """What models like to claim and nothing measures, from schemas/data/unmeasured.csv."""
+    with UNMEASURED_FILE.open(encoding="utf-8", newline="") as file:
+        rows = [[row["words"].replace("|", ", "), row["reason"]] for row in csv.DictReader(file)]
+    return table(["words", "why"], rows)
 
 
 # --- settings --------------------------------------------------------------------------------------

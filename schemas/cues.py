@@ -8,13 +8,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from schemas.ids import content_digest
 from schemas.parts import Modality
 
 CUE_FILE = Path(__file__).parent / "data" / "cues.csv"
 _DENIAL = re.compile(r"\b(no|not|non|never|without|absent|absence|lack|lacks|lacking|missing|inactive)\b")
+Statistic = Literal[
+    "max", "min", "away", "length", "there_and_back", "back_and_forth",
+    "median", "range", "trend", "share", "gap", "clip", "quote",
+]  # fmt: skip
 
 
 class Cue(BaseModel):
@@ -23,26 +27,40 @@ class Cue(BaseModel):
     `scale` "z" compares deviations of the speaker's baseline and needs one; `opposite` names the cue at the
     other pole of the same measure; `synonyms` are words that stand for this cue, `undirected` those that name
     the measure ("pitch"), and this cue or its opposite only together with "up" or "down". Statistics: "range" is
-    the 95th minus the 5th percentile, "share" the part of the frames, "clip" the one number of the whole clip
-    (it cannot be measured in a part), "quote" the share of the quoted words that were said. With "max" or
-    "min" of a curve, `min_duration_s` is how long the level must be held; else it is the least amount of
-    measured signal (of a pitch movement: of voice) that the span must hold.
+    the 95th minus the 5th percentile, "trend" the change along the least-squares line through the span, "share"
+    the part of the frames (with a `level`: that reach it), "gap" the longest stretch without voice, "length" how
+    long a curve stays at its `level`, "away" the largest distance from zero to either side, "there_and_back" and
+    "back_and_forth" movements of two and three legs (the smallest leg counts), "clip" the one number of the whole
+    clip (it cannot be measured in a part), "quote" the share of the quoted words that were said. With "max",
+    "min" or "away" of a curve, `min_duration_s` is how long the level must be held, with "length" the shortest
+    that counts at all; else it is the least amount of measured signal (of a pitch movement: of voice) that the
+    span must hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     cue: str
     modality: Modality
     feature: str
-    statistic: Literal["max", "min", "median", "range", "share", "clip", "quote"]
+    statistic: Statistic
     scale: Literal["absolute", "z"]
     operator: Literal[">=", "<="]
     threshold: float
     unit: str
+    level: float | None = None
     min_duration_s: float = 0.0
     opposite: str | None = None
     synonyms: tuple[str, ...] = ()
     undirected: tuple[str, ...] = ()
     reference: str = ""
+
+    @model_validator(mode="after")
+    def _has_its_level(self) -> Cue:
+        needs = self.statistic == "length" or (self.statistic == "share" and self.modality == "visual")
+        if needs != (self.level is not None):
+            raise ValueError(
+                f"{self.cue}: {self.statistic} of {self.feature} {'needs a' if needs else 'has no'} level"
+            )
+        return self
 
 
 class CueTable(BaseModel):
@@ -97,7 +115,7 @@ class CueTable(BaseModel):
             [
                 f"`{cue.cue}`",
                 cue.modality,
-                f"{cue.statistic} of `{cue.feature}` {cue.operator} {cue.threshold:g} {cue.unit}",
+                _measure(cue),
                 f"{cue.min_duration_s:g} s" if cue.min_duration_s else "",
                 f"`{cue.opposite}`" if cue.opposite else "",
                 ", ".join(cue.synonyms),
@@ -116,6 +134,12 @@ class CueTable(BaseModel):
         return {_plain(name): cue for cue in self.cues.values() for name in cue.undirected}
 
 
+def _measure(cue: Cue) -> str:
+    at = "" if cue.level is None else f" at {cue.level:g} or more"
+    statistic = cue.statistic.replace("_", " ")
+    return f"{statistic} of `{cue.feature}`{at} {cue.operator} {cue.threshold:g} {cue.unit}"
+
+
 def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text).strip().lower()
 
@@ -123,9 +147,14 @@ def _plain(text: str) -> str:
 @cache
 def cue_table() -> CueTable:
     """The shipped cue table."""
-    with CUE_FILE.open(encoding="utf-8", newline="") as file:
-        rows = [_parse(row) for row in csv.DictReader(file)]
-    return CueTable(cues={cue.cue: cue for cue in rows})
+    return read_cue_table(CUE_FILE)
+
+
+def read_cue_table(file: Path) -> CueTable:
+    """The cue table in a file of the form of `data/cues.csv`."""
+    with file.open(encoding="utf-8", newline="") as rows:
+        cues = [_parse(row) for row in csv.DictReader(rows)]
+    return CueTable(cues={cue.cue: cue for cue in cues})
 
 
 def _parse(row: dict[str, str]) -> Cue:

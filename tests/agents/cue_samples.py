@@ -134,7 +134,8 @@ def baseline(subject: str = "speaker:A", pitch_hz: float = 120.0) -> Baseline:
 
 
 def claim(cue: str, start_s: float = 0.0, end_s: float = DURATION_S, **fields: Any) -> Evidence:
-    modality = {"quote": "text"}.get(cue, "visual" if cue.startswith("AU") or cue == "smile" else "audio")
+    known = cue_table().cues.get(cue)
+    modality = known.modality if known else "visual" if cue.startswith("AU") else "audio"
     base: dict[str, Any] = {"id": "e1", "modality": modality, "cue": cue, "start_s": start_s, "end_s": end_s}
     return Evidence(**(base | fields))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from agents.claims import read_claims
 from agents.evidence import check_annotation
-from schemas.cues import cue_table
+from schemas.cues import CUE_FILE, cue_table, read_cue_table
 from schemas.parts import Event, Span, Target
 from schemas.records import Features
 from tests.agents import cue_samples as make
@@ -285,3 +288,65 @@ def test_an_annotation_without_answer_has_no_verdicts() -> None:
 def test_spans_need_no_frame_inside() -> None:
     point = Span(start_s=1.5, end_s=1.5)
     assert verdict(make.claim("AU12", point.start_s, point.end_s), SMILE).verdict == "supported"
+
+
+NEW_ROW = (
+    "wrinkled_bridge,visual,AU09,share,absolute,>=,0.5,share,0.2,0.4,,wrinkles the bridge of the nose,,x\n"
+)
+
+
+def test_a_cue_is_added_by_one_row(tmp_path: Path) -> None:
+    """It is found, read in a sentence, measured and told, without code."""
+    file = tmp_path / "cues.csv"
+    file.write_text(CUE_FILE.read_text("utf-8") + NEW_ROW, encoding="utf-8")
+    table = read_cue_table(file)
+    (claim,) = read_claims("She wrinkles the bridge of her nose.", table=table, duration_s=4.0).claims
+    item = make.claim(claim.cue, 0.0, 2.0, modality=claim.modality)
+    for level, expected in ((0.4, "supported"), (0.1, "contradicted")):
+        features = make.aus({"AU09": [level] * 10})
+        (found,) = check_annotation(make.annotation(make.triplet(item)), [features], [], 4.0, table).verdicts
+        assert (found.verdict, found.reference) == (expected, 0.5)
+    assert table.digest != TABLE.digest
+
+
+@pytest.mark.parametrize(
+    ("curve", "span", "expected"),
+    [
+        ([0, 0, 0.5, 0.5, 0, 0, 0, 0], (0.0, 1.6), "supported"),
+        ([0, 0, 0.5, 0.5, 0, 0, 0, 0], (1.0, 1.6), "contradicted"),  # over
+        ([0.5] * 20, (1.0, 1.4), "contradicted"),  # the claim is short, the smile is not
+        ([0] * 8, (0.0, 1.6), "contradicted"),  # what is not there is not brief
+        ([0, 0, 0.5, 0.5, None, None, 0, 0], (0.0, 1.6), "not_measurable"),  # nobody knows how long
+    ],
+)
+def test_brief_is_a_length(curve: list[float | None], span: tuple[float, float], expected: str) -> None:
+    assert verdict(make.claim("brief_smile", *span), make.aus({"AU12": curve})).verdict == expected
+
+
+def angles(name: str, values: list[float]) -> Features:
+    features = make.aus({name: values})
+    series = tuple(one.model_copy(update={"unit": "deg"}) for one in features.series)
+    return features.model_copy(update={"series": series})
+
+
+@pytest.mark.parametrize(
+    ("cue", "curve", "expected"),
+    [
+        ("nod", [0, -3, -8, -3, 0, 0], 8),
+        ("nod", [0, -3, -8, -8, -8, -8], 0),  # it stays down
+        ("nod", [0, 0, -8, -8, -8, -8, -8, -8, -8, 0, 0], 0),  # a leg of more than 1 s
+        ("head_shake", [0, 6, 0, -6, 0, 6, 0], 6),
+        ("head_shake", [0, 6, 6, 6, 0, 0], 0),  # a glance to the side and back
+        ("head_averted", [-25] * 4 + [0] * 4, 25),
+        ("head_averted", [-25, 0, 25, 0], 0),  # not held
+    ],
+)
+def test_movements_of_the_head(cue: str, curve: list[float], expected: float) -> None:
+    name = {"nod": "head_pitch_deg"}.get(cue, "head_yaw_deg")
+    found = verdict(make.claim(cue, 0.0, 0.2 * len(curve)), angles(name, curve))
+    assert found.measured == pytest.approx(expected, abs=1e-3)
+
+
+def test_angles_of_a_head_are_no_slips_of_a_unit() -> None:
+    """Only intensities have a neighbour that must be near: an angle below zero is no slip."""
+    assert verdict(make.claim("head_down"), angles("head_pitch_deg", [-20.0] * 20)).verdict == "supported"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from pipeline.features.asr_sidecar import SidecarTranscript
@@ -23,13 +24,15 @@ from schemas.cues import cue_table
 from schemas.parts import Span
 from schemas.records import Baseline, Features
 from tests.agents import cue_samples as make
-from tests.features.test_au_geometry import EXPRESSIONS, moved
+from tests.features.test_au_geometry import EXPRESSIONS, moved, turned
 from tests.features.voice_media import make_clip, silence, tone
 
 # Of heavier backends only: the geometry of a face does not show them, nor does the core measure voice quality.
 NOT_MEASURED_HERE = {"AU06", "AU07", "AU09", "AU10", "AU14", "AU17", "AU23", "AU24"}
+NOT_MEASURED_HERE |= {"AU11", "AU28", "AU45", "gaze_averted", "gaze_up", "gaze_down"}
 NOT_MEASURED_HERE |= {"trembling_voice", "hoarse_voice"}
 FACE_STEP_S = 0.2
+Points = npt.NDArray[np.float64]
 PROSODY = CoreProsody()
 
 
@@ -79,17 +82,32 @@ def usual() -> Baseline:
 
 
 def face(*shapes: dict[tuple[int, ...], tuple[float, float]]) -> Features:
-    """One second at rest, then a second of each shape, through the arrays that the worker writes."""
-    steps = [{}, *shapes]
+    """One second at rest, then a second of each shape."""
+    return acted({}, *shapes)
+
+
+def acted(*shapes: dict[tuple[int, ...], tuple[float, float]]) -> Features:
+    """A second of each shape."""
+    return measured([moved(shape) for shape in shapes for _ in range(5)])
+
+
+def head(axis: str, *degrees: float) -> Features:
+    """A head that is at each of these angles for a fifth of a second."""
+    angles = [{"pitch": 0.0, "yaw": 0.0, "roll": 0.0} | {axis: one} for one in degrees]
+    return measured([turned(moved({}), **angle) for angle in angles])
+
+
+def measured(meshes: Sequence[Points]) -> Features:
+    """What the backend says of these meshes, through the arrays that the worker writes."""
     at, size_px = np.array([300, 200, 0]), np.array([640, 480, 640])
-    mesh = np.stack([(moved(shape) + at) / size_px for shape in steps for _ in range(5)])
+    mesh = np.stack([(points + at) / size_px for points in meshes])
     arrays = {
         "times_s": np.arange(len(mesh)) * FACE_STEP_S,
         "landmarks": mesh[:, None],
         "scores": np.full((len(mesh), 1), 0.9),
         "size_px": np.array([640, 480]),
     }
-    return MediapipeAus().read(make_clip(None, end_s=len(steps) * 1.0), arrays)
+    return MediapipeAus().read(make_clip(None, end_s=len(meshes) * FACE_STEP_S), arrays)
 
 
 def words(text: str) -> Features:
@@ -118,6 +136,25 @@ def seen(unit: str) -> Case:
     return Case(lambda folder: face(EXPRESSIONS[unit]), lambda folder: face({}))
 
 
+def brief(unit: str) -> Case:
+    shape = EXPRESSIONS[unit]
+    return Case(lambda _: face(shape, {}), lambda _: face(shape, shape, shape, shape))
+
+
+def steady(unit: str) -> Case:
+    shape = EXPRESSIONS[unit]
+    return Case(lambda _: acted(shape, shape, {}), lambda _: acted(shape, {}, {}))
+
+
+def head_moves(axis: str, shows: Sequence[float], lacks: Sequence[float]) -> Case:
+    return Case(lambda _: head(axis, *shows), lambda _: head(axis, *lacks))
+
+
+def swell(start: float, end: float) -> Audio:
+    """A voice of 2 s whose level moves evenly in dB."""
+    return np.asarray(vowel(length_s=2.0) * np.geomspace(start, end, 32_000), dtype=np.float32)
+
+
 UP, DOWN = [glide(120, 180)], [glide(180, 120)]
 FLAT, VARIED = [vowel()], [glide(100, 260)]
 BURST = [vowel(peak=0.05), vowel(length_s=0.3, peak=0.5), vowel(peak=0.05)]
@@ -125,9 +162,26 @@ BURST = [vowel(peak=0.05), vowel(length_s=0.3, peak=0.5), vowel(peak=0.05)]
 CASES: dict[str, Case] = {
     **{unit: seen(unit) for unit in EXPRESSIONS},
     "smile": seen("AU12"),
+    "broad_smile": Case(lambda _: face(EXPRESSIONS["AU12"]), lambda _: face({(61, 291): (0.06, -0.04)})),
+    "brief_smile": brief("AU12"),
+    "steady_smile": steady("AU12"),
+    "brief_frown": brief("AU04"),
+    "steady_frown": steady("AU04"),
+    "brief_brow_raise": brief("AU02"),
+    "nod": head_moves(
+        "pitch", (0, 0, 0, -5, -10, -5, 0, 0, 0, 0), (0, 0, 0, -5, -10, -10, -10, -10, -10, -10)
+    ),
+    "head_shake": head_moves("yaw", (0, 0, 8, 0, -8, 0, 8, 0, 0, 0), (0, 0, 4, 8, 8, 8, 8, 8, 8, 8)),
+    "head_turn": head_moves("yaw", (0, 0, 5, 10, 15, 20, 25, 25, 25, 25), (25,) * 10),
+    "head_averted": head_moves("yaw", (-25,) * 10, (-10,) * 10),
+    "head_tilt": head_moves("roll", (-15,) * 10, (-5,) * 10),
+    "head_up": head_moves("pitch", (16,) * 10, (-16,) * 10),
+    "head_down": head_moves("pitch", (-16,) * 10, (16,) * 10),
     "quote": Case(lambda _: words("this is not my day"), lambda _: words("this is my day")),
     "pitch_rise": heard(UP, DOWN),
     "pitch_fall": heard(DOWN, UP),
+    "pitch_climbs": heard(UP, DOWN),
+    "pitch_sinks": heard(DOWN, UP),
     "pitch_varied": heard(VARIED, FLAT),
     "pitch_flat": heard(FLAT, VARIED),
     "pitch_high": heard([syllables(4.5, 220)], [syllables(4.5, 150)]),
@@ -135,6 +189,8 @@ CASES: dict[str, Case] = {
     "loud": heard([syllables(4.5, 150, 0.8)], [syllables(4.5, 150, 0.1)]),
     "quiet": heard([syllables(4.5, 150, 0.01)], [syllables(4.5, 150, 0.1)]),
     "loud_burst": heard(BURST, FLAT),
+    "gets_louder": heard([swell(0.2, 1.0)], [swell(1.0, 0.2)]),
+    "gets_quieter": heard([swell(1.0, 0.2)], [swell(0.2, 1.0)]),
     "fast": heard([syllables(8)], [syllables(4.5)]),
     "slow": heard([syllables(2)], [syllables(4.5)]),
     "fast_rate": heard([syllables(8)], [syllables(2)]),
@@ -143,6 +199,7 @@ CASES: dict[str, Case] = {
     "slow_down": heard([syllables(4), syllables(9)], [syllables(4.5)]),
     "pause": heard([vowel(), silence(0.5), vowel()], [vowel(), silence(0.1), vowel()]),
     "long_pause": heard([vowel(), silence(1.2), vowel()], [vowel(), silence(0.5), vowel()]),
+    "long_silence": heard([silence(1.2), vowel()], [silence(0.3), vowel(), silence(0.3), vowel()]),
     "speech": heard(FLAT, [silence(1)]),
     "silence": heard([silence(1)], FLAT),
 }

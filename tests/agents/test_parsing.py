@@ -188,7 +188,7 @@ def test_text_inside_strings_is_never_mended() -> None:
 
 
 def test_evidence_ids_are_renumbered_with_their_citations() -> None:
-    evidence = [*item(id="smile"), *item(id="7", cue="grinning")]
+    evidence = [*item(id="smile"), *item(id="7", cue="smiling")]
     rationale = [{"n": 1, "text": "Both.", "evidence_ids": ["7", "smile"]}]
     parsed = parse(answer_json(evidence=evidence, rationale=rationale))
     assert parsed.answer is not None
@@ -326,3 +326,25 @@ def test_a_bad_rating_is_unparsed_and_never_a_zero(changes: dict[str, Any], reas
     parsed = parse_judgement(json.dumps(RATING | changes), "stop", TAXONOMY)
     assert (parsed.outcome, parsed.reason) == ("unparsed", reason)
     assert (parsed.s_rec, parsed.s_reason, parsed.s_cot) == (None, None, None)
+
+
+def test_a_description_alone_is_read_and_its_steps_cite_every_claim_of_it() -> None:
+    evidence = [
+        *item(
+            id="a", cue="facial expression", description="Her brows knit and her lips are pressed together."
+        ),
+        *item(id="b", cue="AU12", direction="absent"),
+    ]
+    rationale = [{"n": 1, "text": "So.", "evidence_ids": ["a", "b"]}]
+    parsed = parse(answer_json(evidence=evidence, rationale=rationale))
+    assert parsed.answer is not None
+    assert [(e.id, e.cue) for e in parsed.answer.evidence] == [("e1", "AU04"), ("e2", "AU24"), ("e3", "AU12")]
+    assert parsed.answer.rationale[0].evidence_ids == ("e1", "e2", "e3")
+    assert parsed.repaired
+    assert parsed.answer.evidence[0].description.startswith("Her brows")
+
+
+def test_what_no_word_names_stays_as_it_was_said() -> None:
+    parsed = parse(answer_json(evidence=item(id="e1", cue="aura", description="She looks happy.")))
+    assert parsed.answer is not None
+    assert [(e.cue, e.description) for e in parsed.answer.evidence] == [("aura", "She looks happy.")]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.cues import CueTable, _plain, cue_table
+from schemas.cues import Cue, CueTable, _plain, cue_table
 
-UNITS = {"share", "intensity", "sd", "semitone", "dB", "syllable/s", "s"}
+UNITS = {"deg", "share", "intensity", "sd", "semitone", "dB", "syllable/s", "s"}
 DOC = Path(__file__).resolve().parents[2] / "docs" / "cues.md"
 MEASURED_AUS = ("AU01", "AU02", "AU04", "AU05", "AU12", "AU15", "AU20", "AU25", "AU26", "AU43")
 
@@ -123,7 +123,7 @@ def test_digest_follows_the_content() -> None:
 
 
 def test_the_page_holds_the_table() -> None:
-    """Regenerate: python -c "from schemas.cues import cue_table; print(cue_table().as_markdown())"."""
+    """Regenerate: python -m docs.generate."""
     page = DOC.read_text(encoding="utf-8")
     for row in cue_table().as_markdown().splitlines():
         assert row in page
@@ -135,3 +135,21 @@ def test_the_page_lists_every_reference() -> None:
     page = DOC.read_text(encoding="utf-8")
     for cue in cue_table().cues.values():
         assert cue.reference in page, cue.cue
+
+
+@pytest.mark.parametrize(
+    ("statistic", "modality", "level"),
+    [("length", "visual", None), ("share", "visual", None), ("max", "visual", 0.3)],
+)
+def test_a_row_has_a_level_where_its_statistic_needs_one(
+    statistic: str, modality: str, level: float | None
+) -> None:
+    smile = cue_table().cues["smile"].model_dump()
+    with pytest.raises(ValueError, match="level"):
+        Cue(**(smile | {"statistic": statistic, "modality": modality, "level": level}))
+
+
+def test_every_measured_unit_has_a_cue() -> None:
+    """What Py-Feat 2 and OpenFace 2 give as intensities."""
+    units = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43, 45)
+    assert {f"AU{unit:02d}" for unit in units} <= set(cue_table().cues)
