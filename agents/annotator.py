@@ -20,13 +20,27 @@ class Annotator(Asker[Sample, Annotation]):
     record_class = Annotation
     section: AnnotatorSection
 
-    def request(self, item: Sample, replicate: int = 0) -> Request:
+    @property
+    def repetitions(self) -> int:
+        """Every instruction variant is asked `replicates` times."""
+        return self.section.prompting.variants * self.section.replicates
+
+    def request(self, item: Sample, repetition: int = 0) -> Request:
         model, section = self.model, self.section
+        variant, replicate = divmod(repetition, section.replicates)
         if model.wire:
             return annotation_request(
-                item, self.taxonomy, section, replicate=replicate, deployment=model.deployment
+                item,
+                self.taxonomy,
+                section,
+                replicate=replicate,
+                variant=variant,
+                deployment=model.deployment,
             )
         return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
+
+    def _question(self, item: Sample, request: Request) -> dict[str, Any]:
+        return {**super()._question(item, request), "variant": request.variant}
 
     def _about(self, item: Sample) -> dict[str, str]:
         return {"sample_id": item.id, "annotator": self.section.name}

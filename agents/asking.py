@@ -90,8 +90,13 @@ class Asker(ABC, Generic[T, R]):
     def __init__(self, section: ModelSection, taxonomy: Taxonomy) -> None:
         self.section, self.taxonomy, self.model = section, taxonomy, Model(section)
 
+    @property
+    def repetitions(self) -> int:
+        """How often each item is asked about."""
+        return self.section.replicates
+
     @abstractmethod
-    def request(self, item: T, replicate: int = 0) -> Request:
+    def request(self, item: T, repetition: int = 0) -> Request:
         """The question about one item. A provider without a wire reads the records themselves, so their digests
         are part of its question."""
 
@@ -107,9 +112,9 @@ class Asker(ABC, Generic[T, R]):
         """For a question in two steps: what is asked once `request` is answered."""
         return None
 
-    def question_id(self, item: T, replicate: int = 0) -> str:
+    def question_id(self, item: T, repetition: int = 0) -> str:
         """The id that the record has or would get; nothing is asked."""
-        question = self._question(item, self.request(item, replicate))
+        question = self._question(item, self.request(item, repetition))
         return self.record_class(**question, outcome="failed").id
 
     def record(self, item: T, request: Request, outcome: Outcome) -> R:
@@ -161,8 +166,8 @@ async def collect(
             stack.push_async_callback(providers[id(asker)].close)
 
         def jobs() -> Iterator[tuple[tuple[Asker[T, R], T, Request], Job]]:
-            for asker, item, replicate in questions:
-                request = asker.request(item, replicate)
+            for asker, item, repetition in questions:
+                request = asker.request(item, repetition)
                 job = Job(request, providers[id(asker)], asker.section, asker.then(item, request))
                 yield (asker, item, request), job
 

@@ -123,15 +123,15 @@ class Judge(Asker[Case, Judgement]):
 
     record_class = Judgement
 
-    def request(self, item: Case, replicate: int = 0) -> Request:
+    def request(self, item: Case, repetition: int = 0) -> Request:
         """Raises ItemError when a model is to rate an annotation without an answer."""
         model, section = self.model, self.section
         if model.wire:
             return judgement_request(
-                *item, self.taxonomy, section, replicate=replicate, deployment=model.deployment
+                *item, self.taxonomy, section, replicate=repetition, deployment=model.deployment
             )
         return keyless_judgement_request(
-            item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs
+            item, self.taxonomy, section, replicate=repetition, inputs=model.own_inputs
         )
 
     def _about(self, item: Case) -> dict[str, str]:

@@ -32,15 +32,24 @@ OPEN_FENCE, CLOSE_FENCE = "\0open\0", "\0close\0"  # stand-ins that no label set
 # Options that say how to reach a server or where a script lies; they cannot change an answer's meaning.
 TRANSPORT_OPTIONS = frozenset({"api_version", "script"})
 
+# Ways to put the task, in agents/prompts/variants; the first is the one that is asked when there is no other.
+VARIANTS = ("checked", "observer", "rater", "alternatives", "change")
+
 Parts = tuple[TextPart | MediaPart, ...]
 
 
 def annotation_request(
-    sample: Sample, taxonomy: Taxonomy, section: ModelSection, *, replicate: int = 0, deployment: str = ""
+    sample: Sample,
+    taxonomy: Taxonomy,
+    section: ModelSection,
+    *,
+    replicate: int = 0,
+    variant: int = 0,
+    deployment: str = "",
 ) -> Request:
     """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
     data = sample_text(sample, measurements="text" in section.takes)
-    system, fenced = _fill("annotate.md", data, taxonomy)
+    system, fenced = _fill("annotate.md", data, taxonomy, variant)
     return Request(
         purpose="annotate",
         model=section.model,
@@ -50,6 +59,7 @@ def annotation_request(
         answer_schema=answer_schema(taxonomy),
         sampling=sampling(section, replicate),
         replicate=replicate,
+        variant=variant,
     )
 
 
@@ -190,19 +200,21 @@ def judgement_schema(taxonomy: Taxonomy) -> AnswerSchema:
     )
 
 
-def _fill(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
+def _fill(name: str, data: str, taxonomy: Taxonomy, variant: int = 0) -> tuple[str, str]:
     """The system text, and the data between two lines that the data itself cannot contain."""
     marker = _marker(data)
     open_fence, close_fence = f"<<<{marker}", f"{marker}>>>"
-    text = _system_text(name, taxonomy)
+    text = _system_text(name, taxonomy, VARIANTS[variant])
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, f"{open_fence}\n{data}\n{close_fence}"
 
 
 @cache
-def _system_text(name: str, taxonomy: Taxonomy) -> str:
+def _system_text(name: str, taxonomy: Taxonomy, variant: str) -> str:
     """What is the same for every sample; only the fences are left to be filled in."""
+    opening = (PROMPT_DIR / "variants" / f"{variant}.md").read_text(encoding="utf-8")
     return Template((PROMPT_DIR / name).read_text(encoding="utf-8")).safe_substitute(
+        opening=opening.strip(),
         instruction=taxonomy.instruction.strip(),
         answer_labels=labels_text(taxonomy, "labels"),
         labels=labels_text(taxonomy, "judge"),

@@ -54,6 +54,7 @@ class Request(BaseModel):
     answer_schema: InstanceOf[AnswerSchema] = Field(exclude=True)
     sampling: dict[str, Any] = {}
     replicate: int = 0
+    variant: int = 0
     local_inputs: tuple[str, ...] = ()
 
     sample: Sample | None = Field(default=None, exclude=True)

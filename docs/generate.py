@@ -91,7 +91,11 @@ def all_regions() -> Iterator[tuple[str, str]]:
     """
     meanings = tomllib.loads((DOCS / "meanings.toml").read_text("utf-8"))
     for name, model in sections().items():
-        yield name, settings_table(name, model, meanings.pop(name, {}))
+        known = meanings.pop(name, {})
+        for key, inner in tables_of(model).items():
+            yield f"{name}.{key}", settings_table(f"{name}.{key}", inner, known.pop(key, {}))
+            known[key] = f"The table `[{name}.{key}]`, see below."
+        yield name, settings_table(name, model, known)
     for key in EXTRACTORS:
         if (params := _params_class(key)) is not None:
             stage, _, backend = key.partition(".")
@@ -133,6 +137,12 @@ def sections() -> dict[str, type[Section]]:
     for name, field in Settings.model_fields.items():
         models[name] = several[name] if name in several else type(field.default)
     return models
+
+
+def tables_of(model: type[Section]) -> dict[str, type[Section]]:
+    """The tables within a table, by key."""
+    fields = model.model_fields.items()
+    return {key: type(field.default) for key, field in fields if isinstance(field.default, Section)}
 
 
 def settings_table(name: str, model: type[BaseModel], meanings: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from schemas.errors import UserError
 from schemas.registry import resolve
 from schemas.settings import Settings
 from schemas.settings_file import pointing_at
-from schemas.settings_models import ModelSection
+from schemas.settings_models import AnnotatorSection, ModelSection, PromptingSection
 
 
 def preflight(root: Path, settings: Settings) -> None:
@@ -48,12 +48,20 @@ def _check_models(root: Path, table: str, sections: Sequence[ModelSection], *, p
     for number, section in enumerate(sections):
         with pointing_at(root, table, number):
             model = Model(section)
+            if isinstance(section, AnnotatorSection) and not model.wire:
+                _refuse_prompting(section)
             asyncio.run(model.open().close())
             first = names.setdefault(model.identity, section.name)
             if first != section.name:
                 raise _twins(first, section.name)
             if priced and model.wire and price_of(section) is None:
                 raise _unpriced(section)
+
+
+def _refuse_prompting(section: AnnotatorSection) -> None:
+    if section.prompting != PromptingSection():
+        message = f'"{section.name}" reads no prompt, so that there is nothing to vary'
+        raise UserError("no_prompt", message, f"remove prompting, or replace the provider {section.provider}")
 
 
 def _unpriced(section: ModelSection) -> UserError:

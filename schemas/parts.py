@@ -370,6 +370,23 @@ class AnnotationScore(Part):
     confidence: Unit | None = None  # as the annotator stated it
 
 
+class Voice(Part):
+    """What the answers of one annotator come to, where there are several of them or they are calibrated.
+
+    `agreement` is the share of the asked that gave the most frequent label: failures are among the asked.
+    """
+
+    annotator: str
+    distribution: dict[str, Unit]  # sums to 1; empty when no answer has a label
+    asked: Annotated[int, Field(ge=1)]
+    labelled: Annotated[int, Field(ge=0)]
+    variants: Annotated[int, Field(ge=1)] = 1  # instruction variants among the asked
+    agreement: Unit
+    combine: Literal["vote", "mean"] = "vote"
+    prob_sources: tuple[str, ...] = ()  # of the answers that were combined, where their probabilities count
+    calibrated: bool = False  # by content-free questions
+
+
 class ClaimMark(Part):
     """A person's mark on one claim, after the blind label."""
 

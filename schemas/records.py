@@ -35,6 +35,7 @@ from schemas.parts import (
     Unit,
     Usage,
     Verdict,
+    Voice,
     Word,
 )
 from schemas.record import Record
@@ -216,6 +217,10 @@ class Annotation(Record):
     repaired: bool = False
     model_version: str | None = None
     prob_source: Literal["stated", "logprobs", "rule"] = "stated"
+    probabilities: dict[
+        str, Unit
+    ] = {}  # of all labels, by log-probabilities; sums to 1; empty: none were told
+    variant: int = 0  # which of the instruction variants was asked
     usage: Usage = Usage()
 
 
@@ -299,6 +304,7 @@ class Consensus(Record):
     open_labels: tuple[OpenLabel, ...] = ()  # all words of an open vocabulary, sorted
     conflict: str = "undetermined"  # consistent | text_aligned | audio_aligned | visual_aligned | mixed | ...
     scores: tuple[AnnotationScore, ...] = ()
+    voices: tuple[Voice, ...] = ()  # of annotators that were asked more than once, or calibrated
     best_annotation_id: str | None = None
     rationale: tuple[Step, ...] = ()
     evidence: tuple[MergedEvidence, ...] = ()

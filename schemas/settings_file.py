@@ -139,20 +139,38 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     if loc == ("features",):
         return [*SOURCE_STAGES, *FEATURE_STAGES, *MORE_STAGES]
     model = sections.get(str(loc[0])) if loc else Settings
+    for key in (part for part in loc[1:] if isinstance(part, str)):
+        field = model.model_fields.get(key) if model else None
+        model = type(field.default) if field is not None and isinstance(field.default, Section) else None
     return list(model.model_fields) if model else []
 
 
 def line_of(loc: tuple[int | str, ...], text: str) -> int | None:
     """The line of a key in TOML text: its table's header first, then the key below it."""
     keys = [part for part in loc if isinstance(part, str)]
-    nth = next((part for part in loc if isinstance(part, int)), 0)
-    lines = text.splitlines()
+    nth = next((part for part in loc if isinstance(part, int)), None)
+    if nth is not None:
+        return _line_in_array(keys, nth, text.splitlines())
+    return _line_among(keys, text.splitlines())
+
+
+def _line_in_array(keys: list[str], nth: int, lines: list[str]) -> int | None:
+    """In the nth table of an array, which ends where the next one begins; its own tables are in it."""
+    header = re.compile(rf"^\s*\[\[\s*{re.escape(keys[0])}\s*\]\]")
+    starts = [number for number, line in enumerate(lines) if header.match(line)]
+    if len(starts) <= nth:
+        return _line_among(keys[:1], lines)
+    line = _line_among(keys, lines[starts[nth] : [*starts, len(lines)][nth + 1]])
+    return None if line is None else starts[nth] + line
+
+
+def _line_among(keys: list[str], lines: list[str]) -> int | None:
     for depth in range(len(keys), 0, -1):
         header = re.compile(rf"^\s*\[\[?\s*{re.escape('.'.join(keys[:depth]))}\s*\]\]?")
         starts = [number for number, line in enumerate(lines) if header.match(line)]
-        if len(starts) <= nth:
+        if not starts:
             continue
-        start = starts[nth]
+        start = starts[0]
         if depth == len(keys):
             return start + 1
         key = re.compile(rf"^\s*\"?{re.escape(keys[depth])}\"?\s*[=.]")

@@ -19,6 +19,8 @@ from schemas.settings_types import (
     wrong_at,
 )
 
+MAX_VARIANTS = 5  # instructions in agents/prompts/variants
+
 
 class ModelSection(Section):
     """What annotators and judges have in common: a provider, a model, and how to ask it."""
@@ -58,9 +60,24 @@ class ModelSection(Section):
         return is_loopback(self.base_url) if self.local is None else self.local
 
 
+class PromptingSection(Section):
+    """How one annotator is asked about the same sample more than once, and how its answers become one voice."""
+
+    variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
+    combine: Literal["vote", "mean"] = "vote"
+
+
 class AnnotatorSection(ModelSection):
     key_frames: Annotated[int, Field(ge=0)] = 3
     when: Literal["always", "contested"] = "always"
+    prompting: PromptingSection = PromptingSection()
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> AnnotatorSection:
+        if self.replicates > 1 and self.temperature == 0:
+            message = f"{self.replicates} replicates at temperature 0 are one answer {self.replicates} times"
+            raise wrong_at(message, "replicates")
+        return self
 
 
 class JudgeSection(ModelSection):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agents.ensemble import Heard, Hearing, hear, mean, voice_records
 from pipeline.aggregate.evidence import merge_evidence, released_rationale
 from pipeline.aggregate.readings import conflict_of, majority_readings
 from pipeline.aggregate.scores import labelled, score_annotations, vote_shares
@@ -20,14 +21,17 @@ from schemas.records import Annotation, Check, Consensus, Judgement
 from schemas.settings import AggregateSection
 from schemas.taxonomy import Taxonomy
 
-VERSION = "3"  # of everything in this package: raise it when any result changes
+VERSION = "4"  # of everything in this package: raise it when any result changes
 TIE_TOLERANCE = 1e-9  # probabilities nearer than this are a tie; far above the rounding of a sum
 Weigh = Callable[[Sequence[AnnotationScore]], list[float]]
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """All that was said about one segment and target, failures included."""
+    """All that was said about one segment and target, failures included.
+
+    `hearings` says of which annotators the answers are combined in another way than one vote each.
+    """
 
     segment_id: str
     target: Target
@@ -35,6 +39,7 @@ class Ballot:
     annotations: tuple[Annotation, ...]
     checks: tuple[Check, ...]
     judgements: tuple[Judgement, ...]
+    hearings: Mapping[str, Hearing] = field(default_factory=dict)
 
 
 class Keyed(Protocol):
@@ -51,6 +56,7 @@ def consensus_question(
     target: Target,
     inputs: Iterable[Keyed],
     *,
+    hearings: Mapping[str, Hearing],
     taxonomy: Taxonomy,
     params: AggregateSection,
     seed: int,
@@ -61,7 +67,7 @@ def consensus_question(
         {
             "segment_id": segment_id,
             "target": target.model_dump(mode="json"),
-            **_question(inputs, params.method, taxonomy, params, seed),
+            **_question(inputs, params.method, hearings, taxonomy, params, seed),
         },
     )
 
@@ -89,28 +95,34 @@ def _consensus(
     votes = labelled(ballot.annotations)
     inputs = (*ballot.annotations, *ballot.checks, *ballot.judgements)
     _refuse_foreign_labels(votes, taxonomy)
-    scores = score_annotations(votes, ballot.checks, ballot.judgements, params)
-    weights = [w * share for w, share in zip(weigh(scores), vote_shares(votes), strict=True)]
-    distribution = _distribution(scores, weights)
+    alike = hear(votes, [1.0] * len(votes), ballot.hearings, taxonomy.names)
+    opinions = {voice.annotator: voice.distribution for voice in alike}
+    scores = score_annotations(votes, ballot.checks, ballot.judgements, params, opinions)
+    weights = weigh(scores)
+    heard = hear(votes, weights, ballot.hearings, taxonomy.names)
+    distribution = _distribution(heard)
+    shares = [weight * share for weight, share in zip(weights, vote_shares(votes), strict=True)]
     label = _winner(distribution)
     agreeing = [score for score in scores if label is None or score.label == label]
     ranked = sorted(agreeing, key=_best_first)
     by_id = {annotation.id: annotation for annotation in votes}
     merged = merge_evidence([by_id[score.annotation_id] for score in ranked], ballot.checks)
-    best = by_id[ranked[0].annotation_id] if label is not None else None
+    # Nobody may have given the label that is the most probable of the mean.
+    best = by_id[ranked[0].annotation_id] if label is not None and ranked else None
     top = [*sorted(distribution.values(), reverse=True), 0.0, 0.0]
     return Consensus(
         segment_id=ballot.segment_id,
         target=ballot.target,
-        **_question(inputs, method, taxonomy, params, seed),
+        **_question(inputs, method, ballot.hearings, taxonomy, params, seed),
         sample_id=ballot.sample_id,
         distribution=distribution,
         label=label,
         margin=top[0] - top[1],
         entropy=abs(math.fsum(-p * math.log(p) for p in top if p > 0)),
-        dimensions=Dimensions.of(_dimensions(votes, weights, taxonomy)),
+        dimensions=Dimensions.of(_dimensions(votes, shares, taxonomy)),
         conflict=conflict_of(majority_readings(votes), label, neutral=taxonomy.match("neutral")),
         scores=tuple(sorted(scores, key=lambda score: (score.annotator, score.annotation_id))),
+        voices=voice_records(ballot.annotations, heard, ballot.hearings),
         best_annotation_id=None if best is None else best.id,
         rationale=() if best is None else released_rationale(best, merged),
         evidence=tuple(item.released for item in merged),
@@ -119,9 +131,15 @@ def _consensus(
 
 
 def _question(
-    inputs: Iterable[Keyed], method: str, taxonomy: Taxonomy, params: AggregateSection, seed: int
+    inputs: Iterable[Keyed],
+    method: str,
+    hearings: Mapping[str, Hearing],
+    taxonomy: Taxonomy,
+    params: AggregateSection,
+    seed: int,
 ) -> dict[str, Any]:
     """The fields of the question beside segment and target; the same for the id and the record."""
+    voices = {name: hearing.params for name, hearing in hearings.items()}
     return {
         "input_digests": tuple(sorted(f"{record.id}:{record.digest}" for record in inputs)),
         "method": method,
@@ -133,6 +151,7 @@ def _question(
             "seed": seed,
             "labels": list(taxonomy.names),
             "neutral": taxonomy.match("neutral"),
+            **({"voices": voices} if voices else {}),
         },
     }
 
@@ -152,16 +171,12 @@ def answer(annotation: Annotation) -> Triplet:
     return annotation.answer
 
 
-def _distribution(scores: Sequence[AnnotationScore], weights: Sequence[float]) -> dict[str, float]:
+def _distribution(voices: Sequence[Heard]) -> dict[str, float]:
     """Label -> probability, sums to 1; empty without votes. `fsum` makes it independent of the order."""
-    total = math.fsum(weights)
-    if total == 0:
+    if not math.fsum(voice.weight for voice in voices):
         return {}
-    pairs = list(zip(scores, weights, strict=True))
-    return {
-        label: math.fsum(weight for score, weight in pairs if score.label == label) / total
-        for label in sorted({score.label for score in scores})
-    }
+    found = mean([voice.distribution for voice in voices], [voice.weight for voice in voices])
+    return {label: min(1.0, p) for label, p in found.items()}
 
 
 def _winner(distribution: dict[str, float]) -> str | None:

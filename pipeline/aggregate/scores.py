@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from schemas.parts import AnnotationScore
 from schemas.records import Annotation, Check, Judgement
@@ -31,8 +31,9 @@ def score_annotations(
     checks: Iterable[Check],
     judgements: Iterable[Judgement],
     params: AggregateSection,
+    opinions: Mapping[str, Mapping[str, float]],
 ) -> list[AnnotationScore]:
-    """One score per labelled annotation, in their order.
+    """One score per labelled annotation, in their order. `opinions`: the distribution of each annotator.
 
     `s_rec` is the mean of the judges or, when they leave it open, the agreement with the other annotators.
     `s_reason` is the mean of the judges times the share of claims that the signal does not contradict.
@@ -41,21 +42,21 @@ def score_annotations(
     by_annotation = {check.annotation_id: check for check in checks}
     rated = [judgement for judgement in judgements if judgement.outcome == "scored"]
     return [
-        _score(annotation, votes, current_check(annotation, by_annotation), rated, params)
+        _score(annotation, opinions, current_check(annotation, by_annotation), rated, params)
         for annotation in votes
     ]
 
 
 def _score(
     annotation: Annotation,
-    votes: Sequence[Annotation],
+    opinions: Mapping[str, Mapping[str, float]],
     check: Check | None,
     rated: Sequence[Judgement],
     params: AggregateSection,
 ) -> AnnotationScore:
     mine = [judgement for judgement in rated if judgement.annotation_id == annotation.id]
     judged = _mean(judgement.s_rec for judgement in mine)
-    agreement = agreement_with_others(annotation, votes)
+    agreement = agreement_with_others(annotation, opinions)
     s_rec = agreement if judged is None else judged
     s_reason = _mean(judgement.s_reason for judgement in mine)
     if s_reason is not None:
@@ -74,17 +75,17 @@ def _score(
     )
 
 
-def agreement_with_others(annotation: Annotation, votes: Sequence[Annotation]) -> float | None:
-    """Share of the other labelled annotators with the same primary label; None when there are no others.
+def agreement_with_others(
+    annotation: Annotation, opinions: Mapping[str, Mapping[str, float]]
+) -> float | None:
+    """What the other annotators give this annotation's label, on average; None when there are no others.
 
-    An annotator with replicates counts as one, by the share of its replicates that agree.
+    Each counts as one, by its own distribution: by the share of its replicates that agree, say.
     """
-    others = sorted({vote.annotator for vote in votes} - {annotation.annotator})
-    shares = []
-    for name in others:
-        labels = [_label(vote) for vote in votes if vote.annotator == name]
-        shares.append(labels.count(_label(annotation)) / len(labels))
-    return _mean(shares)
+    label = _label(annotation)
+    return _mean(
+        opinion.get(label, 0.0) for name, opinion in opinions.items() if name != annotation.annotator
+    )
 
 
 def uncontradicted_share(check: Check | None) -> float:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from agents.annotator import Annotator
 from agents.asking import Model
+from agents.ensemble import hearings
 from agents.judge import Case, Judge
 from pipeline.aggregate.base import consensus_question
 from pipeline.consent import Consent
@@ -56,8 +57,8 @@ class Today:
         return there == {
             question
             for annotator in self._annotators
-            for replicate in range(annotator.section.replicates)
-            if (question := annotator.question_id(item.sample, replicate)) in there
+            for repetition in range(annotator.repetitions)
+            if (question := annotator.question_id(item.sample, repetition)) in there
             or (self._has_its_turn(annotator, item) and self._may_see(annotator.model, item))
         }
 
@@ -76,8 +77,8 @@ class Today:
             question
             for case in cases
             for judge in self._judges
-            for replicate in range(judge.section.replicates)
-            if (question := judge.question_id(case, replicate)) in there or self._may_see(judge.model, item)
+            for repetition in range(judge.repetitions)
+            if (question := judge.question_id(case, repetition)) in there or self._may_see(judge.model, item)
         }
 
     def _may_see(self, model: Model, item: LiveItem) -> bool:
@@ -92,8 +93,15 @@ class Today:
         judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
         said = (*item.annotations, *item.checks.values(), *judgements)
         params = self.settings.aggregate
+        heard = hearings(self.settings.annotators)
         voted = consensus_question(
-            sample.segment_id, sample.target, said, taxonomy=self.taxonomy, params=params, seed=seed
+            sample.segment_id,
+            sample.target,
+            said,
+            hearings=heard,
+            taxonomy=self.taxonomy,
+            params=params,
+            seed=seed,
         )
         inputs = (item.consensus, item.reviews, sample.missing, self.settings.policy)
         decided = decision_question(*inputs, taxonomy=self.taxonomy, seed=seed)

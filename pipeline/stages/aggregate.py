@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from agents.ensemble import Hearing, hearings
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each
@@ -49,7 +50,7 @@ class AggregateStage:
         each(
             run,
             self.name,
-            _ballots(run.project.store, items),
+            _ballots(run, items),
             make,
             name=lambda b: b.sample_id,
             path=lambda b: run.segment_text(b.segment_id),
@@ -62,6 +63,7 @@ class AggregateStage:
 def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
     """Consensus id -> sample, of those that were asked about; samples dropped by `select` are not."""
     settings = run.project.settings
+    heard = hearings(settings.annotators)
     wanted = {}
     for ref, said in _said(run.project.store, page):
         if said:
@@ -69,6 +71,7 @@ def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
                 ref.segment_id,
                 ref.target,
                 said,
+                hearings=heard,
                 taxonomy=run.project.taxonomy,
                 params=settings.aggregate,
                 seed=settings.project.seed,
@@ -93,7 +96,8 @@ def _standing(store: Store, cls: type[Record], parents: list[str]) -> dict[str, 
     return {parent: [stub for stub in stubs if stub.live] for parent, stubs in found.items()}
 
 
-def _ballots(store: Store, refs: Sequence[SampleRef]) -> list[Ballot]:
+def _ballots(run: Run, refs: Sequence[SampleRef]) -> list[Ballot]:
+    store, heard = run.project.store, hearings(run.project.settings.annotators)
     said: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in store.live(Annotation, [ref.id for ref in refs]):
         said[annotation.sample_id].append(annotation)
@@ -102,7 +106,7 @@ def _ballots(store: Store, refs: Sequence[SampleRef]) -> list[Ballot]:
     judgements: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in store.live(Judgement, ids):
         judgements[judgement.annotation_id].append(judgement)
-    return [_ballot(ref, said[ref.id], checks, judgements) for ref in refs]
+    return [_ballot(ref, said[ref.id], checks, judgements, heard) for ref in refs]
 
 
 def _ballot(
@@ -110,6 +114,7 @@ def _ballot(
     annotations: list[Annotation],
     checks: dict[str, Check],
     judgements: dict[str, list[Judgement]],
+    heard: dict[str, Hearing],
 ) -> Ballot:
     return Ballot(
         segment_id=ref.segment_id,
@@ -118,4 +123,5 @@ def _ballot(
         annotations=tuple(annotations),
         checks=tuple(checks[a.id] for a in annotations if a.id in checks),
         judgements=tuple(j for a in annotations for j in judgements[a.id]),
+        hearings=heard,
     )

@@ -22,7 +22,7 @@ from schemas.store import ItemOutcome
 ASK_AGAIN = "failed"
 FAILURES = ("failed", "refused", "unparsed")
 
-Pending = tuple[Asker[T, R], str, int]  # whom to ask, the key of the item, the replicate
+Pending = tuple[Asker[T, R], str, int]  # whom to ask, the key of the item, which repetition
 
 
 class AskStage(ABC, Generic[T, R]):
@@ -139,8 +139,8 @@ class AskStage(ABC, Generic[T, R]):
 
 def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:
     """The questions of one asker about one item."""
-    for replicate in range(asker.section.replicates):
-        yield asker, item, replicate
+    for repetition in range(asker.repetitions):
+        yield asker, item, repetition
 
 
 def retry_of(outcome: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from agents.asking import Question
+from agents.ensemble import hearings
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot
 from pipeline.policy import review_reasons
@@ -78,7 +79,8 @@ def is_contested(sample: Sample, first: Sequence[Annotation], settings: Settings
     if any(annotation.outcome == ASK_AGAIN for annotation in first):
         return False
     aggregate = resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
-    ballot = Ballot(sample.segment_id, sample.target, sample.id, tuple(first), (), ())
+    heard = hearings(settings.annotators)
+    ballot = Ballot(sample.segment_id, sample.target, sample.id, tuple(first), (), (), heard)
     seed = settings.project.seed
     (consensus,) = aggregate([ballot], taxonomy=taxonomy, params=settings.aggregate, seed=seed)
     return not OPEN.isdisjoint(review_reasons(consensus, sample.missing, settings.policy, seed=seed))

@@ -133,10 +133,11 @@ def test_the_same_question_about_a_renamed_sample_costs_nothing(models: FakeMode
 
 def test_a_keyless_question_follows_the_sample_and_the_script() -> None:
     base, other = scripted({"answer": answer()}), scripted({"answer": "other"})
+    twice = scripted({"answer": answer()}, replicates=2)
     ids = {
         base.question_id(make_sample()),
         base.question_id(make_sample(duration_s=3.0)),
-        base.question_id(make_sample(), replicate=1),
+        twice.question_id(make_sample(), repetition=1),
         other.question_id(make_sample()),
     }
     assert len(ids) == 4

@@ -32,7 +32,9 @@ def aggregate(
     run = resolve(AGGREGATORS, method, what="aggregation")
     (consensus,) = run([ballot], taxonomy=TAXONOMY, params=params, seed=seed)
     inputs = (*annotations, *judgements)
-    asked = consensus_question("seg_x", TARGET, inputs, taxonomy=TAXONOMY, params=params, seed=seed)
+    asked = consensus_question(
+        "seg_x", TARGET, inputs, hearings={}, taxonomy=TAXONOMY, params=params, seed=seed
+    )
     assert consensus.id == asked
     return consensus
 

@@ -125,3 +125,11 @@ def test_the_example_file_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         tmp_path / "project", (REPO / "deploy" / "emotrace.example.toml").read_text("utf-8")
     )
     preflight(root, load_settings(root))
+
+
+def test_an_annotator_without_a_prompt_cannot_be_asked_in_other_words(tmp_path: Path) -> None:
+    keyless = '[[annotators]]\nname = "lexicon"\nprovider = "cues"\nmodel = "lexicon"\n'
+    root = write_settings(tmp_path / "project", keyless + "[annotators.prompting]\nvariants = 2\n")
+    with pytest.raises(UserError, match="reads no prompt") as refused:
+        preflight(root, load_settings(root))
+    assert (refused.value.code, refused.value.line) == ("no_prompt", 1)

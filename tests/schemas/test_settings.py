@@ -17,6 +17,13 @@ def project(tmp_path: Path, text: str) -> Path:
     return tmp_path
 
 
+ANNOTATOR = """[[annotators]]
+name = "gpt"
+provider = "openai_compatible"
+model = "m"
+"""
+
+
 def refusal(tmp_path: Path, text: str) -> UserError:
     with pytest.raises(UserError) as caught:
         load_settings(project(tmp_path, text))
@@ -288,3 +295,24 @@ def test_a_misspelt_section_in_the_environment_is_refused(
     assert refused.value.code == "unknown_setting"
     assert refused.value.file == "environment EMOTRACE__SEGMNT__MAX_S"
     assert '"segment"' in refused.value.remedy
+
+
+def test_samples_that_would_all_be_the_same_are_refused(tmp_path: Path) -> None:
+    annotators = f"{ANNOTATOR}\ntemperature = 0.5\nreplicates = 3\n{ANNOTATOR.replace('gpt', 'cold')}"
+    error = refusal(tmp_path, f"{annotators}\ntemperature = 0\nreplicates = 3\n")
+    assert "one answer 3 times" in error.message
+    assert error.line is not None
+    assert (tmp_path / "emotrace.toml").read_text().splitlines()[error.line - 1] == "replicates = 3"
+    assert error.line > annotators.count("\n")
+
+
+def test_a_table_within_an_annotator_is_found_and_its_keys_are_known(tmp_path: Path) -> None:
+    other = ANNOTATOR.replace("gpt", "other")
+    text = f"{ANNOTATOR}\n{other}\n[annotators.prompting]\nvariants = 2\nvariant = 3\n[budget]\ncalls = 1\n"
+    error = refusal(tmp_path, text)
+    assert (error.code, error.remedy) == ("unknown_setting", 'did you mean "variants"?')
+    assert error.line == text.splitlines().index("variant = 3") + 1
+    wrong = refusal(tmp_path, text.replace("variant = 3", "").replace("variants = 2", "variants = 9"))
+    assert (wrong.code, wrong.line) == ("bad_setting", text.splitlines().index("variants = 2") + 1)
+    inline = f"{ANNOTATOR}\n{other}\nprompting = {{ variants = 9 }}\n"
+    assert refusal(tmp_path, inline).line == inline.count("\n")

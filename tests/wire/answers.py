@@ -9,14 +9,15 @@ TAGS = {"visual": "<Visual-AU>", "audio": "<Audio-Prosody>", "text": "<Text>"}
 CUES = {"visual": "smile", "audio": "pause", "text": "quote"}
 
 
-def answer_text(body: dict[str, Any], *, label: str | None = None) -> str:
+def answer_text(body: dict[str, Any], *, label: str | None = None, confidence: float | None = None) -> str:
     """The text of a valid triplet or rating; `label` instead of the first of the schema."""
     schema = _schema(body)
     if schema is None:
         return "{}"
     if "s_reason" in schema["properties"]:
         return json.dumps(_rating(schema, label))
-    return json.dumps(_triplet(schema, _text_of(body), label))
+    triplet = _triplet(schema, _text_of(body), label)
+    return json.dumps(triplet if confidence is None else {**triplet, "confidence": confidence})
 
 
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ from tests.wire.answers import answer_text
 class Reply(BaseModel):
     """What to answer. The first reply that still has `times` left and whose `match` stands in the body is used.
 
-    `text` replaces the answer's text, `label` only its label, `body` the whole response body; `times` 0 means
-    for ever; without `usage` the answer tells none; `reset` breaks the connection instead of answering;
-    `slow_bytes_s` waits before each eighth of the body.
+    `text` replaces the answer's text, `label` and `confidence` only these, `body` the whole response body;
+    `times` 0 means for ever; without `usage` the answer tells none; `reset` breaks the connection instead of
+    answering; `slow_bytes_s` waits before each eighth of the body.
     """
 
     match: str = ""
@@ -39,6 +40,7 @@ class Reply(BaseModel):
     headers: dict[str, str] = {}
     text: str | None = None
     label: str | None = None
+    confidence: float | None = None
     body: str | None = None
     finish_reason: str | None = None
     refusal: str | None = None
@@ -62,9 +64,20 @@ class Recorded(BaseModel):
 
 
 class FakeModels:
-    """The server and what it has seen. `most_at_once` counts requests that were open at the same time."""
+    """The server and what it has seen. `most_at_once` counts requests that were open at the same time.
 
-    def __init__(self, *, port: int = 0, log: Path | None = None, delay_s: float = 0) -> None:
+    `mind` chooses the reply to a body that no scripted reply is for: a model with a known habit.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        delay_s: float = 0,
+        mind: Callable[[dict[str, Any]], Reply] | None = None,
+    ) -> None:
+        self.mind = mind
         self.replies: list[Reply] = []
         self.requests: list[Recorded] = []
         self.log, self.delay_s = log, delay_s
@@ -117,7 +130,7 @@ class FakeModels:
                     elif reply.times > 1:
                         self.replies[position] = reply.model_copy(update={"times": reply.times - 1})
                     return reply
-        return Reply()
+        return Reply() if self.mind is None else self.mind(json.loads(raw))
 
     def done(self) -> None:
         with self.lock:
@@ -186,7 +199,11 @@ def _body(path: str, raw: str, reply: Reply) -> str:
         error = {"message": f"scripted {reply.status}", "code": reply.status if gemini else "scripted"}
         return json.dumps({"error": error})
     body = json.loads(raw)
-    text = reply.text if reply.text is not None else answer_text(body, label=reply.label)
+    text = (
+        reply.text
+        if reply.text is not None
+        else answer_text(body, label=reply.label, confidence=reply.confidence)
+    )
     return json.dumps(_gemini(path, text, reply) if gemini else _openai(body, text, reply))
 
 

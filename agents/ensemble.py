@@ -1,0 +1,144 @@
+"""The answers of one annotator over instruction variants and samples, as one voice. Pure.
+
+Voting and averaging over instructions: Shou et al. 2025, https://arxiv.org/abs/2509.24322, section 3.1.
+Samples of one question are marginalised over their rationales: the share of the samples that end in a label, or
+the mean of their distributions, estimates the label's probability whatever the reasons that lead there.
+Reference: Wang et al. 2023, self-consistency, https://arxiv.org/abs/2203.11171.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from schemas.parts import Voice
+from schemas.records import Annotation
+from schemas.settings_models import AnnotatorSection
+
+Distribution = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How the answers of one annotator are combined."""
+
+    combine: Literal["vote", "mean"] = "vote"
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What of it changes the voice, as the question of a consensus tells it."""
+        return {"combine": self.combine}
+
+
+ONE_VOTE_EACH = Hearing()
+
+
+def hearings(sections: Iterable[AnnotatorSection]) -> dict[str, Hearing]:
+    """By annotator; only of those that are not heard as every other one."""
+    found = {section.name: Hearing(section.prompting.combine) for section in sections}
+    return {name: hearing for name, hearing in found.items() if hearing != ONE_VOTE_EACH}
+
+
+class Heard(NamedTuple):
+    """A voice with its weight among the voices: the mean of the weights of its answers."""
+
+    annotator: str
+    weight: float
+    distribution: Distribution
+    prob_sources: tuple[str, ...]
+
+
+def hear(
+    votes: Sequence[Annotation],
+    weights: Sequence[float],
+    hearings: Mapping[str, Hearing],
+    labels: Sequence[str],
+) -> list[Heard]:
+    """One voice per annotator, sorted by name. `weights` are >= 0, one per labelled annotation; `labels`: all."""
+    pairs = sorted(zip(votes, weights, strict=True), key=lambda pair: (pair[0].annotator, pair[0].id))
+    return [
+        _voice(name, list(group), hearings.get(name, ONE_VOTE_EACH), labels)
+        for name, group in groupby(pairs, key=lambda pair: pair[0].annotator)
+    ]
+
+
+def _voice(
+    name: str, pairs: Sequence[tuple[Annotation, float]], hearing: Hearing, labels: Sequence[str]
+) -> Heard:
+    weights = [weight for _, weight in pairs]
+    weight = math.fsum(weights) / len(pairs)
+    if weight == 0:  # heard by nobody, but it still has something to say
+        weights = [1.0] * len(pairs)
+    opinions = [opinion(annotation, hearing, labels) for annotation, _ in pairs]
+    sources = tuple(sorted({source for _, source in opinions if source}))
+    return Heard(name, weight, mean([d for d, _ in opinions], weights), sources)
+
+
+def opinion(
+    annotation: Annotation, hearing: Hearing, labels: Sequence[str]
+) -> tuple[Distribution, str | None]:
+    """The distribution that a labelled answer stands for, and where its probabilities come from; None: a vote."""
+    label = _label(annotation)
+    if hearing.combine == "vote":
+        return {label: 1.0}, None
+    if annotation.probabilities:
+        return dict(annotation.probabilities), annotation.prob_source
+    confidence = None if annotation.answer is None else annotation.answer.confidence
+    if confidence is None:  # it told no probability: its vote is all there is
+        return {label: 1.0}, None
+    return stated(label, confidence, labels), "stated"
+
+
+def stated(label: str, confidence: float, labels: Sequence[str]) -> Distribution:
+    """The stated confidence on the label; the rest evenly on the others, of which nothing is known."""
+    others = [name for name in labels if name != label]
+    if not others:
+        return {label: 1.0}
+    return {label: confidence, **dict.fromkeys(others, (1 - confidence) / len(others))}
+
+
+def mean(distributions: Sequence[Mapping[str, float]], weights: Sequence[float]) -> Distribution:
+    """The weighted mean. `fsum` makes it independent of the order."""
+    total = math.fsum(weights)
+    names = sorted({name for distribution in distributions for name in distribution})
+    pairs = list(zip(distributions, weights, strict=True))
+    return {
+        name: math.fsum(weight * distribution.get(name, 0.0) for distribution, weight in pairs) / total
+        for name in names
+    }
+
+
+def voice_records(
+    annotations: Sequence[Annotation], heard: Sequence[Heard], hearings: Mapping[str, Hearing]
+) -> tuple[Voice, ...]:
+    """What a consensus tells of its voices: of those that were asked more than once, or are heard otherwise."""
+    by_name = {one.annotator: one for one in heard}
+    ordered = sorted(annotations, key=lambda annotation: annotation.annotator)
+    found = []
+    for name, group in groupby(ordered, key=lambda annotation: annotation.annotator):
+        asked = list(group)
+        if len(asked) > 1 or name in hearings:
+            found.append(_record(name, asked, by_name.get(name), hearings.get(name, ONE_VOTE_EACH)))
+    return tuple(found)
+
+
+def _record(name: str, asked: Sequence[Annotation], heard: Heard | None, hearing: Hearing) -> Voice:
+    given = Counter(_label(annotation) for annotation in asked if annotation.outcome == "labelled")
+    return Voice(
+        annotator=name,
+        distribution={} if heard is None else {k: min(1.0, p) for k, p in heard.distribution.items()},
+        asked=len(asked),
+        labelled=given.total(),
+        variants=len({annotation.variant for annotation in asked}),
+        agreement=max(given.values(), default=0) / len(asked),
+        combine=hearing.combine,
+        prob_sources=() if heard is None else heard.prob_sources,
+    )
+
+
+def _label(annotation: Annotation) -> str:
+    return "" if annotation.answer is None else annotation.answer.primary or ""
