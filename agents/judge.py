@@ -2,100 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from agents.asking import Asker
+from agents.engine import Outcome
+from agents.families import Kinship, family_of, kinship
+from agents.neutral import without_names
 from agents.parsing import parse_judgement
 from agents.prompting import fill_judge_prompt, judgement_schema, media_parts, sampling
 from agents.protocol import Request, TextPart
 from agents.serialise import clean, sample_text
 from schemas.errors import ItemError
+from schemas.ids import content_digest
 from schemas.parts import Evidence, Triplet, Verdict
 from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Judgement, Sample
-from schemas.settings_models import ModelSection
+from schemas.settings_models import JudgeSection
 from schemas.taxonomy import Taxonomy
 
 RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its own
 
 
 class Case(NamedTuple):
-    """What a judge is given: an annotation with label, its sample and its evidence check."""
+    """What a judge is given: an annotation with label, its sample and its evidence check.
+
+    `position`: as the how many-th of its sample's annotations it is asked about, from 1.
+    """
 
     sample: Sample
     annotation: Annotation
     check: Check
+    position: int | None = None
 
 
-def judgement_request(
-    sample: Sample,
-    annotation: Annotation,
-    check: Check,
-    taxonomy: Taxonomy,
-    section: ModelSection,
-    *,
-    replicate: int = 0,
-    deployment: str = "",
-) -> Request:
-    """The question put to a judge; neither the annotator nor its model is named in it.
+def neutral_answer(case: Case) -> Triplet:
+    """The answer that is to be judged, with no name in it.
 
     Raises:
-        ItemError: the annotation holds no answer, so there is nothing to rate.
+        ItemError: the annotation holds no answer, so there is nothing to judge.
     """
-    if annotation.answer is None:
-        raise ItemError("nothing_to_judge", f"the annotation is {annotation.outcome}")
-    data = sample_text(sample, measurements="text" in section.takes)
-    system, fenced = fill_judge_prompt(f"{data}\n{_annotation_text(annotation.answer, check)}", taxonomy)
-    return Request(
-        purpose="judge",
-        model=section.model,
-        deployment=deployment,
-        system=system,
-        parts=(TextPart(text=fenced), *media_parts(sample, section)),
-        answer_schema=judgement_schema(taxonomy),
-        sampling=sampling(section, replicate),
-        replicate=replicate,
+    if case.annotation.answer is None:
+        raise ItemError("nothing_to_judge", f"the annotation is {case.annotation.outcome}")
+    return without_names(case.annotation, case.sample)
+
+
+def reasons_text(answer: Triplet, verdicts: Mapping[str, Verdict] | None) -> str:
+    """Evidence and rationale as data, without label and readings; `verdicts` None: none are told."""
+    return "\n".join(
+        [
+            "<Evidence>",
+            *(_evidence(item, verdicts) for item in answer.evidence),
+            "</Evidence>",
+            "<Rationale>",
+            *(
+                f"Step {step.n}: {clean(step.text)} [{', '.join(step.evidence_ids)}]"
+                for step in answer.rationale
+            ),
+            "</Rationale>",
+        ]
     )
 
 
-def keyless_judgement_request(
-    case: Case,
-    taxonomy: Taxonomy,
-    section: ModelSection,
-    *,
-    replicate: int = 0,
-    inputs: tuple[str, ...] = (),
-) -> Request:
-    """The question put to a judge that reads the records themselves; `inputs` is what its provider brings."""
-    digests = [text for record in case for text in (record.id, record.digest)]
-    return Request(
-        purpose="judge",
-        model=section.model,
-        system="",
-        parts=(),
-        answer_schema=judgement_schema(taxonomy),
-        sampling=sampling(section, replicate),
-        replicate=replicate,
-        local_inputs=(*digests, taxonomy.digest, *inputs),
-        **case._asdict(),
-        taxonomy=taxonomy,
-    )
-
-
-def _annotation_text(answer: Triplet, check: Check) -> str:
-    """The annotation as data, its claimed label last, so that the rationale is read before it."""
-    verdicts = {verdict.evidence_id: verdict for verdict in check.verdicts}
-    lines = [
-        "<Evidence>",
-        *(_evidence(item, verdicts.get(item.id)) for item in answer.evidence),
-        "</Evidence>",
-    ]
-    lines += ["<Rationale>"]
-    lines += [
-        f"Step {step.n}: {clean(step.text)} [{', '.join(step.evidence_ids)}]" for step in answer.rationale
-    ]
-    lines += ["</Rationale>", "<Claimed-Answer>"]
+def _claim_text(answer: Triplet) -> str:
+    """The claimed answer; it stands last, so that the rationale is read before it."""
+    lines = ["<Claimed-Answer>"]
     readings = answer.readings.model_dump() if answer.labels else {}
     lines += [f"{modality} alone points to: {label or 'nothing'}" for modality, label in readings.items()]
     lines += [f"label: {score.label}" for score in answer.labels]
@@ -106,46 +78,147 @@ def _annotation_text(answer: Triplet, check: Check) -> str:
     return "\n".join([*lines, "</Claimed-Answer>"])
 
 
-def _evidence(item: Evidence, verdict: Verdict | None) -> str:
+def _evidence(item: Evidence, verdicts: Mapping[str, Verdict] | None) -> str:
     quote = f' "{clean(item.quote)}"' if item.quote else ""
     line = (
         f"{item.id} {item.modality} {item.start_s:.2f}-{item.end_s:.2f} s, {clean(item.cue)} {item.direction}"
     )
     line += f"{quote}: {clean(item.description)}"
+    if verdicts is None:
+        return line
+    verdict = verdicts.get(item.id)
     if verdict is None:
         return f"{line} | not checked"
     because = f" ({clean(verdict.reason)})" if verdict.reason else ""
     return f"{line} | {verdict.verdict}{because}{', shown' if verdict.shown else ''}"
 
 
-class Judge(Asker[Case, Judgement]):
-    """Rates annotations with a model; with the provider "cues" by rules."""
+class Juror(Asker[Case, Judgement]):
+    """What all kinds of questions to a judge share: who may be rated, and what of the asking is recorded."""
 
     record_class = Judgement
+    section: JudgeSection
+    kind: Literal["rating", "second_look"]
 
-    def request(self, item: Case, repetition: int = 0) -> Request:
-        """Raises ItemError when a model is to rate an annotation without an answer."""
-        model, section = self.model, self.section
-        if model.wire:
-            return judgement_request(
-                *item, self.taxonomy, section, replicate=repetition, deployment=model.deployment
-            )
-        return keyless_judgement_request(
-            item, self.taxonomy, section, replicate=repetition, inputs=model.own_inputs
+    def __init__(
+        self,
+        section: JudgeSection,
+        taxonomy: Taxonomy,
+        *,
+        seed: int = 0,
+        families: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """`families`: annotator -> its family, None: unknown; one that is not named there is unknown, too."""
+        super().__init__(section, taxonomy)
+        self.seed, self.families = seed, families or {}
+        self.family = family_of(section)
+        self._turned: dict[tuple[str, ...], Taxonomy] = {}
+
+    def kin(self, case: Case) -> Kinship:
+        return kinship(self.family, self.families.get(case.annotation.annotator))
+
+    def may_judge(self, case: Case) -> bool:
+        """Not its own family, where `self_preference` refuses that."""
+        return self.section.self_preference != "refuse" or self.kin(case) == "other_family"
+
+    def label_order(self, item: Case, replicate: int) -> tuple[str, ...]:
+        """In which order the question names the labels: one of all turns of their list, there and back.
+
+        So each label stands at each place equally often. Drawn from seed, answer and replicate.
+        """
+        if not self.model.wire or not self.taxonomy.labels:
+            return ()
+        names, answer = self.taxonomy.names, neutral_answer(item).model_dump(mode="json")
+        drawn = int(content_digest([self.seed, self.kind, replicate, answer])[:12], 16)
+        turn, back = divmod(drawn % (2 * len(names)), 2)
+        turned = names[turn:] + names[:turn]
+        return turned[::-1] if back else turned
+
+    def turned(self, order: tuple[str, ...]) -> Taxonomy:
+        """The taxonomy with its labels in this order; as it is where there are none to choose from."""
+        if not order:
+            return self.taxonomy
+        if order not in self._turned:
+            labels = {name: self.taxonomy.labels[name] for name in order}
+            self._turned[order] = Taxonomy.model_validate({**dict(self.taxonomy), "labels": labels})
+        return self._turned[order]
+
+    def record(self, item: Case, request: Request, outcome: Outcome) -> Judgement:
+        made = super().record(item, request, outcome)
+        kin = self.kin(item) if self.model.wire else "other_family"
+        flags = {*made.flags, *(() if kin == "other_family" else (kin,))}
+        noted = {
+            "kind": self.kind,
+            "flags": tuple(sorted(flags)),
+            "label_order": self.label_order(item, request.replicate),
+            "position": item.position,
+        }
+        return Judgement.model_validate({**dict(made), **noted})
+
+    def asked(self, system: str, text: str, replicate: int, **more: Any) -> Request:
+        """The request of a judge that is a model; `more` are fields of it."""
+        section = self.section
+        return Request(
+            purpose="judge",
+            model=section.model,
+            deployment=self.model.deployment,
+            system=system,
+            sampling=sampling(section, replicate),
+            replicate=replicate,
+            **{"parts": (TextPart(text=text),), **more},
         )
 
     def _about(self, item: Case) -> dict[str, str]:
         return {"annotation_id": item.annotation.id, "judge": self.section.name}
 
-    def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:
+    @abstractmethod
+    def request(self, item: Case, repetition: int = 0) -> Request: ...
+
+
+class Judge(Juror):
+    """Rates annotations with a model; with the provider "cues" by rules."""
+
+    kind = "rating"
+
+    def request(self, item: Case, repetition: int = 0) -> Request:
+        """Neither the annotator nor its model is named in a question to a model.
+
+        Raises:
+            ItemError: a model is to rate an annotation without an answer.
+        """
+        if not self.model.wire:
+            return self._keyless_request(item, repetition)
+        answer = neutral_answer(item)
+        verdicts = {verdict.evidence_id: verdict for verdict in item.check.verdicts}
+        said = f"{reasons_text(answer, verdicts)}\n{_claim_text(answer)}"
+        data = sample_text(item.sample, measurements="text" in self.section.takes)
+        taxonomy = self.turned(self.label_order(item, repetition))
+        system, fenced = fill_judge_prompt("judge.md", f"{data}\n{said}", taxonomy)
+        parts = (TextPart(text=fenced), *media_parts(item.sample, self.section))
+        schema = judgement_schema()
+        return self.asked(system, fenced, repetition, parts=parts, answer_schema=schema)
+
+    def _keyless_request(self, item: Case, replicate: int) -> Request:
+        """The question to a judge that reads the records themselves."""
+        records = (item.sample, item.annotation, item.check)
+        digests = [text for record in records for text in (record.id, record.digest)]
+        return Request(
+            purpose="judge",
+            model=self.section.model,
+            system="",
+            parts=(),
+            answer_schema=judgement_schema(),
+            sampling=sampling(self.section, replicate),
+            replicate=replicate,
+            local_inputs=(*digests, self.taxonomy.digest, *self.model.own_inputs),
+            sample=item.sample,
+            annotation=item.annotation,
+            check=item.check,
+            taxonomy=self.taxonomy,
+        )
+
+    def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:  # noqa: ARG002 - as declared
         (receipt,) = answers
         by_rules = self.section.provider == RULES_PROVIDER
         parsed = parse_judgement(receipt.raw, receipt.finish_reason, self.taxonomy, by_rules=by_rules)
-        flags = {*parsed.flags, *_flags(item.annotation, parsed.implied_label, self.taxonomy)}
-        return {**parsed._asdict(), "flags": tuple(sorted(flags))}
-
-
-def _flags(annotation: Annotation, implied_label: str | None, taxonomy: Taxonomy) -> tuple[str, ...]:
-    """The rationale leads to another label than the one that is claimed: right for wrong reasons, or wrong."""
-    claimed = annotation.answer.primary if annotation.answer else None
-    return ("label_mismatch",) if taxonomy.differ(implied_label, claimed) else ()
+        return parsed._asdict()

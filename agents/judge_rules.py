@@ -30,14 +30,17 @@ class RuleRating(NamedTuple):
 
 
 def rate(sample: Sample, annotation: Annotation, check: Check, taxonomy: Taxonomy) -> RuleRating:
-    """Rate one annotation; one without an answer gets zeros and the flag "no_answer".
+    """Rate one annotation.
 
     s_reason = mean of grounding and logic, halved when the rationale speaks for another label.
     s_cot = mean of coverage of the available modalities and completeness of the chain.
+
+    Raises:
+        ValueError: the annotation holds no answer; a failure is no 0.
     """
     answer = annotation.answer
     if answer is None:
-        return RuleRating(("There is no answer to rate.",), 0.0, 0.0, None, ("no_answer",))
+        raise ValueError(f"nothing to rate: the annotation is {annotation.outcome}")
     refuted = {v.evidence_id for v in check.verdicts if v.verdict in ("contradicted", "outside_clip")}
     grounded, logical = grounding(check.verdicts), logic(answer, refuted, taxonomy)
     covered, chained = coverage(sample, answer, refuted), chain(answer)

@@ -37,9 +37,12 @@ REFUSALS = ("refusal", "content_filter")
 
 
 class ParsedJudgement(NamedTuple):
-    """A judge's rating; the scores are None unless `outcome` is "scored". Only the rules name flags."""
+    """A judge's rating; the scores are None unless `outcome` is "scored".
 
-    outcome: Literal["scored", "refused", "unparsed"]
+    A second look is "answered". Only the rules name flags and, in a rating, an implied label.
+    """
+
+    outcome: Literal["scored", "answered", "refused", "unparsed"]
     reason: str = ""
     detail: str = ""
     reasons: tuple[str, ...] = ()
@@ -92,21 +95,44 @@ def parse_judgement(
     reader = FieldReader(taxonomy)
     try:
         data = read_object(text, finish_reason, reader)
-        reasons = tuple(filter(None, reader.texts(data, "reasons")))
-        if not reasons:
-            raise BadAnswerError("empty_rationale")
-        implied = data.get("implied_label")
         return ParsedJudgement(
             "scored",
-            reasons=reasons,
+            reasons=_reasons(data, reader),
             s_rec=(reader.maybe_number if by_rules else reader.number)(data, "s_rec", 0, 1),
             s_reason=reader.number(data, "s_reason", 0, 1),
             s_cot=reader.number(data, "s_cot", 0, 1),
-            implied_label=None if implied is None else reader.label(implied),
+            implied_label=_implied(data, reader) if by_rules else None,
             flags=tuple(reader.texts(data, "flags")) if by_rules else (),
         )
     except BadAnswerError as error:
         return ParsedJudgement(_outcome(error), error.reason, error.detail)
+
+
+def parse_second_look(text: str, finish_reason: str | None, taxonomy: Taxonomy) -> ParsedJudgement:
+    """The outcome of a second look: "answered", with the implied label or None where the reasons imply none."""
+    if finish_reason in REFUSALS:
+        return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
+    reader = FieldReader(taxonomy)
+    try:
+        data = read_object(text, finish_reason, reader)
+        if "implied_label" not in data:
+            raise BadAnswerError("wrong_shape", "implied_label is missing")
+        reasons = _reasons(data, reader)
+        return ParsedJudgement("answered", reasons=reasons, implied_label=_implied(data, reader))
+    except BadAnswerError as error:
+        return ParsedJudgement(_outcome(error), error.reason, error.detail)
+
+
+def _reasons(data: dict[str, Any], reader: FieldReader) -> tuple[str, ...]:
+    reasons = tuple(filter(None, reader.texts(data, "reasons")))
+    if not reasons:
+        raise BadAnswerError("empty_rationale")
+    return reasons
+
+
+def _implied(data: dict[str, Any], reader: FieldReader) -> str | None:
+    implied = data.get("implied_label")
+    return None if implied is None else reader.label(implied)
 
 
 def _outcome(error: BadAnswerError) -> Literal["refused", "unparsed"]:

@@ -63,9 +63,9 @@ def annotation_request(
     )
 
 
-def fill_judge_prompt(data: str, taxonomy: Taxonomy) -> tuple[str, str]:
-    """System text and fenced data of a judge's question."""
-    return _fill("judge.md", data, taxonomy)
+def fill_judge_prompt(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
+    """System text and fenced data of a judge's question, by the name of its prompt."""
+    return _fill(name, data, taxonomy)
 
 
 def keyless_request(
@@ -186,18 +186,19 @@ def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:
 
 
 @cache
-def judgement_schema(taxonomy: Taxonomy) -> AnswerSchema:
+def judgement_schema() -> AnswerSchema:
     """Strict JSON schema of a rating, reasons first."""
     number = {"type": "number"}
     return AnswerSchema(
-        strict(
-            reasons=array({"type": "string"}),
-            implied_label=or_null(label_schema(taxonomy)),
-            s_rec=number,
-            s_reason=number,
-            s_cot=number,
-        )
+        strict(reasons=array({"type": "string"}), s_rec=number, s_reason=number, s_cot=number)
     )
+
+
+@cache
+def second_look_schema(taxonomy: Taxonomy) -> AnswerSchema:
+    """Strict JSON schema of a second look, reasons first; the labels in the order of the taxonomy."""
+    implied = or_null(label_schema(taxonomy))
+    return AnswerSchema(strict(reasons=array({"type": "string"}), implied_label=implied))
 
 
 def _fill(name: str, data: str, taxonomy: Taxonomy, variant: int = 0) -> tuple[str, str]:

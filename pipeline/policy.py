@@ -2,7 +2,8 @@
 
 A machine label stands without a person only when every condition of the policy holds. Whatever fails is
 named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_confidence, low_score,
-too_few_annotators, no_modality, random_sample; and, after reviews: reviewers_disagree, cannot_tell, flagged.
+not_rated, too_few_annotators, no_modality, random_sample; and, after reviews: reviewers_disagree, cannot_tell,
+flagged.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from schemas.taxonomy import Taxonomy
 
-POLICY_VERSION = "3"
+POLICY_VERSION = "4"
 NO_CONFLICT = frozenset({"consistent", "undetermined"})
 MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
@@ -131,20 +132,22 @@ def review_reasons(
 ) -> tuple[str, ...]:
     """Every reason why a person must look, as stable codes; empty: the machine label may stand.
 
-    The best `s_final` is that of the annotations with the label; an unrated one (None) is a low score.
+    The best `s_final` is that of the annotations with the label. Where every judge of them failed, nothing is
+    known of their quality: "not_rated", and no low score.
     """
     if not consensus.distribution:
         failed = {"no_label": True, "too_few_annotators": True}
     else:
         annotators = {score.annotator for score in consensus.scores}
-        probability = max(consensus.distribution.values())
+        probability, best = max(consensus.distribution.values()), best_s_final(consensus)
         failed = {
             "open_tie": consensus.label is None,
             "conflict": consensus.conflict not in NO_CONFLICT,
             "low_margin": consensus.margin < policy.min_margin,
             "low_probability": probability < policy.accept_probability,
             "low_confidence": best_confidence(consensus) < policy.accept_confidence,
-            "low_score": best_s_final(consensus) < policy.accept_s_final,
+            "low_score": best is not None and best < policy.accept_s_final,
+            "not_rated": best is None,
             "too_few_annotators": len(annotators) < policy.min_labelled,
         }
     failed["no_modality"] = set(sample_missing) >= MEASURED
@@ -152,10 +155,10 @@ def review_reasons(
     return tuple(code for code, holds in failed.items() if holds)
 
 
-def best_s_final(consensus: Consensus) -> float:
-    """The best score of an annotation with the consensus label; -1 when none was rated."""
+def best_s_final(consensus: Consensus) -> float | None:
+    """The best score of an annotation with the consensus label; None when none was rated."""
     own = (score.s_final for score in consensus.scores if score.label == consensus.label)
-    return max((value for value in own if value is not None), default=-1.0)
+    return max((value for value in own if value is not None), default=None)
 
 
 def best_confidence(consensus: Consensus) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.asking import Model
+from agents.panel import kin_of
 from agents.prices import price_of
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features.select import backend_names, refuse_unknown_options
@@ -40,6 +41,7 @@ def preflight(root: Path, settings: Settings) -> None:
     priced = settings.budget.usd is not None
     _check_models(root, "annotators", settings.annotators, priced=priced)
     _check_models(root, "judges", settings.judges, priced=priced)
+    _check_kin(root, settings)
 
 
 def _check_models(root: Path, table: str, sections: Sequence[ModelSection], *, priced: bool) -> None:
@@ -62,6 +64,56 @@ def _refuse_prompting(section: AnnotatorSection) -> None:
     if section.prompting != PromptingSection():
         message = f'"{section.name}" reads no prompt, so that there is nothing to vary'
         raise UserError("no_prompt", message, f"remove prompting, or replace the provider {section.provider}")
+
+
+def _check_kin(root: Path, settings: Settings) -> None:
+    """Where a judge refuses its own family, every family must be known, and somebody must be left to judge."""
+    judged: set[str] = set()
+    for number, judge in enumerate(settings.judges):
+        kin = kin_of(judge, settings.annotators)
+        judged.update(kin["other_family"])
+        if judge.self_preference != "refuse":
+            judged.update(*kin.values())
+        elif kin["family_unknown"]:
+            with pointing_at(root, "judges", number, "self_preference"):
+                raise _unknown_family(judge.name, judge.model, kin["family_unknown"])
+    for number, section in enumerate(settings.annotators if settings.judges else ()):
+        if section.name not in judged:
+            with pointing_at(root, "annotators", number):
+                raise UserError(
+                    "no_judge_left",
+                    f'nobody may judge "{section.name}": every judge is of its family and refuses that',
+                    'add a judge of another family, or set self_preference = "warn"',
+                )
+
+
+def kin_notes(settings: Settings) -> list[str]:
+    """What is to be told of judges that may rate their own family, before anything is spent."""
+    notes = []
+    for judge in settings.judges:
+        kin = kin_of(judge, settings.annotators)
+        names = {which: ", ".join(kin[which]) for which in ("same_family", "family_unknown")}
+        if judge.self_preference == "warn" and names["same_family"]:
+            notes.append(
+                f'judge "{judge.name}" rates its own model family ({names["same_family"]}): '
+                "such ratings tend to be too high; they are flagged"
+            )
+        if judge.self_preference == "warn" and names["family_unknown"]:
+            notes.append(
+                f'whether judge "{judge.name}" rates its own model family '
+                f"({names['family_unknown']}) is not known: set family in both"
+            )
+        if judge.self_preference == "refuse" and names["same_family"]:
+            notes.append(f'judge "{judge.name}" does not rate its own family: {names["same_family"]}')
+    return notes
+
+
+def _unknown_family(judge: str, model: str, names: Sequence[str]) -> UserError:
+    return UserError(
+        "family_unknown",
+        f'"{judge}" must not rate its own family, but whether {", ".join(names)} is of it is not known ({model})',
+        'set family in both, e.g. family = "llama"',
+    )
 
 
 def _unpriced(section: ModelSection) -> UserError:

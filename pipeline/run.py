@@ -22,7 +22,7 @@ from pipeline.features.environments import prepare_environments
 from pipeline.features.host import Host, hosted
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, StageCounts, ThisRun
-from pipeline.preflight import preflight
+from pipeline.preflight import kin_notes, preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
@@ -150,6 +150,8 @@ def _drive(state: Run, engine: Engine) -> None:
     if first is None:
         return
     preflight(state.project.root, state.project.settings)
+    for note in kin_notes(state.project.settings):
+        state.progress.note("judge", note)
     prepare_environments(state.project.settings.features, state.progress.note)
     state.project.artifacts.sweep()
     workers = workers_of(state.project.settings)

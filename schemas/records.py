@@ -245,7 +245,11 @@ class Check(Record):
 
 
 class Judgement(Record):
-    """A judge's rating of one annotation, reasons first. `s_rec` None: left to agreement."""
+    """What a judge says of one annotation, reasons first.
+
+    `kind` "rating": three scores; `s_rec` None: left to agreement. "second_look": which label do the reasons
+    imply, when the label is hidden?
+    """
 
     PREFIX = "jud"
     QUESTION = (
@@ -266,7 +270,7 @@ class Judgement(Record):
     replicate: int = 0
     parser_version: str = "1"  # of what made the record out of the answer's text
 
-    outcome: Literal["scored", "refused", "unparsed", "failed"]
+    outcome: Literal["scored", "answered", "refused", "unparsed", "failed"]  # "scored": of ratings alone
     reason: str = ""
     detail: str = ""
     reasons: tuple[str, ...] = ()
@@ -276,6 +280,9 @@ class Judgement(Record):
     implied_label: str | None = None
     flags: tuple[str, ...] = ()
     usage: Usage = Usage()
+    kind: Literal["rating", "second_look"] = "rating"
+    label_order: tuple[str, ...] = ()  # as the question named the labels; empty: in no order
+    position: int | None = None  # as the how many-th of its sample's annotations it was asked about, from 1
 
 
 class Consensus(Record):

@@ -135,7 +135,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         for name, field in Settings.model_fields.items()
         if isinstance(field.default, Section)
     }
-    sections |= {"annotators": AnnotatorSection, "judges": JudgeSection}
+    sections["annotators"], sections["judges"] = AnnotatorSection, JudgeSection
     if loc == ("features",):
         return [*SOURCE_STAGES, *FEATURE_STAGES, *MORE_STAGES]
     model = sections.get(str(loc[0])) if loc else Settings

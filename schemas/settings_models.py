@@ -28,6 +28,7 @@ class ModelSection(Section):
     name: Name
     provider: str
     model: str
+    family: Name | None = None  # None: told by the model's name
     base_url: Annotated[str, AfterValidator(web_address)] | None = None
     deployment: str | None = None  # None: told by base_url
     local: bool | None = None  # whether the server is yours; None: when base_url is this machine
@@ -81,7 +82,8 @@ class AnnotatorSection(ModelSection):
 
 
 class JudgeSection(ModelSection):
-    pass
+    second_look: bool = True  # of judges that are models
+    self_preference: Literal["warn", "refuse", "allow"] = "warn"
 
 
 class BudgetSection(Section):

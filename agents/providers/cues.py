@@ -84,5 +84,8 @@ def _rating(request: Request) -> tuple[dict[str, Any], str]:
     if sample is None or annotation is None or check is None or request.taxonomy is None:
         message = "the judge's rules need a request with its records"
         raise ProviderError("bad_request", message, transient=False)
+    if annotation.answer is None:
+        message = f"the annotation is {annotation.outcome}"
+        raise ProviderError("nothing_to_judge", message, transient=False)
     rating = rate(sample, annotation, check, request.taxonomy)
     return {"s_rec": None, **rating._asdict()}, JUDGE_VERSION

@@ -21,7 +21,7 @@ from schemas.records import Annotation, Check, Consensus, Judgement
 from schemas.settings import AggregateSection
 from schemas.taxonomy import Taxonomy
 
-VERSION = "4"  # of everything in this package: raise it when any result changes
+VERSION = "5"  # of everything in this package: raise it when any result changes
 TIE_TOLERANCE = 1e-9  # probabilities nearer than this are a tie; far above the rounding of a sum
 Weigh = Callable[[Sequence[AnnotationScore]], list[float]]
 

@@ -35,12 +35,13 @@ def score_annotations(
 ) -> list[AnnotationScore]:
     """One score per labelled annotation, in their order. `opinions`: the distribution of each annotator.
 
+    Only ratings count; a judge that failed is no rating. A judge's repetitions are one voice: their mean.
     `s_rec` is the mean of the judges or, when they leave it open, the agreement with the other annotators.
     `s_reason` is the mean of the judges times the share of claims that the signal does not contradict.
     `s_final` is None when a score whose weight is above 0 is None.
     """
     by_annotation = {check.annotation_id: check for check in checks}
-    rated = [judgement for judgement in judgements if judgement.outcome == "scored"]
+    rated = [one for one in judgements if one.outcome == "scored" and one.kind == "rating"]
     return [
         _score(annotation, opinions, current_check(annotation, by_annotation), rated, params)
         for annotation in votes
@@ -55,13 +56,13 @@ def _score(
     params: AggregateSection,
 ) -> AnnotationScore:
     mine = [judgement for judgement in rated if judgement.annotation_id == annotation.id]
-    judged = _mean(judgement.s_rec for judgement in mine)
+    judged = _mean_of_judges(mine, "s_rec")
     agreement = agreement_with_others(annotation, opinions)
     s_rec = agreement if judged is None else judged
-    s_reason = _mean(judgement.s_reason for judgement in mine)
+    s_reason = _mean_of_judges(mine, "s_reason")
     if s_reason is not None:
         s_reason *= uncontradicted_share(check)
-    s_cot = _mean(judgement.s_cot for judgement in mine)
+    s_cot = _mean_of_judges(mine, "s_cot")
     return AnnotationScore(
         annotation_id=annotation.id,
         annotator=annotation.annotator,
@@ -73,6 +74,12 @@ def _score(
         s_rec_source="judge" if judged is not None else "none" if agreement is None else "agreement",
         confidence=annotation.answer.confidence if annotation.answer else None,
     )
+
+
+def _mean_of_judges(rated: Sequence[Judgement], name: str) -> float | None:
+    """The mean over the judges of each one's mean: who was asked more often does not count for more."""
+    judges = sorted({judgement.judge for judgement in rated})
+    return _mean(_mean(getattr(one, name) for one in rated if one.judge == judge) for judge in judges)
 
 
 def agreement_with_others(

@@ -8,7 +8,8 @@ from functools import cached_property
 from agents.annotator import Annotator
 from agents.asking import Model
 from agents.ensemble import hearings
-from agents.judge import Case, Judge
+from agents.judge import Case, Juror
+from agents.panel import asked_about, panel
 from pipeline.aggregate.base import consensus_question
 from pipeline.consent import Consent
 from pipeline.live import LiveItem
@@ -33,8 +34,9 @@ class Today:
         return [Annotator(section, self.taxonomy) for section in self.settings.annotators]
 
     @cached_property
-    def _judges(self) -> list[Judge]:
-        return [Judge(section, self.taxonomy) for section in self.settings.judges]
+    def _jurors(self) -> list[Juror]:
+        settings = self.settings
+        return panel(settings.judges, settings.annotators, self.taxonomy, seed=settings.project.seed)
 
     def newer_than(self, item: LiveItem) -> str | None:
         """What changed since the item was decided; None when nothing did."""
@@ -76,9 +78,8 @@ class Today:
         return there == {
             question
             for case in cases
-            for judge in self._judges
-            for repetition in range(judge.repetitions)
-            if (question := judge.question_id(case, repetition)) in there or self._may_see(judge.model, item)
+            for juror, _, repetition in asked_about(self._jurors, case)
+            if (question := juror.question_id(case, repetition)) in there or self._may_see(juror.model, item)
         }
 
     def _may_see(self, model: Model, item: LiveItem) -> bool:

@@ -1,12 +1,13 @@
-"""Judge: every judge rates every labelled annotation."""
+"""Judge: every judge rates every labelled annotation that it may rate, and takes its second look."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from agents.asking import Question
-from agents.judge import Case, Judge
-from pipeline.stages.asking import AskStage, replicated
+from agents.judge import Case
+from agents.panel import asked_about, panel
+from pipeline.stages.asking import AskStage
 from pipeline.stages.base import Run
 from pipeline.stages.samples import cases
 from schemas.records import Annotation, Judgement, Sample
@@ -17,12 +18,13 @@ class JudgeStage(AskStage[Case, Judgement]):
     record_class = Judgement
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
-        judges = [Judge(section, run.project.taxonomy) for section in run.project.settings.judges]
-        for page in run.samples.pages() if judges else ():
-            for case in cases(run.project.store, [ref.id for ref in page]):
-                for judge in judges:
-                    for question in replicated(judge, case):
-                        yield question, case.sample.segment_id
+        settings, store = run.project.settings, run.project.store
+        seed = settings.project.seed
+        jurors = panel(settings.judges, settings.annotators, run.project.taxonomy, seed=seed)
+        for page in run.samples.pages() if jurors else ():
+            for case in cases(store, [ref.id for ref in page], seed=seed):
+                for question in asked_about(jurors, case):
+                    yield question, case.sample.segment_id
 
     def key(self, item: Case) -> str:
         return item.annotation.id
@@ -33,7 +35,8 @@ class JudgeStage(AskStage[Case, Judgement]):
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Case]:
         store = run.project.store
         sample_ids = dict.fromkeys(str(stub.parent) for stub in store.stubs(Annotation, keys).values())
-        return {case.annotation.id: case for case in cases(store, list(sample_ids))}
+        seed = run.project.settings.project.seed
+        return {case.annotation.id: case for case in cases(store, list(sample_ids), seed=seed)}
 
     def counted(self, record: Judgement) -> str:  # noqa: ARG002 - as for annotations
         return "judgements"

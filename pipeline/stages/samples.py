@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from agents.judge import Case
 from pipeline.policy import Standing, reviews_about
+from schemas.ids import content_digest
 from schemas.parts import Target
 from schemas.records import Annotation, Check, Review, Sample
 from schemas.store import Store
@@ -71,9 +72,20 @@ def reviews_by_item(store: Store, items: Collection[tuple[str, str]]) -> dict[tu
     }
 
 
-def cases(store: Store, sample_ids: Sequence[str]) -> list[Case]:
-    """What there is to judge about some samples: their labelled annotations that stand, with their checks."""
+def cases(store: Store, sample_ids: Sequence[str], *, seed: int) -> list[Case]:
+    """What there is to judge about some samples: their labelled annotations that stand, with their checks.
+
+    Those of a sample come in an order drawn from the seed, so that no annotator is always asked about first.
+    """
     samples = {sample.id: sample for sample in store.by_id(Sample, sample_ids)}
     labelled = [a for a in store.live(Annotation, sample_ids) if a.outcome == "labelled"]
     checks = {check.annotation_id: check for check in store.live(Check, [a.id for a in labelled])}
-    return [Case(samples[a.sample_id], a, checks[a.id]) for a in labelled if a.id in checks]
+    of_sample: dict[str, list[Annotation]] = {sample_id: [] for sample_id in sample_ids}
+    for annotation in sorted(labelled, key=lambda a: content_digest([seed, a.id])):
+        if annotation.id in checks:
+            of_sample[annotation.sample_id].append(annotation)
+    return [
+        Case(samples[sample_id], annotation, checks[annotation.id], position)
+        for sample_id, said in of_sample.items()
+        for position, annotation in enumerate(said, start=1)
+    ]

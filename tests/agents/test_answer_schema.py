@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.answer_schema import answer_schema, asked_fields, dimensions_text, fields_text, labels_text
 from agents.parsing import ParsedAnnotation, parse_annotation
-from agents.prompting import annotation_request, judgement_schema
+from agents.prompting import annotation_request, second_look_schema
 from schemas.taxonomy import Dimension, Taxonomy, load_taxonomy, shipped_taxonomies
 from tests.wire.material import answer, make_sample, section
 
@@ -164,7 +164,7 @@ def test_scales_are_told_with_what_their_ends_mean() -> None:
 @pytest.mark.parametrize("name", shipped_taxonomies())
 def test_a_judge_is_asked_for_labels_that_exist(name: str) -> None:
     taxonomy = load_taxonomy(name)
-    implied = judgement_schema(taxonomy)["properties"]["implied_label"]
+    implied = second_look_schema(taxonomy)["properties"]["implied_label"]
     jsonschema.validate(None, implied)
     assert (implied == {"type": "null"}) == (not taxonomy.asks_labels)
 

@@ -10,7 +10,7 @@ import pytest
 
 from agents.annotator import Annotator
 from agents.asking import collect
-from agents.judge import Case, Judge, judgement_request
+from agents.judge import Case, Judge, Juror
 from agents.judge_rules import rate
 from agents.protocol import TextPart
 from schemas.errors import ItemError
@@ -58,7 +58,7 @@ def make_case(name: str = "secret-annotator", **changes: Any) -> Case:
     return Case(sample, found[0], Check(**{**check.model_dump(), "verdicts": (verdict,)}))
 
 
-def run(judge: Judge, cases: list[Case], journal: Any = None) -> list[Judgement]:
+def run(judge: Juror, cases: list[Case], journal: Any = None) -> list[Judgement]:
     found: list[Judgement] = []
     asyncio.run(
         collect(
@@ -77,7 +77,7 @@ def model_judge(models: FakeModels, **changes: Any) -> Judge:
 
 
 def test_the_judge_sees_claims_and_verdicts_but_not_whose_they_are() -> None:
-    request = judgement_request(*make_case(), taxonomy(), judge_section())
+    request = Judge(judge_section(), taxonomy()).request(make_case())
     part = request.parts[0]
     assert isinstance(part, TextPart)
     assert "AU12 present: the lip corners go up | contradicted (AU12 stayed at 0.1), shown" in part.text
@@ -85,13 +85,7 @@ def test_the_judge_sees_claims_and_verdicts_but_not_whose_they_are() -> None:
     assert part.text.index("<Rationale>") < part.text.index("label: joy")
     everything = json.dumps(request.model_dump(mode="json"))
     assert "secret" not in everything
-    assert list(request.answer_schema["properties"]) == [
-        "reasons",
-        "implied_label",
-        "s_rec",
-        "s_reason",
-        "s_cot",
-    ]
+    assert list(request.answer_schema["properties"]) == ["reasons", "s_rec", "s_reason", "s_cot"]
 
 
 def test_equal_annotations_of_two_annotators_are_one_question(models: FakeModels) -> None:
@@ -103,12 +97,11 @@ def test_equal_annotations_of_two_annotators_are_one_question(models: FakeModels
 
 
 def test_a_rating_becomes_a_judgement(models: FakeModels) -> None:
-    models.script(Reply(label="joy"))
     case, journal = make_case(), MemoryJournal()
     judge = model_judge(models)
     (found,) = run(judge, [case], journal)
     assert (found.outcome, found.s_rec, found.s_reason, found.s_cot) == ("scored", 0.8, 0.7, 0.6)
-    assert (found.implied_label, found.flags) == ("joy", ())
+    assert (found.kind, found.implied_label) == ("rating", None)
     assert found.reasons == ("the evidence fits the label",)
     assert found.id == judge.question_id(case)
     assert run(judge, [case], journal)[0].digest == found.digest
@@ -125,12 +118,6 @@ def test_a_newer_parser_reads_stored_ratings_again_without_a_call(
     (new,) = run(judge, [case], journal)
     assert (new.id, new.s_rec) == (judge.question_id(case), old.s_rec)
     assert len(models.requests) == 1
-
-
-def test_reasons_for_another_label_are_flagged(models: FakeModels) -> None:
-    models.script(Reply(label="anger"))
-    (found,) = run(model_judge(models), [make_case()])
-    assert (found.implied_label, found.flags) == ("anger", ("label_mismatch",))
 
 
 @pytest.mark.parametrize(
@@ -153,10 +140,10 @@ def test_a_judge_that_fails_gives_no_score(
 
 
 def test_an_annotation_without_an_answer_cannot_be_judged() -> None:
-    sample, annotation, check = make_case()
-    failed = annotation.model_copy(update={"answer": None, "outcome": "failed"})
+    case = make_case()
+    failed = case.annotation.model_copy(update={"answer": None, "outcome": "failed"})
     with pytest.raises(ItemError, match="the annotation is failed"):
-        judgement_request(sample, failed, check, taxonomy(), judge_section())
+        Judge(judge_section(), taxonomy()).request(case._replace(annotation=failed))
 
 
 def test_a_changed_verdict_is_another_question() -> None:
@@ -180,26 +167,32 @@ def test_the_keyless_judge_needs_no_wire_and_leaves_the_label_to_agreement() -> 
 def test_the_keyless_judges_answer_is_read_like_any_other_and_nothing_of_it_is_lost() -> None:
     case = make_case(labels=[{"label": "anger", "intensity": 2}])
     (found,) = run(rules_judge(), [case])
-    rated = rate(case.sample, case.annotation, case.check, taxonomy())
+    rated = rate(*case[:3], taxonomy())
     assert found.model_dump(include=set(rated._fields)) == rated._asdict()
     assert {"contradicted_evidence", "label_mismatch"} <= set(found.flags)
 
 
 def test_the_question_to_the_keyless_judge_is_its_records_and_no_prompt() -> None:
-    """No prompt can be made of an annotation without an answer, so here none was."""
-    sample, annotation, check = make_case()
-    empty = Case(sample, annotation.model_copy(update={"answer": None}), check)
-    request = rules_judge().request(empty)
+    case = make_case()
+    request = rules_judge().request(case)
     assert (request.system, request.parts) == ("", ())
-    assert {sample.digest, annotation.id, check.digest, taxonomy().digest} <= set(request.local_inputs)
+    digests = {case.sample.digest, case.annotation.id, case.check.digest, taxonomy().digest}
+    assert digests <= set(request.local_inputs)
+
+
+def test_the_keyless_judge_gives_no_zero_to_an_annotation_without_an_answer() -> None:
+    case = make_case()
+    empty = case._replace(annotation=case.annotation.model_copy(update={"answer": None}))
     (found,) = run(rules_judge(), [empty])
-    assert (found.s_reason, found.flags) == (0.0, ("no_answer",))
+    assert (found.outcome, found.reason) == ("failed", "nothing_to_judge")
+    assert (found.s_reason, found.s_cot) == (None, None)
 
 
 def test_a_models_open_s_rec_and_flags_of_its_own_are_not_taken(models: FakeModels) -> None:
-    rating = {"reasons": ["x"], "implied_label": "joy", "s_rec": 1, "s_reason": 1, "s_cot": 1}
-    models.script(Reply(text=json.dumps(rating | {"flags": ["single_modality"]})))
+    rating = {"reasons": ["x"], "s_rec": 1, "s_reason": 1, "s_cot": 1}
+    more = {"flags": ["single_modality"], "implied_label": "anger"}
+    models.script(Reply(text=json.dumps(rating | more)))
     models.script(Reply(text=json.dumps(rating | {"s_rec": None})))
     (first,), (second,) = (run(model_judge(models), [make_case()]) for _ in range(2))
-    assert (first.outcome, first.flags) == ("scored", ())
+    assert (first.outcome, first.flags, first.implied_label) == ("scored", ("family_unknown",), None)
     assert (second.outcome, second.reason) == ("unparsed", "wrong_shape")

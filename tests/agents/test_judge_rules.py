@@ -79,9 +79,9 @@ def test_unknown_ids_and_bare_answers_are_flagged() -> None:
     assert rating(make.triplet(steps=())).s_reason <= 0.5
 
 
-def test_no_answer_scores_nothing() -> None:
-    found = rating(None)
-    assert (found.s_reason, found.s_cot, found.flags) == (0.0, 0.0, ("no_answer",))
+def test_an_annotation_without_an_answer_is_no_zero() -> None:
+    with pytest.raises(ValueError, match="nothing to rate"):
+        rating(None)
 
 
 def test_implied_label_does_not_look_at_the_label() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.jsontext import NotJsonError, find_object
-from agents.parsing import ParsedAnnotation, parse_annotation, parse_judgement
+from agents.parsing import ParsedAnnotation, parse_annotation, parse_judgement, parse_second_look
 from tests.wire.material import answer, answer_json, make_sample, taxonomy
 
 TAXONOMY = taxonomy()
@@ -303,14 +303,13 @@ def test_a_ten_megabyte_reply_is_refused_quickly() -> None:
 
 
 RATING: dict[str, Any] = {
-    "reasons": ["sound"], "implied_label": "joy", "s_rec": 0.9, "s_reason": 0.8, "s_cot": 0.4,
+    "reasons": ["sound"], "s_rec": 0.9, "s_reason": 0.8, "s_cot": 0.4,
 }  # fmt: skip
 
 
 def test_a_rating_is_read() -> None:
-    parsed = parse_judgement(json.dumps(RATING | {"implied_label": "happy"}), "stop", TAXONOMY)
+    parsed = parse_judgement(json.dumps(RATING), "stop", TAXONOMY)
     assert (parsed.outcome, parsed.s_rec, parsed.s_reason, parsed.s_cot) == ("scored", 0.9, 0.8, 0.4)
-    assert parsed.implied_label == "joy"
 
 
 @pytest.mark.parametrize(
@@ -319,7 +318,6 @@ def test_a_rating_is_read() -> None:
         ({"s_cot": None}, "wrong_shape"),
         ({"s_rec": 8}, "out_of_range"),
         ({"reasons": []}, "empty_rationale"),
-        ({"implied_label": "envy"}, "unknown_label"),
     ],
 )
 def test_a_bad_rating_is_unparsed_and_never_a_zero(changes: dict[str, Any], reason: str) -> None:
@@ -348,3 +346,24 @@ def test_what_no_word_names_stays_as_it_was_said() -> None:
     parsed = parse(answer_json(evidence=item(id="e1", cue="aura", description="She looks happy.")))
     assert parsed.answer is not None
     assert [(e.cue, e.description) for e in parsed.answer.evidence] == [("aura", "She looks happy.")]
+
+
+@pytest.mark.parametrize(
+    ("implied", "outcome", "label", "reason"),
+    [
+        ("happy", "answered", "joy", ""),
+        (None, "answered", None, ""),
+        ("envy", "unparsed", None, "unknown_label"),
+        (3, "unparsed", None, "wrong_shape"),
+    ],
+)
+def test_a_second_look_is_read(implied: Any, outcome: str, label: str | None, reason: str) -> None:
+    text = json.dumps({"reasons": ["the smile"], "implied_label": implied})
+    parsed = parse_second_look(text, "stop", TAXONOMY)
+    assert (parsed.outcome, parsed.implied_label, parsed.reason) == (outcome, label, reason)
+
+
+def test_a_second_look_that_names_no_label_at_all_is_unparsed() -> None:
+    assert parse_second_look('{"reasons": ["x"]}', "stop", TAXONOMY).reason == "wrong_shape"
+    assert parse_second_look('{"implied_label": "joy"}', "stop", TAXONOMY).reason == "empty_rationale"
+    assert parse_second_look("no", "refusal", TAXONOMY).outcome == "refused"

@@ -135,7 +135,7 @@ def test_a_question_is_the_sum_of_its_parts() -> None:
 
 
 def test_a_typical_answer_is_as_long_as_its_schema_has_it() -> None:
-    annotation, rating = answer_schema(taxonomy()), judgement_schema(taxonomy())
+    annotation, rating = answer_schema(taxonomy()), judgement_schema()
     assert 400 < typical_answer_tokens(annotation) < 900
     assert 50 < typical_answer_tokens(rating) < 150
     wider = {**annotation, "properties": {**annotation["properties"], "intent": {"type": "string"}}}

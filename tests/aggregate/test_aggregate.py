@@ -171,6 +171,23 @@ def test_judges_are_averaged_and_an_unscored_one_does_not_count() -> None:
     assert (score.s_rec, score.s_rec_source) == (0.8, "judge")
 
 
+def test_who_is_asked_more_often_counts_for_no_more() -> None:
+    said = annotation("smp_x", "a", "joy")
+    often = [judgement(said, 0.2).model_copy(update={"judge": "often", "replicate": n}) for n in range(3)]
+    once = judgement(said, 1.0).model_copy(update={"judge": "once"})
+    assert only_score(consensus_of([said], judgements=[*often, once]), "a").s_rec == pytest.approx(0.6)
+
+
+def test_a_second_look_is_no_rating() -> None:
+    said = annotation("smp_x", "a", "joy")
+    look = judgement(said, None).model_copy(
+        update={"kind": "second_look", "outcome": "answered", "s_reason": None, "s_cot": None}
+    )
+    odd = judgement(said, 0.0).model_copy(update={"kind": "second_look"})
+    score = only_score(consensus_of([said], judgements=[judgement(said, 0.8), look, odd]), "a")
+    assert (score.s_rec, score.s_reason) == (0.8, 0.8)
+
+
 def test_alone_and_unrated_has_no_final_score() -> None:
     said = annotation("smp_x", "a", "joy")
     score = only_score(consensus_of([said]), "a")

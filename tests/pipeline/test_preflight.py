@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.preflight import preflight
+from pipeline.preflight import kin_notes, preflight
 from schemas.errors import UserError
 from schemas.settings_file import load_settings
 from tests.pipeline.project import REPO, write_settings
@@ -133,3 +133,54 @@ def test_an_annotator_without_a_prompt_cannot_be_asked_in_other_words(tmp_path: 
     with pytest.raises(UserError, match="reads no prompt") as refused:
         preflight(root, load_settings(root))
     assert (refused.value.code, refused.value.line) == ("no_prompt", 1)
+
+
+# --- judges and their kin --------------------------------------------------------------------------
+
+
+def judge(mode: str, *, model: str = "qwen2.5", name: str = "j") -> str:
+    more = f'self_preference = "{mode}"\ntemperature = 1'
+    return local(name, table="judges", more=more).replace('model = "qwen"', f'model = "{model}"')
+
+
+def notes(text: str, root: Path) -> list[str]:
+    settings = load_settings(write_settings(root, text))
+    preflight(root, settings)
+    return kin_notes(settings)
+
+
+def test_a_judge_of_its_own_family_is_told_before_anything_is_spent(tmp_path: Path) -> None:
+    other = local("b", port=1, more='family = "llama"\ndeployment = "b"')
+    (note,) = notes(local("a") + other + judge("warn"), tmp_path / "p")
+    assert note == (
+        'judge "j" rates its own model family (a): such ratings tend to be too high; they are flagged'
+    )
+    assert notes(local("a") + judge("allow"), tmp_path / "q") == []
+    assert notes(local("a") + judge("warn", model="gemini-2.5-pro"), tmp_path / "r") == []
+    (note,) = notes(local("a") + judge("warn", model="own-weights"), tmp_path / "s")
+    assert "(a) is not known: set family in both" in note
+
+
+def test_nothing_is_told_of_rules(tmp_path: Path) -> None:
+    keyless = MODEL.format(table="judges", provider="cues", model="rules")
+    assert notes(local("x") + keyless.replace('name = "a"', 'name = "k"'), tmp_path / "p") == []
+
+
+def test_who_refuses_its_family_needs_to_know_it_and_somebody_else_to_judge(tmp_path: Path) -> None:
+    text = local("a") + judge("refuse")
+    root = write_settings(tmp_path / "p", text)
+    with pytest.raises(UserError, match='nobody may judge "a"') as refused:
+        preflight(root, load_settings(root))
+    assert (refused.value.code, refused.value.line) == (
+        "no_judge_left",
+        text.splitlines().index('name = "a"'),
+    )
+    text = local("a") + judge("refuse", model="own-weights")
+    root = write_settings(tmp_path / "q", text)
+    with pytest.raises(UserError, match="is not known") as refused:
+        preflight(root, load_settings(root))
+    line = text.splitlines().index('self_preference = "refuse"') + 1
+    assert (refused.value.code, refused.value.line) == ("family_unknown", line)
+    both = local("a") + judge("refuse") + judge("refuse", model="gemini-2.5-pro", name="g")
+    (note,) = notes(both, tmp_path / "r")
+    assert note == 'judge "j" does not rate its own family: a'

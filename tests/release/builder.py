@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.annotator import Annotator
-from agents.judge import Case, Judge
+from agents.judge import Case
+from agents.panel import panel
 from agents.parsing import PARSER_VERSION
 from pipeline.aggregate.base import Ballot, combine
 from pipeline.aggregate.judge_weighted import weigh
@@ -248,7 +249,7 @@ class Project:
         ]  # fmt: skip
         voted = [a for a in said if a.answer is not None]
         checks = [check(a, {"e1": "supported", "e2": "contradicted"}) for a in voted]
-        (judge,) = (Judge(section, TAXONOMY) for section in settings().judges)
+        (judge,) = panel(settings().judges, settings().annotators, TAXONOMY, seed=0)
         cases = [Case(sample, *pair) for pair in zip(voted, checks, strict=True)]
         judged = [judgement(c.annotation, None, request_digest=judge.request(c).digest) for c in cases]
         consensus = consensus_of(

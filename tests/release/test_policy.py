@@ -70,7 +70,7 @@ def test_agreement_is_accepted() -> None:
         ({"distribution": {"joy": 0.79, "anger": 0.21}}, "low_probability"),
         ({"scores": consensus().scores[:1]}, "too_few_annotators"),
         ({"distribution": {}, "label": None}, "no_label"),
-        ({"scores": tuple(s.model_copy(update={"s_final": None}) for s in consensus().scores)}, "low_score"),
+        ({"scores": tuple(s.model_copy(update={"s_final": None}) for s in consensus().scores)}, "not_rated"),
         ({"scores": tuple(s.model_copy(update={"s_final": 0.49}) for s in consensus().scores)}, "low_score"),
         # Three annotators that found nothing agree with each other, too.
         (

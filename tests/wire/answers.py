@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 TAGS = {"visual": "<Visual-AU>", "audio": "<Audio-Prosody>", "text": "<Text>"}
+RATING = {"reasons": ["the evidence fits the label"], "s_rec": 0.8, "s_reason": 0.7, "s_cot": 0.6}
 CUES = {"visual": "smile", "audio": "pause", "text": "quote"}
 
 
@@ -15,7 +16,9 @@ def answer_text(body: dict[str, Any], *, label: str | None = None, confidence: f
     if schema is None:
         return "{}"
     if "s_reason" in schema["properties"]:
-        return json.dumps(_rating(schema, label))
+        return json.dumps(RATING)
+    if "implied_label" in schema["properties"]:
+        return json.dumps(_implied(schema, label))
     triplet = _triplet(schema, _text_of(body), label)
     return json.dumps(triplet if confidence is None else {**triplet, "confidence": confidence})
 
@@ -33,15 +36,9 @@ def _text_of(body: dict[str, Any]) -> str:
     return "\n".join(part["text"] for part in parts if "text" in part)
 
 
-def _rating(schema: dict[str, Any], label: str | None) -> dict[str, Any]:
+def _implied(schema: dict[str, Any], label: str | None) -> dict[str, Any]:
     labels = schema["properties"]["implied_label"]["anyOf"][0]["enum"]
-    return {
-        "reasons": ["the evidence fits the label"],
-        "implied_label": label or labels[0],
-        "s_rec": 0.8,
-        "s_reason": 0.7,
-        "s_cot": 0.6,
-    }
+    return {"reasons": ["the evidence speaks for it"], "implied_label": label or labels[0]}
 
 
 def _triplet(schema: dict[str, Any], text: str, label: str | None) -> dict[str, Any]:

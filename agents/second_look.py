@@ -1,0 +1,51 @@
+"""A judge's second look: which label do the reasons imply, when nobody says which one was claimed?
+
+Right label with reasons for another, or the reverse: the rating, which sees the label, cannot find that out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents.judge import Case, Juror, neutral_answer, reasons_text
+from agents.neutral import without_label
+from agents.parsing import parse_second_look
+from agents.prompting import fill_judge_prompt, second_look_schema
+from agents.protocol import Request
+from schemas.ports import Receipt
+
+
+class SecondLook(Juror):
+    """Asks once about each annotation; repeating the rating repeats no look."""
+
+    kind = "second_look"
+
+    @property
+    def repetitions(self) -> int:
+        return 1
+
+    def request(self, item: Case, repetition: int = 0) -> Request:
+        """Evidence and rationale alone: no clip, no verdicts, no readings, the label's words masked.
+
+        Raises:
+            ItemError: the annotation holds no answer.
+        """
+        answer = without_label(neutral_answer(item), self.taxonomy)
+        taxonomy = self.turned(self.label_order(item, repetition))
+        system, fenced = fill_judge_prompt("second_look.md", reasons_text(answer, None), taxonomy)
+        return self.asked(system, fenced, repetition, answer_schema=second_look_schema(taxonomy))
+
+    def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:
+        (receipt,) = answers
+        parsed = parse_second_look(receipt.raw, receipt.finish_reason, self.taxonomy)
+        fields = {**parsed._asdict(), "flags": ()}
+        if parsed.outcome == "answered":
+            claimed = item.annotation.answer.primary if item.annotation.answer else None
+            fields["flags"] = self._flags(parsed.implied_label, claimed)
+        return fields
+
+    def _flags(self, implied: str | None, claimed: str | None) -> tuple[str, ...]:
+        if implied is None:
+            return ("no_label_implied",)
+        return ("label_mismatch",) if self.taxonomy.differ(implied, claimed) else ()

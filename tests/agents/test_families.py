@@ -1,0 +1,53 @@
+"""Which family a model is of."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.families import RULES, families, family_of, kinship
+from tests.wire.material import section
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gpt-4o-2024-11-20", "gpt"), ("chatgpt-4o-latest", "gpt"), ("o3-mini", "gpt"),
+        ("openai/gpt-oss-120b", "gpt"),
+        ("ft:gpt-4o-mini:org::abc", "gpt"), ("models/gemini-2.5-flash", "gemini"),
+        ("google/gemma-3-27b-it", "gemini"),
+        ("claude-sonnet-4", "claude"), ("Qwen/Qwen2.5-Omni-7B", "qwen"), ("QVQ-72B-Preview", "qwen"),
+        ("meta-llama/Llama-3.2-11B-Vision-Instruct", "llama"), ("llama3.2-vision:latest", "llama"),
+        ("DAMO-NLP-SG/VideoLLaMA3-7B", "video-llama"), ("Emotion-LLaMA", "llama"), ("R1-Omni-0.5B", "qwen"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "deepseek"), ("OpenGVLab/InternVL3-8B", "intern"),
+        ("mistralai/Pixtral-12B-2409", "mistral"),
+        ("openbmb/MiniCPM-o-2_6", "minicpm"), ("zai-org/glm-4v", "glm"),
+        ("microsoft/Phi-4-multimodal-instruct", "phi"),
+        ("my-finetune", None), ("egpt", None), ("sphinx", None), ("phantom", None), ("m1", None),
+    ],
+)  # fmt: skip
+def test_families_by_name(model: str, family: str | None) -> None:
+    assert family_of(section(model=model)) == family
+
+
+def test_what_is_set_counts_before_the_name_and_rules_are_of_no_family() -> None:
+    assert family_of(section(model="gpt-4o", family="Llama")) == "llama"
+    assert family_of(section("cues", model="lexicon")) == RULES
+    assert family_of(section("scripted", model="anything")) is None
+
+
+@pytest.mark.parametrize(
+    ("judge", "annotator", "expected"),
+    [
+        ("gpt", "gpt", "same_family"), ("gpt", "qwen", "other_family"), (None, "gpt", "family_unknown"),
+        ("gpt", None, "family_unknown"), (None, None, "family_unknown"), (RULES, RULES, "other_family"),
+        (None, RULES, "other_family"), (RULES, None, "other_family"),
+    ],
+)  # fmt: skip
+def test_kinship(judge: str | None, annotator: str | None, expected: str) -> None:
+    assert kinship(judge, annotator) == expected
+
+
+def test_the_table_is_in_small_letters_and_whole() -> None:
+    for row in families():
+        assert row.pattern.pattern == row.pattern.pattern.lower()
+        assert row.name
