@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from agents.engine import Job, Outcome, ask_all
+from agents.lines import Lines
 from agents.parsing import PARSER_VERSION
 from agents.prompting import media_shown, sampling
 from agents.protocol import MediaLoader, Provider, Request
@@ -148,13 +149,15 @@ async def collect(
     clock: Clock,
     load: MediaLoader,
     on_record: Callable[[R], None],
-    refused: dict[str, ProviderError] | None = None,
+    on_failure: Callable[[R, Outcome], None] | None = None,
+    lines: Lines | None = None,
     seed: int = 0,
 ) -> None:
     """Ask every question; `on_record` gets each record as it comes.
 
-    `load` is called in worker threads, several at a time. `refused` remembers who is not to be asked any more;
-    the calls of one run share it.
+    Where there is an `on_failure`, it gets those without an answer, with how that came. `load` is called in
+    worker threads, several at a time. `lines` is what is known of the servers; the calls of one run share it.
+    A question to a provider that is not asked any more gets no record: it waits.
 
     Raises:
         UserError: a key is missing, or the budget is reached (finished records were handed over before).
@@ -173,7 +176,11 @@ async def collect(
 
         def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:
             asker, item, request = asked
-            on_record(asker.record(item, request, outcome))
+            record = asker.record(item, request, outcome)
+            if outcome.error is not None and on_failure is not None:
+                on_failure(record, outcome)
+            else:
+                on_record(record)
 
         await ask_all(
             jobs(),
@@ -181,6 +188,6 @@ async def collect(
             clock=clock,
             load=load,
             on_outcome=keep,
-            refused=refused,
+            lines=lines,
             seed=seed,
         )

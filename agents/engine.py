@@ -1,4 +1,4 @@
-"""The one loop that asks providers: retry, backoff, Retry-After, concurrency, single flight, journal.
+"""The one loop that asks providers: retries, limits, circuit breaker, concurrency, single flight, journal.
 
 A call is written down before it is sent and its answer before it is parsed, so an answer that was received is
 never paid for twice; after a kill at most the calls in flight are repeated.
@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from agents.backoff import backoff_s
+from agents.components import components
+from agents.gate import Gate
+from agents.lines import Lines
 from agents.protocol import MediaLoader, MediaPart, Provider, Request, Response
 from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError, UserError
@@ -23,12 +27,6 @@ from schemas.settings_models import ModelSection
 
 T = TypeVar("T")
 
-BACKOFF_BASE_S = 1.0
-BACKOFF_CAP_S = 60.0
-LONGEST_RETRY_AFTER_S = 300.0  # asked to wait longer, a job fails now and is asked again by the next run
-# Every further call to the same provider would fail alike: no such key, model, or money on the account.
-FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
-
 
 class Job(NamedTuple):
     """A question. `then` gives the one that follows from its answer, a call of its own; None: there is none."""
@@ -37,6 +35,10 @@ class Job(NamedTuple):
     provider: Provider
     section: ModelSection
     then: Callable[[Receipt], Request | None] | None = None
+
+    @property
+    def key(self) -> str:
+        return call_key(self.request, self.provider.name, self.request.model)
 
 
 class Outcome(NamedTuple):
@@ -50,6 +52,10 @@ class Outcome(NamedTuple):
     cached: bool
     calls: int
     before: Receipt | None = None
+
+
+class Unasked(Exception):  # noqa: N818 - it says what happened, it is no error
+    """The provider is not asked any more in this run, and this question was not put to it: it waits."""
 
 
 class SystemClock:
@@ -67,15 +73,6 @@ def call_key(request: Request, provider: str, model: str) -> str:
     return content_id("call", [request.digest, provider, model, request.replicate])
 
 
-def backoff_s(attempt: int, retry_after_s: float | None, rng: random.Random) -> float:
-    """Seconds to wait after failed attempt 1, 2, ...: full jitter, on top of what the server asks for.
-
-    Reference: Brooker 2015, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    """
-    jitter = rng.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1)))
-    return jitter if retry_after_s is None else retry_after_s + min(jitter, 1.0)
-
-
 async def ask(
     job: Job,
     *,
@@ -83,58 +80,141 @@ async def ask(
     clock: Clock,
     load: MediaLoader,
     rng: random.Random,
-    refused: ProviderError | None = None,
+    gate: Gate | None = None,
 ) -> Outcome:
     """Ask one question, retrying transient errors up to `section.attempts` calls.
 
-    `refused`: why every call to this provider would fail; then only an answer that is there already is given.
+    `gate` is what it shares with the other questions to the same model.
 
     Raises:
         UserError: the journal allows no further call (code "budget_reached").
+        Unasked: the provider is not asked any more, and no answer was there already.
     """
+    gate = gate or open_gate(Lines(), job, clock, rng)
     durable = journal if job.provider.wire else None
-    key = call_key(job.request, job.provider.name, job.request.model)
-    if durable is not None and (receipt := durable.find(key)) is not None:
+    if durable is not None and (receipt := durable.find(job.key)) is not None:
         return Outcome(receipt, None, cached=True, calls=0)
-    if refused is not None:
-        return Outcome(None, refused, cached=False, calls=0)
+    if gate.line.ended is not None:
+        raise Unasked
+    media = _Media()
     try:
-        media = await asyncio.to_thread(_Media, job.request, load)
-    except ItemError as failure:  # an error of this question, not of the run
-        return Outcome(None, ProviderError(failure.code, failure.message, False), cached=False, calls=0)
-    calls, error = 0, ProviderError("not_asked", "no attempt is allowed", transient=False)
-    for calls in range(1, job.section.attempts + 1):
-        if durable is not None:
-            durable.intend(
-                key, provider=job.provider.name, model=job.request.model, annotator=job.section.name
-            )
-        answer = await _call(job, media)
-        if isinstance(answer, Response):
-            usage = answer.usage or usage_at_most(job.section, media.size_bytes + job.request.size_bytes)
-            receipt = Receipt(answer.text, answer.model_version, usage, answer.finish_reason, answer.logprobs)
-            if durable is not None:
-                durable.receive(key, receipt)
-            return Outcome(receipt, None, cached=False, calls=calls)
-        error = answer
-        if durable is not None:
-            durable.fail(key, code=error.code, message=error.message)
-        too_long = (error.retry_after_s or 0) > LONGEST_RETRY_AFTER_S
-        if not error.transient or too_long or calls == job.section.attempts:
-            break
-        await clock.sleep(backoff_s(calls, error.retry_after_s, rng))
-    return Outcome(None, error, cached=False, calls=calls)
+        try:
+            await media.fetch(job.request, load)
+        except ItemError as failure:  # an error of this question, not of the run
+            return Outcome(None, ProviderError(failure.code, failure.message, False), cached=False, calls=0)
+        return await _Asking(job, job.key, durable, clock, gate, media).go()
+    finally:
+        media.let_go()
+
+
+def open_gate(lines: Lines, job: Job, clock: Clock, rng: random.Random) -> Gate:
+    line = lines.of(job.section, job.provider, clock.monotonic())
+    return Gate(line, clock, rng, watched=job.provider.wire)
+
+
+@dataclass
+class _Asking:
+    """One question on its way, with its media."""
+
+    job: Job
+    key: str
+    durable: Journal | None
+    clock: Clock
+    gate: Gate
+    media: _Media
+    calls: int = 0
+
+    async def go(self) -> Outcome:
+        """Call until there is an answer, an error that stays, or nobody to ask."""
+        attempts, error = 0, None
+        while attempts < self.job.section.attempts:
+            expected = await self.gate.turn(self.key, self.job.request)
+            if expected is None:
+                break
+            end = await self._once(expected)
+            if isinstance(end, Receipt):
+                return Outcome(end, None, cached=self.calls == 0, calls=self.calls)
+            error = end
+            if not error.transient or self.gate.line.ended is not None:
+                break
+            if (
+                self.gate.line.breaker.is_open
+            ):  # the server's fault: it costs the question none of its attempts
+                continue
+            attempts += 1
+            if attempts < self.job.section.attempts:
+                await self.gate.rest(backoff_s(attempts, error.retry_after_s, self.gate.rng))
+        if error is None:
+            raise Unasked
+        return Outcome(None, error, cached=False, calls=self.calls)
+
+    async def _once(self, expected: float) -> Receipt | ProviderError:
+        """One call, written down before it is sent and after its end; or the answer that came in the meantime."""
+        asked = False
+        try:
+            if self.durable is not None and (known := self._intend(self.durable)) is not None:
+                return known
+            asked, sent_at = True, self.clock.monotonic()
+            self.calls += 1
+            answer = await self.job.provider.complete(self.job.request, self.media)
+        except ProviderError as error:
+            if self.durable is not None:
+                self.durable.fail(self.key, code=error.code, message=error.message, usage=error.usage)
+            self.gate.failed(self.key, error, sent_at)
+            return error
+        except BaseException:  # the budget is reached, the run is cancelled, or a bug
+            asked = False
+            raise
+        finally:
+            if not asked:
+                self.gate.let_go(self.key, expected)
+        receipt = self._receipt(answer)
+        if self.durable is not None:
+            self.durable.receive(self.key, receipt)
+        self.gate.answered(answer, expected)
+        return receipt
+
+    def _intend(self, durable: Journal) -> Receipt | None:
+        request = self.job.request
+        return durable.intend(
+            self.key,
+            provider=self.job.provider.name,
+            model=request.model,
+            annotator=self.job.section.name,
+            components=components(request),
+        )
+
+    def _receipt(self, answer: Response) -> Receipt:
+        sent_bytes = self.media.size_bytes + self.job.request.size_bytes
+        usage = answer.usage or usage_at_most(self.job.section, sent_bytes)
+        return Receipt(answer.text, answer.model_version, usage, answer.finish_reason, answer.logprobs)
 
 
 class _Media:
     """The media of one question, made before a call is written down: one that cannot be sent is not counted.
 
-    Raises:
-        ItemError: some of it cannot be made.
+    It is let go when the question is done, whoever still knows this object.
     """
 
-    def __init__(self, request: Request, load: MediaLoader) -> None:
+    def __init__(self) -> None:
+        self._held: list[tuple[MediaRef, bytes]] = []
+
+    async def fetch(self, request: Request, load: MediaLoader) -> None:
+        """In a thread, where there is something to load.
+
+        Raises:
+            ItemError: some of it cannot be made.
+        """
         refs = [part.ref for part in request.parts if isinstance(part, MediaPart)]
-        self._held = [(ref, load(ref)) for ref in refs]
+        if refs:
+            await asyncio.to_thread(self._load, refs, load)
+
+    def _load(self, refs: list[MediaRef], load: MediaLoader) -> None:
+        for ref in refs:
+            self._held.append((ref, load(ref)))
+
+    def let_go(self) -> None:
+        self._held.clear()
 
     def __call__(self, ref: MediaRef) -> bytes:
         return next(data for held, data in self._held if held == ref)
@@ -144,13 +224,6 @@ class _Media:
         return sum(len(data) for _, data in self._held)
 
 
-async def _call(job: Job, load: MediaLoader) -> Response | ProviderError:
-    try:
-        return await job.provider.complete(job.request, load)
-    except ProviderError as error:
-        return error
-
-
 async def ask_all(
     jobs: Iterable[tuple[T, Job]],
     *,
@@ -158,19 +231,19 @@ async def ask_all(
     clock: Clock,
     load: MediaLoader,
     on_outcome: Callable[[T, Outcome], None],
-    refused: dict[str, ProviderError] | None = None,
+    lines: Lines | None = None,
     seed: int = 0,
 ) -> None:
     """Ask many questions at once; `on_outcome` gets each as it ends, in the event loop's thread.
 
-    `jobs` is read as slots become free, and media is loaded when its question has one, so the media of at
-    most `section.concurrency` questions is held per provider. `refused` remembers, by the section's name, whose
-    further calls would all fail; it may be given to several calls of a run.
+    `jobs` is read as slots become free, and media is loaded when its question has one, so the media of at most
+    `section.concurrency` questions is held per provider. `lines` is what the run knows of the servers; several
+    calls of a run share it. A question to a provider that is not asked any more has no outcome: it waits.
 
     Raises:
         UserError: the budget is reached: no new call is sent, those in flight are waited for and kept.
     """
-    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), {} if refused is None else refused)
+    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), lines or Lines())
     running: set[asyncio.Task[None]] = set()
     try:
         for item, job in jobs:
@@ -197,34 +270,27 @@ async def _drop_finished(running: set[asyncio.Task[None]]) -> set[asyncio.Task[N
 
 
 @dataclass
-class _Lane:
-    """The slots of one provider instance."""
-
-    slots: asyncio.Semaphore
-    size: int
-
-
-@dataclass
 class _Crew(Generic[T]):
     journal: Journal | None
     clock: Clock
     load: MediaLoader
     on_outcome: Callable[[T, Outcome], None]
     rng: random.Random
-    refused: dict[str, ProviderError]
-    lanes: dict[int, _Lane] = field(default_factory=dict)
-    flights: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
+    lines: Lines
+    gates: dict[int, Gate] = field(default_factory=dict)  # by provider instance
+    flights: dict[str, asyncio.Future[Outcome | None]] = field(default_factory=dict)
     stopped: UserError | None = None
 
-    def lane(self, job: Job) -> _Lane:
-        size = job.section.concurrency
-        return self.lanes.setdefault(id(job.provider), _Lane(asyncio.Semaphore(size), size))
+    def gate(self, job: Job) -> Gate:
+        if id(job.provider) not in self.gates:
+            self.gates[id(job.provider)] = open_gate(self.lines, job, self.clock, self.rng)
+        return self.gates[id(job.provider)]
 
     def window(self, job: Job) -> int:
         """How many questions may wait or run: as many again as there are slots, so that none is empty while there
         are questions for it. More would let a fast provider run far ahead of a slow one."""
-        self.lane(job)
-        return 2 * sum(lane.size for lane in self.lanes.values())
+        self.gate(job)
+        return 2 * sum(gate.line.section.concurrency for gate in self.gates.values())
 
     async def work(self, item: T, job: Job) -> None:
         outcome = await self.shared(job)
@@ -242,39 +308,39 @@ class _Crew(Generic[T]):
         return outcome._replace(before=first.response, calls=calls, cached=cached)
 
     async def shared(self, job: Job) -> Outcome | None:
-        """Identical questions in flight are sent once. None: the run stops, and this one was not asked."""
-        key = call_key(job.request, job.provider.name, job.request.model)
+        """Identical questions in flight are sent once. None: this one was put to nobody."""
+        key = job.key
         if key in self.flights:
             first = await self.flights[key]
-            if self.stopped is not None and first.response is None:
-                return None
-            return first._replace(cached=first.error is None, calls=0)
+            return first and first._replace(cached=first.error is None, calls=0)
         flight = self.flights[key] = asyncio.get_running_loop().create_future()
+        outcome: Outcome | None = None
         try:
             outcome = await self.fly(job)
-            flight.set_result(outcome)
-            return outcome
         except UserError as error:
-            self.stopped = self.stopped or error
-            flight.set_result(Outcome(None, ProviderError(error.code, error.message, False), False, 0))
-            return None
+            self.stop(error)
+        except Unasked:
+            pass
+        except BaseException:
+            flight.cancel()
+            raise
         finally:
             del self.flights[key]
-            flight.cancel()  # no effect on a flight that has its result
+            if not flight.cancelled():
+                flight.set_result(outcome)
+        return outcome
 
     async def fly(self, job: Job) -> Outcome:
-        lane = self.lane(job)
-        async with lane.slots:
+        gate = self.gate(job)
+        async with gate.slot():
             if self.stopped is not None:
                 raise self.stopped
-            outcome = await ask(
-                job,
-                journal=self.journal,
-                clock=self.clock,
-                load=self.load,
-                rng=self.rng,
-                refused=self.refused.get(job.section.name),
+            return await ask(
+                job, journal=self.journal, clock=self.clock, load=self.load, rng=self.rng, gate=gate
             )
-            if outcome.error is not None and outcome.error.code in FATAL_CODES:
-                self.refused[job.section.name] = outcome.error
-            return outcome
+
+    def stop(self, error: UserError) -> None:
+        """Nothing new is sent; what is in flight is waited for."""
+        self.stopped = self.stopped or error
+        for gate in self.gates.values():
+            gate.stop(self.stopped)

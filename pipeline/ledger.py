@@ -8,34 +8,78 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from schemas.errors import UserError
+from schemas.ids import canonical_json
 from schemas.parts import Usage
 from schemas.ports import Receipt, TokenLogprob
 from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
+from schemas.store_asked import CallSums
 
 ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"
-
 DETAILS = {"input_by_modality", "cached_input_tokens", "reasoning_tokens"}  # of Usage, beside the sums
 
 
 class Ledger:
-    """Implements `schemas.ports.Journal` over the store. `calls` and `cached` count since it was made."""
+    """Implements `schemas.ports.Journal` over the store. `calls` and `cached` count since it was made.
+
+    The budget counts what stands in the store, so processes that share one share the budget, too.
+    """
 
     def __init__(self, store: Store, budget: BudgetSection) -> None:
         self._store, self._budget = store, budget
         self._lock = threading.Lock()
-        totals = store.call_totals()
-        self._intended = int(totals["intent"])
-        self._spent_usd = self.spent_before_usd = totals["spent_usd"]
-        self._asked: dict[str, tuple[str, str, str]] = {}
+        self._sums = store.call_sums()
+        self.spent_before_usd = self._sums.spent_usd
+        self._asked: dict[str, tuple[str, str, str]] = {}  # of calls in flight
         self.calls = 0
         self.cached = 0
 
     def find(self, key: str) -> Receipt | None:
-        row = self._store.receipt(key)
+        return self._known(self._store.receipt(key))
+
+    def intend(
+        self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
+    ) -> Receipt | None:
+        call = CallEvent(
+            key, "intent", provider, model, annotator, components=canonical_json(dict(components))
+        )
+        with self._lock:
+            row, self._sums = self._store.intend(call, self._sums, self._refuse_over_budget)
+            if row is None:
+                self.calls += 1
+                self._asked[key] = (provider, model, annotator)
+        return self._known(row)
+
+    def receive(self, key: str, receipt: Receipt) -> None:
+        self._end(
+            key,
+            "receipt",
+            receipt.usage,
+            raw=receipt.raw,
+            model_version=receipt.model_version,
+            finish_reason=receipt.finish_reason,
+            message=ESTIMATED if receipt.usage.estimated else "",
+            logprobs=None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False),
+        )
+
+    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
+        self._end(key, "failure", usage or Usage(), message=f"{code}: {message}")
+
+    def _end(self, key: str, event: Literal["receipt", "failure"], usage: Usage, **told: Any) -> None:
+        with self._lock:
+            provider, model, annotator = self._asked.pop(key)
+        spent = usage.model_dump(include={"input_tokens", "output_tokens", "cost_usd"})
+        details = json.dumps(usage.model_dump(include=DETAILS, exclude_defaults=True))
+        self._store.add_call(
+            CallEvent(key, event, provider, model, annotator, **spent, usage_details=details, **told)
+        )
+
+    def _known(self, row: CallEvent | None) -> Receipt | None:
+        """The receipt of a row that spares a call."""
         if row is None:
             return None
         with self._lock:
@@ -50,59 +94,27 @@ class Ledger:
         logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
         return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
-    def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
-        with self._lock:
-            self._refuse_over_budget()
-            self._intended += 1
-            self.calls += 1
-            self._asked[key] = (provider, model, annotator)
-        self._store.add_call(CallEvent(key, "intent", provider, model, annotator))
+    def _refuse_over_budget(self, sums: CallSums) -> None:
+        error = used_up(self._budget, sums)
+        if error is not None:
+            raise error
 
-    def receive(self, key: str, receipt: Receipt) -> None:
-        provider, model, annotator = self._asked[key]
-        details = receipt.usage.model_dump(include=DETAILS, exclude_defaults=True)
-        logprobs = None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False)
-        self._store.add_call(
-            CallEvent(
-                key,
-                "receipt",
-                provider,
-                model,
-                annotator,
-                receipt.raw,
-                receipt.model_version,
-                receipt.finish_reason,
-                receipt.usage.input_tokens,
-                receipt.usage.output_tokens,
-                receipt.usage.cost_usd,
-                message=ESTIMATED if receipt.usage.estimated else "",
-                usage_details=json.dumps(details),
-                logprobs=logprobs,
-            )
+
+def used_up(budget: BudgetSection, sums: CallSums) -> UserError | None:
+    """Why no further call may be sent; None while there is something left."""
+    if budget.calls is not None and sums.intents >= budget.calls:
+        return UserError(
+            "budget_reached",
+            f"the budget of {budget.calls} calls is used up",
+            "raise budget.calls, then run again",
         )
-        with self._lock:
-            self._spent_usd += receipt.usage.cost_usd or 0.0
-
-    def fail(self, key: str, *, code: str, message: str) -> None:
-        provider, model, annotator = self._asked[key]
-        self._store.add_call(
-            CallEvent(key, "failure", provider, model, annotator, message=f"{code}: {message}")
+    if budget.usd is not None and sums.spent_usd >= budget.usd:
+        return UserError(
+            "budget_reached",
+            f"the budget of {budget.usd:g} USD is used up ({sums.spent_usd:.4f} spent)",
+            "raise budget.usd, then run again",
         )
-
-    def _refuse_over_budget(self) -> None:
-        calls, usd = self._budget.calls, self._budget.usd
-        if calls is not None and self._intended >= calls:
-            raise UserError(
-                "budget_reached",
-                f"the budget of {calls} calls is used up",
-                "raise budget.calls, then run again",
-            )
-        if usd is not None and self._spent_usd >= usd:
-            raise UserError(
-                "budget_reached",
-                f"the budget of {usd:g} USD is used up ({self._spent_usd:.4f} spent)",
-                "raise budget.usd, then run again",
-            )
+    return None
 
 
 def _logprobs(rows: list[list[Any]]) -> tuple[TokenLogprob, ...]:

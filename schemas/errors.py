@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.parts import Usage
 
 
 @dataclass
@@ -41,13 +45,17 @@ class MediaError(ItemError):
 
 @dataclass
 class ProviderError(Exception):
-    """A model could not be asked. `transient` errors are retried by the engine's one loop, others are not."""
+    """A model could not be asked. `transient` errors are retried by the engine's one loop, others are not.
+
+    `usage` when it was paid for all the same.
+    """
 
     code: str
     message: str
     transient: bool
     retry_after_s: float | None = None
     details: dict[str, str] = field(default_factory=dict)
+    usage: Usage | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -71,6 +71,12 @@ def add_call_details(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE calls ADD COLUMN {name} {declared}")
 
 
+def add_components(connection: Connection) -> None:
+    """Beside an intended call, digests of what its question is made of."""
+    if "components" not in {column["name"] for column in sa.inspect(connection).get_columns("calls")}:
+        connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN components TEXT NOT NULL DEFAULT '{}'")
+
+
 NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
@@ -78,6 +84,7 @@ MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0003_renew_briefs": renew_briefs,  # the faces of a segment, whom a sample is about
     "0004_tell_baselines": renew_briefs,  # whether a baseline is of a voice or of a face
     "0005_add_call_details": add_call_details,
+    "0006_add_components": add_components,
 }
 
 

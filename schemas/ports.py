@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from schemas.parts import Usage
@@ -38,8 +39,12 @@ class Journal(Protocol):
     def find(self, key: str) -> Receipt | None:
         """The receipt of an earlier call with this key, if one was received."""
 
-    def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
-        """Durable before the first byte is sent.
+    def intend(
+        self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
+    ) -> Receipt | None:
+        """Durable before the first byte is sent. A receipt: the answer has come in the meantime, nothing is sent.
+
+        `components`: digests of what the question is made of, to tell later what has changed.
 
         Raises:
             UserError: code "budget_reached", when the budget allows no further call.
@@ -48,8 +53,8 @@ class Journal(Protocol):
     def receive(self, key: str, receipt: Receipt) -> None:
         """Durable before the answer is parsed."""
 
-    def fail(self, key: str, *, code: str, message: str) -> None:
-        """The call ended without an answer."""
+    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
+        """The call ended without an answer; `usage` when it was paid for all the same."""
 
 
 class Clock(Protocol):

@@ -54,7 +54,7 @@ class OutcomeRow(SQLModel, table=True):
     seq: int | None = Field(default=None, primary_key=True)
     stage: str
     item: str
-    status: str  # done | failed
+    status: str  # done | failed | dead
     path: str | None = None
     code: str = ""
     message: str = ""
@@ -92,6 +92,7 @@ class CallRow(SQLModel, table=True):
     logprobs: str | None = Field(
         default=None, sa_column=Column(Text)
     )  # JSON: [text, logprob, [[text, logprob]]]
+    components: str = "{}"  # JSON, of intents: digests of what the question is made of
 
 
 class RunRow(SQLModel, table=True):

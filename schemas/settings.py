@@ -146,6 +146,7 @@ class PolicySection(Section):
 
 class RunSection(Section):
     workers: Annotated[int, Field(ge=1)] | None = None  # None: one for each core
+    dead_after_runs: Annotated[int, Field(ge=1)] = 3
 
 
 class ReviewSection(Section):

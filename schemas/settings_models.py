@@ -41,6 +41,9 @@ class ModelSection(Section):
     concurrency: Annotated[int, Field(ge=1)] = 8
     timeout_s: Positive = 120.0
     attempts: Annotated[int, Field(ge=1)] = 5
+    patience_s: NotNegative = 600.0
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     usd_per_million_input_tokens: NotNegative | None = None
     usd_per_million_output_tokens: NotNegative | None = None
     usd_per_million_audio_tokens: NotNegative | None = None  # of the input; None: as all other input

@@ -20,8 +20,9 @@ from schemas.ids import canonical_json
 from schemas.migrations import migrate
 from schemas.record import Record
 from schemas.rows import LiveRow, OutcomeRow, RecordRow
+from schemas.store_asked import Asked
 from schemas.store_errors import store_error
-from schemas.store_notes import CallEvent, ItemOutcome, Notes, StoredPath, chunks, utc_now
+from schemas.store_notes import CallEvent, ItemOutcome, StoredPath, chunks, utc_now
 
 __all__ = ["CallEvent", "ItemOutcome", "Store", "StoredPath", "Stub", "utc_now"]
 R = TypeVar("R", bound=Record)
@@ -42,7 +43,7 @@ class Stub(NamedTuple):
     live: bool
 
 
-class Store(Notes):
+class Store(Asked):
     """All reads and writes of one project's memory. Safe for threads; several processes may share it."""
 
     def __init__(self, database: Database) -> None:

@@ -30,11 +30,14 @@ class StoredPath(NamedTuple):
 
 
 class ItemOutcome(NamedTuple):
-    """How an item of a stage ended. `retry` is the command that tries it again."""
+    """How an item of a stage ended. `retry` is the command that tries it again.
+
+    "dead": a question to a model that is not sent again by itself.
+    """
 
     stage: str
     item: str
-    status: Literal["done", "failed"]
+    status: Literal["done", "failed", "dead"]
     path: str | None = None
     code: str = ""
     message: str = ""
@@ -56,6 +59,7 @@ class CallEvent(NamedTuple):
     message: str = ""
     usage_details: str = "{}"  # JSON
     logprobs: str | None = None  # JSON
+    components: str = "{}"  # JSON
 
 
 def utc_now() -> str:
@@ -80,7 +84,7 @@ class Notes:
     # --- outcomes --------------------------------------------------------------------------------------
 
     def outcomes(
-        self, stage: str | None = None, *, status: Literal["done", "failed"] | None = None
+        self, stage: str | None = None, *, status: Literal["done", "failed", "dead"] | None = None
     ) -> dict[tuple[str, str], ItemOutcome]:
         """The latest outcome of every (stage, item); with `status` only where that is how it ended."""
         later = _outcomes.alias()

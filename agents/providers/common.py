@@ -57,9 +57,12 @@ def connection_error(error: BaseException, key: str) -> ProviderError:
     return ProviderError("connection", tidy(f"{type(cause).__name__}: {cause}", key), transient=True)
 
 
-def bad_reply(message: str, key: str) -> ProviderError:
-    """Status 200, but not what the vendor's protocol promises (a proxy's page, a cut-off body)."""
-    return ProviderError("bad_reply", tidy(message, key), transient=True)
+def bad_reply(message: str, key: str, usage: Usage | None = None) -> ProviderError:
+    """Status 200, but not what the vendor's protocol promises (a proxy's page, a cut-off body).
+
+    One that tells `usage` was paid for, and is not bought again unless somebody asks for it.
+    """
+    return ProviderError("bad_reply", tidy(message, key), transient=usage is None, usage=usage)
 
 
 def tidy(message: str, key: str) -> str:

@@ -91,13 +91,14 @@ class GeminiProvider:
         if counts.prompt_token_count is not None:  # a count of nothing is left out
             # Thoughts are billed as output.
             written = (counts.candidates_token_count or 0) + (counts.thoughts_token_count or 0)
+        paid = usage(self.section, counts.prompt_token_count, written)
         if not answer.candidates and not (answer.prompt_feedback and answer.prompt_feedback.block_reason):
-            raise bad_reply("neither a candidate nor a reason for blocking the prompt", self._key)
+            raise bad_reply("neither a candidate nor a reason for blocking the prompt", self._key, paid)
         text, finish_reason = _text(answer)
         return Response(
             text=storable(text),
             model_version=answer.model_version,
-            usage=usage(self.section, counts.prompt_token_count, written),
+            usage=paid,
             finish_reason=finish_reason,
         )
 

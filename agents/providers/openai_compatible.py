@@ -23,7 +23,7 @@ from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
 from agents.providers.headers import rate_limits
 from agents.providers.transport import http_client
-from schemas.parts import MediaRef
+from schemas.parts import MediaRef, Usage
 from schemas.settings_models import ModelSection, secret
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
@@ -81,23 +81,25 @@ class OpenAICompatibleProvider:
         await self._client.close()
 
     def _response(self, content: bytes) -> Response:
+        paid: Usage | None = None
         try:
             data = json.loads(content)
+            counts = data.get("usage") or {}
+            paid = usage(self.section, counts.get("prompt_tokens"), counts.get("completion_tokens"))
             choice = data["choices"][0]
             message = choice["message"]
             text = message.get("content") or ""
             refusal = message.get("refusal")
-            counts = data.get("usage") or {}
             finish_reason = "refusal" if refusal else choice.get("finish_reason")
             return Response(
                 text=storable(str(refusal or text)),
                 model_version=data.get("model"),
-                usage=usage(self.section, counts.get("prompt_tokens"), counts.get("completion_tokens")),
+                usage=paid,
                 finish_reason=finish_reason,
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             problem = f"not a chat completion ({type(error).__name__}): {content[:80]!r}"
-            raise bad_reply(problem, self._key) from None
+            raise bad_reply(problem, self._key, paid) from None
 
 
 def _key(section: ModelSection) -> str:

@@ -29,8 +29,10 @@ class AggregateStage:
         for page in run.samples.pages():
             wanted = _wanted(run, page)
             there = run.project.store.stubs(Consensus, list(wanted))
-            missing += [ref for key, ref in wanted.items() if key not in there]
-            self._expected += wanted
+            # What waits for somebody's answer gets no new consensus; one that there is stands until then.
+            due = {key: ref for key, ref in wanted.items() if key in there or ref.id not in run.waiting}
+            missing += [ref for key, ref in due.items() if key not in there]
+            self._expected += due
         return missing
 
     def work(self, run: Run, items: Sequence[SampleRef]) -> None:

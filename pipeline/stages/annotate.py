@@ -17,6 +17,7 @@ from schemas.settings_models import AnnotatorSection
 class AnnotateStage(AskStage[Sample, Annotation]):
     name = "annotate"
     record_class = Annotation
+    section_class = AnnotatorSection
 
     def sections(self, settings: Settings) -> Sequence[AnnotatorSection]:
         """Who is asked by this stage."""

@@ -1,28 +1,46 @@
-"""What the stages that ask models share: which questions are missing, asking them, and what failed."""
+"""What the stages that ask models share: which questions are missing, asking them, what failed, what waits."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from agents.asking import Asker, Question, R, T, collect
-from agents.engine import SystemClock
+from agents.engine import Outcome, SystemClock
+from agents.lines import AWAY_CODES, FATAL_CODES
 from pipeline.consent import Consent
 from pipeline.facts import Facts
-from pipeline.stages.base import Run, Writer, run_async
+from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
 from schemas.errors import ProviderError
 from schemas.records import Sample
+from schemas.settings_models import ModelSection
 from schemas.store import ItemOutcome
 
-# An answer never came: asked again by every run. A refusal or an unreadable answer came and was paid for:
-# asked again only on request, as a new replicate would be.
+# An answer never came: asked again by every run, until it is a dead letter. A refusal or an unreadable answer
+# came and was paid for: asked again only on request, as a new replicate would be.
 ASK_AGAIN = "failed"
 FAILURES = ("failed", "refused", "unparsed")
+ASK_REMEDY = "emotrace run"
+KEEP = "raise replicates, or change the model or its settings"
+REMEDIES = {
+    "unauthorized": "mend its key, then: emotrace run",
+    "not_found": "mend its model or base_url, then: emotrace run",
+    "quota_exhausted": "top up the account, then: emotrace run",
+}
 
 Pending = tuple[Asker[T, R], str, int]  # whom to ask, the key of the item, which repetition
+
+
+class Expected(NamedTuple):
+    """Of whom a record is or will be, and about what."""
+
+    asked: str
+    segment_id: str
+    sample_id: str
 
 
 class AskStage(ABC, Generic[T, R]):
@@ -30,11 +48,14 @@ class AskStage(ABC, Generic[T, R]):
 
     name: str
     record_class: type[R]
+    section_class: type[ModelSection]
     shard_size = 500
 
     def __init__(self) -> None:
-        self._expected: dict[str, tuple[str, str]] = {}  # id of a record -> name of the asked, segment
-        self._refused: dict[str, ProviderError] = {}  # whose key was refused in this run
+        self._expected: dict[str, Expected] = {}  # by the id of a record
+        self._dead: dict[str, ItemOutcome] = {}  # dead letters, by the id of a record
+        self._tried: set[str] = set()  # ids of records that failed in runs before
+        self._unclear: dict[str, ProviderError] = {}  # failures that a server which is away may have caused
 
     @abstractmethod
     def questions(self, run: Run) -> Iterator[tuple[Question[T, R], str]]:
@@ -59,11 +80,15 @@ class AskStage(ABC, Generic[T, R]):
     def plan(self, run: Run) -> list[Pending[T, R]]:
         pending: list[Pending[T, R]] = []
         self._expected = {}
+        store = run.project.store
+        letters = store.outcomes(self.name, status="dead")
+        self._dead = {item: letter for (_, item), letter in letters.items()}
+        self._tried = {item for _, item in store.outcomes(self.name, status="failed")}
         may_see = self._reader(run, run.facts)
         questions = self.questions(run)
         while page := list(islice(questions, PAGE)):
             asked = {one[0].question_id(*one[1:]): (one, segment_id) for one, segment_id in page}
-            there = run.project.store.stubs(self.record_class, list(asked))
+            there = store.stubs(self.record_class, list(asked))
             for record_id, ((asker, item, n), segment_id) in asked.items():
                 known = there.get(record_id)
                 missing = known is None or known.brief["outcome"] == ASK_AGAIN
@@ -72,8 +97,8 @@ class AskStage(ABC, Generic[T, R]):
                     missing = False
                     if known is None:
                         continue
-                self._expected[record_id] = (asker.section.name, segment_id)
-                if missing:
+                self._expected[record_id] = Expected(asker.section.name, segment_id, self.sample(item).id)
+                if missing and (run.retry_failed or record_id not in self._dead):
                     pending.append((asker, self.key(item), n))
         return pending
 
@@ -84,9 +109,9 @@ class AskStage(ABC, Generic[T, R]):
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
 
-            def keep(record: R) -> None:
+            def keep(record: R, ends: Sequence[ItemOutcome] = ()) -> None:
                 run.count(self.counted(record))
-                writer.add([record])
+                writer.add([record], ends or self._mended(run, record))
                 if record.usage.cost_usd or record.usage.output_tokens:
                     writer.commit()
                 run.progress.advance(self.name)
@@ -99,7 +124,8 @@ class AskStage(ABC, Generic[T, R]):
                     clock=SystemClock(),
                     load=run.media.load,
                     on_record=keep,
-                    refused=self._refused,
+                    on_failure=lambda record, outcome: keep(record, self._failed(run, record, outcome)),
+                    lines=run.lines,
                     seed=run.project.settings.project.seed,
                 ),
             )
@@ -117,24 +143,80 @@ class AskStage(ABC, Generic[T, R]):
 
         return may_see
 
+    def _mended(self, run: Run, record: R) -> list[ItemOutcome]:
+        """A question that failed before has come to another end."""
+        if record.outcome == ASK_AGAIN or record.id not in self._tried | self._dead.keys():
+            return []
+        self._dead.pop(record.id, None)
+        return [
+            ItemOutcome(self.name, record.id, "done", run.segment_text(self._expected[record.id].segment_id))
+        ]
+
+    def _failed(self, run: Run, record: R, outcome: Outcome) -> list[ItemOutcome]:
+        """What is remembered of a question that failed by its own fault."""
+        error = outcome.error
+        if error is None or outcome.calls == 0 or error.code in FATAL_CODES:
+            return []
+        if error.code in AWAY_CODES:  # whose fault it was is known at the end
+            self._unclear[record.id] = error
+            return []
+        return [self._blamed(run, record.id, error)]
+
+    def _blamed(self, run: Run, record_id: str, error: ProviderError) -> ItemOutcome:
+        """One more run in which a question failed; a dead letter, when it can never heal or this was the last."""
+        of = self._expected[record_id]
+        runs = run.project.store.failed_runs(self.name, record_id) + 1
+        given_up = not error.transient or runs >= run.project.settings.run.dead_after_runs
+        end = ItemOutcome(
+            self.name,
+            record_id,
+            "dead" if given_up else "failed",
+            run.segment_text(of.segment_id),
+            error.code,
+            f"{of.asked}: {error.message}",
+            RETRY if given_up else ASK_REMEDY,
+        )
+        self._dead.pop(record_id, None)
+        if given_up:
+            self._dead[record_id] = end
+        return end
+
     def finish(self, run: Run) -> None:
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
         store.set_live(self.record_class, [*there, *self.beside(run)])
+        ended = run.lines.ended(self.section_class)
+        unclear = (
+            (key, error) for key, error in self._unclear.items() if self._expected[key].asked not in ended
+        )
+        store.add([], [self._blamed(run, key, error) for key, error in unclear])
         failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] in FAILURES]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
+        waiting = [of for key, of in self._expected.items() if key not in there and of.asked in ended]
+        run.waiting.update(of.sample_id for of in waiting)
+        for name, n in Counter(of.asked for of in waiting).items():
+            run.failures[self.name, name] = self._away(name, ended[name], n)
+
+    def _away(self, name: str, error: ProviderError, waiting: int) -> ItemOutcome:
+        """One line for a model that was not asked to the end, whatever number of questions waits for it."""
+        message = f"{error.message}; {waiting} questions wait for it"
+        retry = REMEDIES.get(error.code, ASK_REMEDY)
+        return ItemOutcome(self.name, name, "failed", None, error.code, message, retry)
 
     def beside(self, run: Run) -> Collection[str]:  # noqa: ARG002 - a stage that shares its kind of record
         """Records of the kind that stand beside those of this stage."""
         return ()
 
     def _failure(self, run: Run, record: R) -> ItemOutcome:
-        asked, segment_id = self._expected[record.id]
-        message = f"{asked}: {record.outcome}, {record.detail or record.reason}"
-        path = run.segment_text(segment_id)
-        retry = retry_of(record.outcome)
-        return ItemOutcome(self.name, record.id, "failed", path, record.reason, message, retry)
+        of = self._expected[record.id]
+        message = f"{of.asked}: {record.outcome}, {record.detail or record.reason}"
+        path = run.segment_text(of.segment_id)
+        dead = record.outcome == ASK_AGAIN and record.id in self._dead
+        retry = RETRY if dead else retry_of(record.outcome)
+        return ItemOutcome(
+            self.name, record.id, "dead" if dead else "failed", path, record.reason, message, retry
+        )
 
 
 def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:
@@ -145,4 +227,4 @@ def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:
 
 def retry_of(outcome: str) -> str:
     """What tries a failed question again. An answer that came, however bad, was paid for and is not re-bought."""
-    return "emotrace run" if outcome == ASK_AGAIN else "raise replicates, or change the model or its settings"
+    return ASK_REMEDY if outcome == ASK_AGAIN else KEEP

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from agents.lines import Lines
 from pipeline.decoding import MediaMaker
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
@@ -83,6 +84,8 @@ class Run:
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
+    lines: Lines = field(default_factory=Lines)  # what is known of the servers that are asked
+    waiting: set[str] = field(default_factory=set)  # samples that somebody has not been asked about
     worked: dict[str, StageCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -208,7 +211,7 @@ class Writer:
     def commit(self) -> None:
         self._run.project.store.add(self._records, self._outcomes)
         for outcome in self._outcomes:
-            (self._run.fail if outcome.status == "failed" else self._run.succeed)(outcome)
+            (self._run.succeed if outcome.status == "done" else self._run.fail)(outcome)
         self._records, self._outcomes = [], []
 
     def __enter__(self) -> Writer:

@@ -35,9 +35,11 @@ class ContestedStage(AnnotateStage):
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
         annotators = self.annotators(run)
+        letters = run.project.store.outcomes(AnnotateStage.name, status="dead")
+        given_up = {record_id for _, record_id in letters}
         for page in shards(run.chosen if annotators else (), PAGE):
             samples = run.project.store.by_id(Sample, page)
-            said = _first(run, page)
+            said = _first(run, page, given_up)
             asked = {
                 one[0].question_id(*one[1:]): one
                 for sample in samples
@@ -48,7 +50,8 @@ class ContestedStage(AnnotateStage):
             settled = {
                 sample.id
                 for sample in samples
-                if not is_contested(sample, said[sample.id], run.project.settings, run.project.taxonomy)
+                if sample.id in run.waiting
+                or not is_contested(sample, said[sample.id], run.project.settings, run.project.taxonomy)
             }
             for record_id, one in asked.items():
                 answered = record_id in there and there[record_id].brief["outcome"] != ASK_AGAIN
@@ -59,12 +62,12 @@ class ContestedStage(AnnotateStage):
         return run.project.store.live_ids(Annotation)
 
 
-def _first(run: Run, sample_ids: Sequence[str]) -> dict[str, list[Annotation]]:
-    """What those said of samples who are always asked."""
+def _first(run: Run, sample_ids: Sequence[str], given_up: Collection[str]) -> dict[str, list[Annotation]]:
+    """What those said of samples who are always asked; dead letters are not waited for."""
     names = {section.name for section in run.project.settings.annotators if section.when == "always"}
     said: dict[str, list[Annotation]] = {sample_id: [] for sample_id in sample_ids}
     for annotation in run.project.store.live(Annotation, sample_ids):
-        if annotation.annotator in names:
+        if annotation.annotator in names and annotation.id not in given_up:
             said[annotation.sample_id].append(annotation)
     return said
 

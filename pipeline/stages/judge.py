@@ -11,11 +11,13 @@ from pipeline.stages.asking import AskStage
 from pipeline.stages.base import Run
 from pipeline.stages.samples import cases
 from schemas.records import Annotation, Judgement, Sample
+from schemas.settings_models import JudgeSection
 
 
 class JudgeStage(AskStage[Case, Judgement]):
     name = "judge"
     record_class = Judgement
+    section_class = JudgeSection
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
         settings, store = run.project.settings, run.project.store

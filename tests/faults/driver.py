@@ -72,6 +72,7 @@ class Barriers:
 def install(barriers: Barriers) -> None:
     """Wrap everything that makes something durable."""
     _wrap_store_add(barriers)
+    _wrap(Store, "intend", barriers, lambda call, _before, _refuse: _call_point(call))
     _wrap(Store, "add_call", barriers, lambda call: _call_point(call))
     _wrap(Store, "set_live", barriers, lambda cls, _ids: f"live.{cls.__name__.lower()}")
     _wrap(Store, "add_facts", barriers, lambda _facts: "facts")

@@ -26,8 +26,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def intend(ledger: Ledger, key: str) -> None:
-    ledger.intend(key, provider="vendor", model="m", annotator="a")
+def intend(ledger: Ledger, key: str) -> Receipt | None:
+    return ledger.intend(key, provider="vendor", model="m", annotator="a", components={"prompt": "1"})
 
 
 def answer(text: str, cost_usd: float | None = None) -> Receipt:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
+import itertools
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import UserError
-from schemas.parts import Event, KeyFrame, Measure, MediaRef, Target, Turn, Word
+from schemas.parts import Event, KeyFrame, Measure, MediaRef, Target, Turn, Usage, Word
 from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Sample
 from schemas.settings_models import AnnotatorSection, JudgeSection
@@ -112,6 +116,8 @@ class MemoryJournal:
     def __init__(self, budget_calls: int | None = None) -> None:
         self.receipts: dict[str, Receipt] = {}
         self.events: list[tuple[str, str]] = []
+        self.components: dict[str, dict[str, str]] = {}
+        self.paid_in_vain: list[Usage] = []
         self.budget_calls = budget_calls
 
     def count(self, kind: str) -> int:
@@ -120,30 +126,70 @@ class MemoryJournal:
     def find(self, key: str) -> Receipt | None:
         return self.receipts.get(key)
 
-    def intend(self, key: str, *, provider: str, model: str, annotator: str) -> None:
+    def intend(
+        self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
+    ) -> Receipt | None:
         if self.budget_calls is not None and self.count("intend") >= self.budget_calls:
             raise UserError("budget_reached", "the budget is spent", "raise budget.calls")
         self.events.append(("intend", key))
+        self.components[key] = dict(components)
+        return None
 
     def receive(self, key: str, receipt: Receipt) -> None:
         self.events.append(("receive", key))
         self.receipts[key] = receipt
 
-    def fail(self, key: str, *, code: str, message: str) -> None:
+    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
         self.events.append((f"fail {code}", key))
+        self.paid_in_vain += [usage] if usage is not None else []
 
 
 class InstantClock:
-    """Waits for nothing and remembers for how long it was asked to wait."""
+    """Waits for nothing and remembers for how long it was asked to wait; those who wait together wait once."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.now = 0.0
 
     def monotonic(self) -> float:
-        return sum(self.slept)
+        return self.now
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        until = self.now + seconds
+        await asyncio.sleep(0)
+        self.now = max(self.now, until)
+
+
+class VirtualClock:
+    """Time that goes on when nobody has anything left to do but wait; all that sleep do so together."""
+
+    IDLE_TICKS = 40
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._waits: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+        self._pump: asyncio.Task[None] | None = None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        wait = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waits, (self.now + seconds, next(self._count), wait))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        await wait
+
+    async def _run(self) -> None:
+        while self._waits:
+            for _ in range(self.IDLE_TICKS):
+                await asyncio.sleep(0)
+            until, _, wait = heapq.heappop(self._waits)
+            if not wait.done():
+                self.now = max(self.now, until)
+                wait.set_result(None)
 
 
 def rng() -> random.Random:

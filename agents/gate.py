@@ -1,0 +1,106 @@
+"""What the questions to one model share while they are asked together: slots, turns, and news of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agents.lines import Line
+from agents.protocol import Request, Response
+from schemas.errors import ProviderError, UserError
+from schemas.ports import Clock
+
+NOTIFIED = 2  # for one that leaves, two may come in while the window grows
+
+
+class Gate:
+    """Belongs to one event loop, while its line outlives it. `watched` False: no server is behind it."""
+
+    def __init__(self, line: Line, clock: Clock, rng: random.Random, *, watched: bool) -> None:
+        self.line, self.rng = line, rng
+        self._clock, self._watched = clock, watched
+        self._inside = 0
+        self._room, self._first = asyncio.Condition(), asyncio.Lock()
+        self._news, self._over = asyncio.Event(), asyncio.Event()
+        self._stopped: UserError | None = None
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """One of the calls that may be under way at once."""
+        async with self._room:
+            await self._room.wait_for(lambda: self._inside < self.line.window.size)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            async with self._room:
+                self._room.notify(NOTIFIED)
+
+    async def turn(self, question: str, request: Request) -> float | None:
+        """Wait until the question may be sent; about how many tokens are set aside for it.
+
+        One after the other: the first waits for the server and its limits, the others for the first. None: the
+        provider is not asked any more.
+
+        Raises:
+            UserError: the run has been told to stop.
+        """
+        async with self._first:
+            while True:
+                if self._stopped is not None:
+                    raise self._stopped
+                if self.line.ended is not None:
+                    return None
+                if not self._watched:
+                    return 0.0
+                now = self._clock.monotonic()
+                expected = self.line.tokens_expected(request)
+                wait_s = self.line.breaker.wait_s(question, now) or self.line.pace.wait_s(expected, now)
+                if wait_s == 0:
+                    self.line.pace.take(expected)
+                    return expected
+                await self.rest(wait_s)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not after all is over; for ever: until there is news of the server."""
+        if math.isinf(seconds):
+            await self._news.wait()
+        elif seconds > 0:
+            waits = [asyncio.ensure_future(one) for one in (self._clock.sleep(seconds), self._over.wait())]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+
+    def answered(self, response: Response, expected: float) -> None:
+        if self._watched:
+            self.line.answered(response, expected, self._clock.monotonic())
+            self._tell()
+
+    def failed(self, question: str, error: ProviderError, sent_at: float) -> None:
+        if self._watched:
+            self.line.failed(question, error, sent_at, self._clock.monotonic(), self.rng)
+            self._tell()
+
+    def let_go(self, question: str, expected: float) -> None:
+        """The question is not asked after its turn came."""
+        self.line.let_go(question, expected)
+        self._tell()
+
+    def stop(self, error: UserError) -> None:
+        """Nobody gets a turn any more."""
+        self._stopped = error
+        self._tell()
+
+    def _tell(self) -> None:
+        """Whoever waits for a probe looks again."""
+        self._news.set()
+        self._news = asyncio.Event()
+        if self._stopped is not None or self.line.ended is not None:
+            self._over.set()

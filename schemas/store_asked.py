@@ -1,0 +1,116 @@
+"""What a store keeps of questions to models: calls intended within a budget, and how often one failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from schemas.rows import CallRow, OutcomeRow
+from schemas.store_notes import CallEvent, ItemOutcome, Notes, chunks, utc_now
+
+_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
+
+
+class CallSums(NamedTuple):
+    """Calls that were intended and money that was spent, up to the ledger's row `seq`."""
+
+    seq: int = 0
+    intents: int = 0
+    spent_usd: float = 0.0
+
+
+class LoggedEvent(NamedTuple):
+    """One line of a question's history."""
+
+    at: str
+    event: str
+    code: str
+    message: str
+
+
+class Asked(Notes):
+    """The part of a store that is about questions to models."""
+
+    def intend(
+        self, call: CallEvent, before: CallSums, refuse: Callable[[CallSums], None]
+    ) -> tuple[CallEvent | None, CallSums]:
+        """Append an intent, unless its answer is there by now; that receipt, and the sums before the intent.
+
+        All in one transaction, in which no other process writes a call: `refuse` gets the sums as they are,
+        whoever spent, and raises what keeps the call from being sent. `before` are sums that were given earlier.
+        """
+        with self._database.writing(alone_on=_calls) as connection:
+            receipt = connection.execute(_receipt_of(call.key)).mappings().first()
+            if receipt is not None:
+                return CallEvent(**{name: receipt[name] for name in CallEvent._fields}), before
+            sums = _added(connection, before)
+            refuse(sums)
+            connection.execute(_calls.insert(), [{**call._asdict(), "at": utc_now()}])
+            return None, sums
+
+    def call_sums(self) -> CallSums:
+        """Of all calls until now."""
+        with self._database.reading() as connection:
+            return _added(connection, CallSums())
+
+    def call_history(self, key: str) -> list[LoggedEvent]:
+        """What happened to the calls of a key, oldest first."""
+        query = sa.select(_calls.c.at, _calls.c.event, _calls.c.message).where(_calls.c.key == key)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(_calls.c.seq)).all()
+        return [LoggedEvent(at, event, *_parted(message)) for at, event, message in rows]
+
+    def call_components(self, keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Call key -> digests of what its question is made of, of the last intent that tells them."""
+        found: dict[str, dict[str, str]] = {}
+        for chunk in chunks(list(keys)):
+            query = sa.select(_calls.c.key, _calls.c.components).where(_calls.c.key.in_(chunk))
+            query = query.where(_calls.c.event == "intent").order_by(_calls.c.seq)
+            with self._database.reading() as connection:
+                told = ((key, json.loads(text)) for key, text in connection.execute(query))
+                found |= {key: parts for key, parts in told if parts}
+        return found
+
+    def failed_runs(self, stage: str, item: str) -> int:
+        """How many times in a row an item failed, since it last ended otherwise."""
+        mine = sa.and_(_outcomes.c.stage == stage, _outcomes.c.item == item)
+        other = sa.select(sa.func.max(_outcomes.c.seq)).where(mine, _outcomes.c.status != "failed")
+        since = sa.func.coalesce(other.scalar_subquery(), 0)
+        query = sa.select(sa.func.count()).select_from(_outcomes).where(mine, _outcomes.c.seq > since)
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def ended_at(self, stage: str, item: str) -> str | None:
+        """When an item ended as it stands now."""
+        query = sa.select(_outcomes.c.at).where(_outcomes.c.stage == stage, _outcomes.c.item == item)
+        with self._database.reading() as connection:
+            found = connection.execute(query.order_by(_outcomes.c.seq.desc()).limit(1)).scalar()
+        return None if found is None else str(found)
+
+    def dead_letters(self, stages: Sequence[str]) -> list[ItemOutcome]:
+        """Questions that are not sent again by themselves, in the order in which they were given up."""
+        return [letter for stage in stages for letter in self.outcomes(stage, status="dead").values()]
+
+
+def _receipt_of(key: str) -> sa.Select[tuple[object]]:
+    found = sa.select(_calls).where(_calls.c.key == key, _calls.c.event == "receipt")
+    return found.order_by(_calls.c.seq.desc()).limit(1)
+
+
+def _added(connection: sa.Connection, before: CallSums) -> CallSums:
+    intents = sa.func.sum(sa.case((_calls.c.event == "intent", 1), else_=0))
+    query = sa.select(sa.func.max(_calls.c.seq), intents, sa.func.sum(_calls.c.cost_usd))
+    seq, more, spent = connection.execute(query.where(_calls.c.seq > before.seq)).one()
+    if seq is None:
+        return before
+    return CallSums(int(seq), before.intents + int(more), before.spent_usd + float(spent or 0.0))
+
+
+def _parted(message: str) -> tuple[str, str]:
+    """Code and words of what a failure was told as, "CODE: WORDS"."""
+    code, colon, words = message.partition(": ")
+    return (code, words) if colon else ("", message)
