@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.asking import Asker
 from agents.parsing import parse_annotation
 from agents.prompting import annotation_request, keyless_request, measured_features, shown_features
 from agents.protocol import Request
+from agents.two_steps import first_request, goes_on, joined, second_request
+from agents.verbalizer import label_probabilities
 from schemas.ports import Receipt
 from schemas.records import Annotation, Sample
 from schemas.settings_models import AnnotatorSection
@@ -26,8 +28,15 @@ class Annotator(Asker[Sample, Annotation]):
         return self.section.prompting.variants * self.section.replicates
 
     def request(self, item: Sample, repetition: int = 0) -> Request:
+        whole = self._whole(item, *divmod(repetition, self.section.replicates))
+        return first_request(whole, self.taxonomy) if self._two_steps else whole
+
+    @property
+    def _two_steps(self) -> bool:
+        return self.section.prompting.style == "rationale_then_verbalizer"
+
+    def _whole(self, item: Sample, variant: int, replicate: int) -> Request:
         model, section = self.model, self.section
-        variant, replicate = divmod(repetition, section.replicates)
         if model.wire:
             return annotation_request(
                 item,
@@ -39,6 +48,25 @@ class Annotator(Asker[Sample, Annotation]):
             )
         return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
 
+    def calls(self, item: Sample, repetition: int = 0) -> tuple[Request, ...]:
+        if not self._two_steps:
+            return super().calls(item, repetition)
+        whole = self._whole(item, *divmod(repetition, self.section.replicates))
+        return first_request(whole, self.taxonomy), second_request(whole, self.taxonomy, {})
+
+    def then(self, item: Sample, request: Request) -> Callable[[Receipt], Request | None] | None:
+        if not self._two_steps:
+            return None
+
+        def follow(receipt: Receipt) -> Request | None:
+            first = goes_on(receipt)
+            if first is None:
+                return None
+            whole = self._whole(item, request.variant, request.replicate)
+            return second_request(whole, self.taxonomy, first)
+
+        return follow
+
     def _question(self, item: Sample, request: Request) -> dict[str, Any]:
         return {**super()._question(item, request), "variant": request.variant}
 
@@ -46,12 +74,16 @@ class Annotator(Asker[Sample, Annotation]):
         return {"sample_id": item.id, "annotator": self.section.name}
 
     def _read(self, item: Sample, answers: Sequence[Receipt]) -> dict[str, Any]:
-        (receipt,) = answers
-        wire = self.model.wire
+        wire, last = self.model.wire, answers[-1]
+        receipt = joined(answers[0], last if len(answers) > 1 else None) if self._two_steps else last
         shown = shown_features(item, self.section) if wire else measured_features(item)
         parsed = parse_annotation(receipt.raw, receipt.finish_reason, item, self.taxonomy, shown=shown)
+        labelled = parsed.outcome == "labelled"
+        probabilities = label_probabilities(last.raw, last.logprobs, self.taxonomy) if labelled else {}
+        told = "logprobs" if probabilities else "stated"
         return {
             **parsed._asdict(),
-            "model_version": receipt.model_version,
-            "prob_source": "stated" if wire else "rule",
+            "model_version": last.model_version,
+            "prob_source": told if wire else "rule",
+            "probabilities": probabilities,
         }

@@ -21,7 +21,7 @@ from schemas.parts import Usage
 from schemas.ports import Clock, Journal, Receipt
 from schemas.records import Annotation, Judgement
 from schemas.registry import resolve
-from schemas.settings_models import ModelSection
+from schemas.settings_models import AnnotatorSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 T = TypeVar("T")  # what is asked about: a sample, or a judge's case
@@ -61,7 +61,8 @@ class Model:
         section = self.section
         media = media_shown(section) if self.wire else None
         text = "text" in section.takes if self.wire else None
-        asked = (section.provider, section.model, self.deployment, sampling(section, 0), media, text)
+        style = section.prompting.style if isinstance(section, AnnotatorSection) else None
+        asked = (section.provider, section.model, self.deployment, sampling(section, 0), media, text, style)
         return content_digest([*asked, self.own_inputs])
 
     @cached_property
@@ -109,6 +110,10 @@ class Asker(ABC, Generic[T, R]):
     def _read(self, item: T, answers: Sequence[Receipt]) -> dict[str, Any]:
         """The fields of the record that an answer gives; a question in two steps has one or two."""
 
+    def calls(self, item: T, repetition: int = 0) -> tuple[Request, ...]:
+        """All that one question sends, as far as it is known before the first answer."""
+        return (self.request(item, repetition),)
+
     def then(self, item: T, request: Request) -> Callable[[Receipt], Request | None] | None:  # noqa: ARG002
         """For a question in two steps: what is asked once `request` is answered."""
         return None
@@ -131,7 +136,7 @@ class Asker(ABC, Generic[T, R]):
     def _question(self, item: T, request: Request) -> dict[str, Any]:
         return {
             **self._about(item),
-            "request_digest": request.digest,
+            "request_digest": request.question_digest,
             "provider": self.section.provider,
             "model": self.section.model,
             "replicate": request.replicate,

@@ -203,8 +203,7 @@ def second_look_schema(taxonomy: Taxonomy) -> AnswerSchema:
 
 def _fill(name: str, data: str, taxonomy: Taxonomy, variant: int = 0) -> tuple[str, str]:
     """The system text, and the data between two lines that the data itself cannot contain."""
-    marker = _marker(data)
-    open_fence, close_fence = f"<<<{marker}", f"{marker}>>>"
+    open_fence, close_fence = fence_of(data)
     text = _system_text(name, taxonomy, VARIANTS[variant])
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, f"{open_fence}\n{data}\n{close_fence}"
@@ -226,12 +225,12 @@ def _system_text(name: str, taxonomy: Taxonomy, variant: str) -> str:
     )
 
 
-def _marker(data: str) -> str:
-    """A word derived from the data's digest that does not occur in the data."""
+def fence_of(data: str) -> tuple[str, str]:
+    """Two lines to put around data, made of its digest, that it does not hold itself."""
     digest = content_digest(data)
     while (marker := f"data-{digest[:16]}") in data:
         digest = content_digest(digest)
-    return marker
+    return f"<<<{marker}", f"{marker}>>>"
 
 
 def _cues() -> str:

@@ -57,6 +57,10 @@ class Request(BaseModel):
     variant: int = 0
     local_inputs: tuple[str, ...] = ()
 
+    # Of a question in two steps: the digest of what will be asked next, as far as it is known. It is part of the
+    # record's question, and not of this call, so that another second question does not buy the first one again.
+    follow_up: str = Field(default="", exclude=True)
+
     sample: Sample | None = Field(default=None, exclude=True)
     annotation: Annotation | None = Field(default=None, exclude=True)
     check: Check | None = Field(default=None, exclude=True)
@@ -67,6 +71,16 @@ class Request(BaseModel):
         # Without what stands at its default: a field that is added later re-buys no answer.
         asked = self.model_dump(mode="json", exclude_defaults=True)
         return content_digest({**asked, "answer_schema": self.answer_schema.digest})
+
+    @property
+    def question_digest(self) -> str:
+        """What identifies the question: this call, and the one that will follow it."""
+        return content_digest([self.digest, self.follow_up]) if self.follow_up else self.digest
+
+    def but(self, **changes: Any) -> Request:
+        """The same request with some fields changed. (`model_copy` would take the old digest along.)"""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **changes})
 
     @property
     def size_bytes(self) -> int:

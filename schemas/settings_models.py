@@ -69,6 +69,7 @@ class PromptingSection(Section):
 
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
     combine: Literal["vote", "mean"] = "vote"
+    style: Literal["triplet", "rationale_then_verbalizer"] = "triplet"
 
 
 class AnnotatorSection(ModelSection):

@@ -20,7 +20,8 @@ def answer_text(body: dict[str, Any], *, label: str | None = None, confidence: f
     if "implied_label" in schema["properties"]:
         return json.dumps(_implied(schema, label))
     triplet = _triplet(schema, _text_of(body), label)
-    return json.dumps(triplet if confidence is None else {**triplet, "confidence": confidence})
+    told = triplet if confidence is None else {**triplet, "confidence": confidence}
+    return json.dumps({name: told[name] for name in schema["properties"] if name in told})
 
 
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -42,8 +43,8 @@ def _implied(schema: dict[str, Any], label: str | None) -> dict[str, Any]:
 
 
 def _triplet(schema: dict[str, Any], text: str, label: str | None) -> dict[str, Any]:
-    labels = schema["properties"]["labels"]["items"]["properties"]["label"]["enum"]
-    chosen = label or labels[0]
+    asked = schema["properties"].get("labels")  # a part of the answer may be asked for
+    chosen = label or (asked["items"]["properties"]["label"]["enum"][0] if asked else "this")
     missing = {name for name, tag in TAGS.items() if f"{tag}\nmissing" in text}
     modality = next((name for name in TAGS if name not in missing), "context")
     evidence = {

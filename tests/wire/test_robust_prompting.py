@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +111,92 @@ def test_the_mean_of_stated_probabilities_lets_the_sure_answer_win(tmp_path: Pat
     assert (voice.combine, voice.prob_sources, vote.consensus[0].voices[0].prob_sources) == (
         "mean", ("stated",), (),
     )  # fmt: skip
+
+
+# --- rationale, then verbalizer ---------------------------------------------------------------------
+
+
+def fields_of(body: dict[str, Any]) -> list[str]:
+    return list(body["response_format"]["json_schema"]["schema"]["properties"])
+
+
+def led_by_its_own_label(body: dict[str, Any]) -> Reply:
+    """Asked for all at once it has a label in mind and finds reasons for it. Asked for reasons alone it sees the
+    lowered brows, and from these, when they stand in the question, it concludes anger."""
+    asked = fields_of(body)
+    if "labels" in asked and "evidence" in asked:
+        return Reply(label="joy")
+    if "evidence" in asked:
+        claim = {
+            "id": "e1", "modality": "visual", "start_s": 0.5, "end_s": 1.5, "cue": "AU04",
+            "direction": "present", "quote": None, "description": "the brows are lowered",
+        }  # fmt: skip
+        step = {"n": 1, "text": "Lowered brows and a hard look.", "evidence_ids": ["e1"]}
+        return Reply(text=json.dumps({"evidence": [claim], "rationale": [step], "abstain_reason": None}))
+    return Reply(label="anger" if "Lowered brows" in data_of(body) else "surprise")
+
+
+TWO_STEPS = 'style = "rationale_then_verbalizer"'
+
+
+def test_reasons_that_are_asked_for_first_lead_to_the_label(tmp_path: Path) -> None:
+    with FakeModels(mind=led_by_its_own_label) as models:
+        (tmp_path / "one").mkdir()
+        at_once = asking(models, tmp_path / "one")
+        one = len(models.requests)
+        (tmp_path / "two").mkdir()
+        told = asking(models, tmp_path / "two", TWO_STEPS)
+        again = asking(models, tmp_path / "two", TWO_STEPS)
+        asked = [request.body for request in models.requests[one:]]
+    assert (at_once.labels, told.labels, again.labels) == (["joy"], ["anger"], ["anger"])
+    assert len(asked) == 2  # and nothing for the second run
+    (annotation,) = told.annotations
+    assert annotation.answer is not None
+    assert annotation.answer.rationale[0].text == "Lowered brows and a hard look."
+    assert annotation.usage.input_tokens == 200  # of both calls
+
+
+def test_the_first_step_has_no_place_for_a_label_and_the_second_begins_with_it(tmp_path: Path) -> None:
+    with FakeModels(mind=led_by_its_own_label) as models:
+        asking(models, tmp_path, TWO_STEPS)
+        first, second = (request.body for request in models.requests)
+    assert fields_of(first) == ["evidence", "rationale", "abstain_reason"]
+    assert '"joy"' not in json.dumps(first["response_format"])
+    assert fields_of(second)[0] == "labels"
+    assert not {"evidence", "rationale"} & set(fields_of(second))
+    assert data_of(second).startswith(data_of(first))
+    assert "Do not name an" in system_of(first)
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "reason"),
+    [
+        (Reply(refusal="no", times=0), "refused", "refusal"),
+        (Reply(text="so angry", times=0), "unparsed", "not_json"),
+        (
+            Reply(text='{"evidence": [], "rationale": [], "abstain_reason": "black"}'),
+            "abstained",
+            "abstained",
+        ),
+        (Reply(text='{"evidence": [', finish_reason="length"), "unparsed", "truncated"),
+    ],
+)
+def test_a_first_answer_that_ends_it_is_the_only_call(
+    reply: Reply, outcome: str, reason: str, tmp_path: Path
+) -> None:
+    with FakeModels(mind=led_by_its_own_label) as models:
+        models.script(reply)
+        told = asking(models, tmp_path, TWO_STEPS)
+        assert len(models.requests) == 1
+    assert [(one.outcome, one.reason) for one in told.annotations] == [(outcome, reason)]
+
+
+def test_a_second_step_that_failed_is_asked_again_alone_and_the_record_keeps_its_id(tmp_path: Path) -> None:
+    with FakeModels(mind=led_by_its_own_label) as models:
+        models.script(Reply(match="Lowered brows", status=400))
+        failed = asking(models, tmp_path, TWO_STEPS)
+        healed = asking(models, tmp_path, TWO_STEPS)
+        steps = Counter("evidence" in fields_of(request.body) for request in models.requests)
+    assert [one.outcome for one in (*failed.annotations, *healed.annotations)] == ["failed", "labelled"]
+    assert failed.annotations[0].id == healed.annotations[0].id
+    assert steps == {True: 1, False: 2}
