@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from schemas.parts import Voice
 from schemas.records import Annotation
 from schemas.settings_models import AnnotatorSection
+from schemas.taxonomy import Taxonomy
 
 Distribution = dict[str, float]
 
@@ -56,33 +57,36 @@ def hear(
     votes: Sequence[Annotation],
     weights: Sequence[float],
     hearings: Mapping[str, Hearing],
-    labels: Sequence[str],
+    taxonomy: Taxonomy,
 ) -> list[Heard]:
-    """One voice per annotator, sorted by name. `weights` are >= 0, one per labelled annotation; `labels`: all."""
+    """One voice per annotator, sorted by name. `weights` are >= 0, one per labelled annotation.
+
+    Labels are what they count as in the taxonomy; where numbers alone are asked, voices have no distribution.
+    """
     pairs = sorted(zip(votes, weights, strict=True), key=lambda pair: (pair[0].annotator, pair[0].id))
     return [
-        _voice(name, list(group), hearings.get(name, ONE_VOTE_EACH), labels)
+        _voice(name, list(group), hearings.get(name, ONE_VOTE_EACH), taxonomy)
         for name, group in groupby(pairs, key=lambda pair: pair[0].annotator)
     ]
 
 
 def _voice(
-    name: str, pairs: Sequence[tuple[Annotation, float]], hearing: Hearing, labels: Sequence[str]
+    name: str, pairs: Sequence[tuple[Annotation, float]], hearing: Hearing, taxonomy: Taxonomy
 ) -> Heard:
     weights = [weight for _, weight in pairs]
     weight = math.fsum(weights) / len(pairs)
     if weight == 0:  # heard by nobody, but it still has something to say
         weights = [1.0] * len(pairs)
-    opinions = [opinion(annotation, hearing, labels) for annotation, _ in pairs]
+    opinions = [opinion(annotation, hearing, taxonomy) for annotation, _ in pairs]
     sources = tuple(sorted({source for _, source in opinions if source}))
     return Heard(name, weight, mean([d for d, _ in opinions], weights), sources)
 
 
-def opinion(
-    annotation: Annotation, hearing: Hearing, labels: Sequence[str]
-) -> tuple[Distribution, str | None]:
+def opinion(annotation: Annotation, hearing: Hearing, taxonomy: Taxonomy) -> tuple[Distribution, str | None]:
     """The distribution that a labelled answer stands for, and where its probabilities come from; None: a vote."""
-    label = _label(annotation)
+    label = _label(annotation, taxonomy)
+    if label is None:
+        return {}, None
     if hearing.combine == "vote":
         return {label: 1.0}, None
     if annotation.probabilities:
@@ -90,7 +94,7 @@ def opinion(
     confidence = None if annotation.answer is None else annotation.answer.confidence
     if confidence is None:  # it told no probability: its vote is all there is
         return {label: 1.0}, None
-    return stated(label, confidence, labels), "stated"
+    return stated(label, confidence, taxonomy.groups), "stated"
 
 
 def stated(label: str, confidence: float, labels: Sequence[str]) -> Distribution:
@@ -113,21 +117,32 @@ def mean(distributions: Sequence[Mapping[str, float]], weights: Sequence[float])
 
 
 def voice_records(
-    annotations: Sequence[Annotation], heard: Sequence[Heard], hearings: Mapping[str, Hearing]
+    annotations: Sequence[Annotation],
+    heard: Sequence[Heard],
+    hearings: Mapping[str, Hearing],
+    taxonomy: Taxonomy,
 ) -> tuple[Voice, ...]:
-    """What a consensus tells of its voices: of those that were asked more than once, or are heard otherwise."""
+    """What a consensus tells of its voices: of those that were asked more than once, or are heard otherwise.
+
+    A voice is about labels: there is none where numbers alone are asked.
+    """
+    if not taxonomy.asks_labels:
+        return ()
     by_name = {one.annotator: one for one in heard}
     ordered = sorted(annotations, key=lambda annotation: annotation.annotator)
     found = []
     for name, group in groupby(ordered, key=lambda annotation: annotation.annotator):
         asked = list(group)
         if len(asked) > 1 or name in hearings:
-            found.append(_record(name, asked, by_name.get(name), hearings.get(name, ONE_VOTE_EACH)))
+            hearing = hearings.get(name, ONE_VOTE_EACH)
+            found.append(_record(name, asked, by_name.get(name), hearing, taxonomy))
     return tuple(found)
 
 
-def _record(name: str, asked: Sequence[Annotation], heard: Heard | None, hearing: Hearing) -> Voice:
-    given = Counter(_label(annotation) for annotation in asked if annotation.outcome == "labelled")
+def _record(
+    name: str, asked: Sequence[Annotation], heard: Heard | None, hearing: Hearing, taxonomy: Taxonomy
+) -> Voice:
+    given = Counter(_label(annotation, taxonomy) for annotation in asked if annotation.outcome == "labelled")
     return Voice(
         annotator=name,
         distribution={} if heard is None else {k: min(1.0, p) for k, p in heard.distribution.items()},
@@ -140,5 +155,7 @@ def _record(name: str, asked: Sequence[Annotation], heard: Heard | None, hearing
     )
 
 
-def _label(annotation: Annotation) -> str:
-    return "" if annotation.answer is None else annotation.answer.primary or ""
+def _label(annotation: Annotation, taxonomy: Taxonomy) -> str | None:
+    """What the first label counts as; None where there is none."""
+    label = None if annotation.answer is None else annotation.answer.primary
+    return None if label is None else taxonomy.group(label)

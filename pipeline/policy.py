@@ -2,8 +2,8 @@
 
 A machine label stands without a person only when every condition of the policy holds. Whatever fails is
 named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_confidence, low_score,
-not_rated, too_few_annotators, no_modality, random_sample; and, after reviews: reviewers_disagree, cannot_tell,
-flagged.
+not_rated, too_few_annotators, no_modality, random_sample; where there are numbers alone no_number and
+wide_spread; and, after reviews: reviewers_disagree, cannot_tell, flagged.
 """
 
 from __future__ import annotations
@@ -13,6 +13,17 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from pipeline.policy_answers import (
+    counted_label,
+    counted_labels,
+    decided_numbers,
+    doubt_of_numbers,
+    far_apart,
+    near,
+    people_means,
+    tells,
+    wide_spread,
+)
 from schemas.ids import content_id
 from schemas.parts import LabelScore, MergedEvidence, Step
 from schemas.records import Consensus, Decision, Review
@@ -44,6 +55,7 @@ class Ruling(NamedTuple):
     status: Status | None
     code: str = ""  # why it still needs a review
     word: Review | None = None  # the review whose label and steps are taken
+    words: tuple[Review, ...] = ()  # those whose numbers are taken
 
 
 def decide(
@@ -62,17 +74,18 @@ def decide(
     of either phase holds until the same reviewer takes it back.
     """
     counted = counted_reviews(reviews, taxonomy)
-    ruling = _ruling(counted)
+    ruling = _ruling(counted, policy, taxonomy)
     question = _question(consensus, counted, sample_missing, policy, taxonomy, seed)
-    reasons = review_reasons(consensus, sample_missing, policy, seed=seed)
+    reasons = review_reasons(consensus, sample_missing, policy, taxonomy=taxonomy, seed=seed)
     if ruling.word is not None and ruling.status in ("reviewed", "adjudicated"):
-        return _by_person(question, consensus, ruling, counted)
+        return _by_person(question, consensus, ruling, counted, policy, taxonomy)
     if ruling.status is None and not reasons:
         return Decision(
             **question,
             status="auto_accepted",
             label=consensus.label,
             labels=() if consensus.label is None else (LabelScore(label=consensus.label),),
+            **decided_numbers(consensus, taxonomy),
             rationale=consensus.rationale,
             evidence=consensus.evidence,
         )
@@ -117,7 +130,8 @@ def _question(
             **policy.model_dump(mode="json"),
             "seed": seed,
             "taxonomy": taxonomy.name,
-            "labels": len(taxonomy.labels),
+            "labels": len(taxonomy.groups),
+            "taxonomy_digest": taxonomy.digest,
             "missing": sorted(sample_missing),
         },
         "version": POLICY_VERSION,
@@ -128,26 +142,44 @@ def _question(
 
 
 def review_reasons(
-    consensus: Consensus, sample_missing: Mapping[str, str], policy: PolicySection, *, seed: int
+    consensus: Consensus,
+    sample_missing: Mapping[str, str],
+    policy: PolicySection,
+    *,
+    taxonomy: Taxonomy,
+    seed: int,
 ) -> tuple[str, ...]:
     """Every reason why a person must look, as stable codes; empty: the machine label may stand.
 
     The best `s_final` is that of the annotations with the label. Where every judge of them failed, nothing is
     known of their quality: "not_rated", and no low score.
     """
-    if not consensus.distribution:
+    best = best_s_final(consensus)
+    sure = {
+        "low_confidence": best_confidence(consensus) < policy.accept_confidence,
+        "low_score": best is not None and best < policy.accept_s_final,
+        "not_rated": best is None,
+    }
+    if not taxonomy.asks_labels and not consensus.spread:
+        failed = {"no_number": True, "too_few_annotators": True}
+    elif not taxonomy.asks_labels:
+        told_by = min(spread.n for spread in consensus.spread.values())
+        failed = {
+            "wide_spread": wide_spread(consensus, taxonomy, policy.max_spread),
+            **sure,
+            "too_few_annotators": told_by < policy.min_labelled,
+        }
+    elif not consensus.distribution:
         failed = {"no_label": True, "too_few_annotators": True}
     else:
         annotators = {score.annotator for score in consensus.scores}
-        probability, best = max(consensus.distribution.values()), best_s_final(consensus)
+        probability = max(consensus.distribution.values())
         failed = {
             "open_tie": consensus.label is None,
             "conflict": consensus.conflict not in NO_CONFLICT,
             "low_margin": consensus.margin < policy.min_margin,
             "low_probability": probability < policy.accept_probability,
-            "low_confidence": best_confidence(consensus) < policy.accept_confidence,
-            "low_score": best is not None and best < policy.accept_s_final,
-            "not_rated": best is None,
+            **sure,
             "too_few_annotators": len(annotators) < policy.min_labelled,
         }
     failed["no_modality"] = set(sample_missing) >= MEASURED
@@ -157,7 +189,7 @@ def review_reasons(
 
 def best_s_final(consensus: Consensus) -> float | None:
     """The best score of an annotation with the consensus label; None when none was rated."""
-    own = (score.s_final for score in consensus.scores if score.label == consensus.label)
+    own = (score.s_final for score in consensus.scores if score.label == (consensus.label or ""))
     return max((value for value in own if value is not None), default=None)
 
 
@@ -166,7 +198,7 @@ def best_confidence(consensus: Consensus) -> float:
 
     Several annotators that found nothing agree with each other, too: someone must have found something.
     """
-    own = (score.confidence for score in consensus.scores if score.label == consensus.label)
+    own = (score.confidence for score in consensus.scores if score.label == (consensus.label or ""))
     return max((value for value in own if value is not None), default=0.0)
 
 
@@ -187,8 +219,10 @@ def review_priority(consensus: Consensus, taxonomy: Taxonomy, policy: PolicySect
     """
     if in_random_share(consensus.segment_id, policy.random_review_share, seed=seed):
         return round(_draw(f"{seed}|priority|{consensus.segment_id}"), 6)
-    most = math.log(max(2, len(taxonomy.labels)))
+    most = math.log(max(2, len(taxonomy.groups)))
     doubt = min(1.0, consensus.entropy / most) if consensus.label is not None else 1.0
+    if not taxonomy.asks_labels:
+        doubt = doubt_of_numbers(consensus, taxonomy)
     contradicted = sum(item.verdict == "contradicted" for item in consensus.evidence)
     measured = sum(item.verdict in ("contradicted", "supported") for item in consensus.evidence)
     conflict = float(consensus.conflict not in NO_CONFLICT)
@@ -219,7 +253,7 @@ def counted_reviews(reviews: Iterable[Review], taxonomy: Taxonomy) -> list[Revie
         for review in reviews
         if review.taxonomy == taxonomy.name
         and review.phase != "rubric"
-        and all(score.label in taxonomy.labels for score in review.labels)
+        and all(taxonomy.has(score.label) for score in review.labels)
     ]
     return sorted(counted, key=lambda review: (review.at, review.id))
 
@@ -246,55 +280,77 @@ def _is_flagged(counted: Sequence[Review]) -> bool:
     return any(flags.values())
 
 
-def _ruling(counted: Sequence[Review]) -> Ruling:
-    """An adjudication decides alone (the latest one); else the reviewers' words, when they do not differ."""
+def _ruling(counted: Sequence[Review], policy: PolicySection, taxonomy: Taxonomy) -> Ruling:
+    """An adjudication decides alone (the latest one); else the reviewers' words, when they do not differ.
+
+    Numbers differ when they lie further apart than the annotators' may.
+    """
     adjudications = [review for review in counted if review.phase == "adjudication"]
     if adjudications:
         last = adjudications[-1]
-        return Ruling("adjudicated", word=last) if _tells(last) else Ruling("needs_review", "cannot_tell")
+        if not tells(last, taxonomy):
+            return Ruling("needs_review", "cannot_tell")
+        return Ruling("adjudicated", word=last, words=(last,))
     words = reviewer_words(counted)
-    telling = [word for word in words if _tells(word)]
+    telling = [word for word in words if tells(word, taxonomy)]
     if _is_flagged(counted):
         return Ruling("needs_review", "flagged")
-    if len({word.labels[0].label for word in telling}) > 1:
+    if _differ(telling, policy, taxonomy):
         return Ruling("needs_review", "reviewers_disagree")
     if telling:
-        return Ruling("reviewed", word=telling[-1])
+        return Ruling("reviewed", word=telling[-1], words=tuple(telling))
     return Ruling("needs_review", "cannot_tell") if words else Ruling(None)
 
 
-def _tells(review: Review) -> bool:
-    return bool(review.labels) and not review.cannot_tell
+def _differ(telling: Sequence[Review], policy: PolicySection, taxonomy: Taxonomy) -> bool:
+    if not taxonomy.asks_labels:
+        return far_apart(telling, taxonomy, policy.max_spread)
+    return len({counted_label(word, taxonomy) for word in telling}) > 1
 
 
 def _by_person(
-    question: dict[str, Any], consensus: Consensus, ruling: Ruling, counted: Sequence[Review]
+    question: dict[str, Any],
+    consensus: Consensus,
+    ruling: Ruling,
+    counted: Sequence[Review],
+    policy: PolicySection,
+    taxonomy: Taxonomy,
 ) -> Decision:
-    """The decision that takes a person's word: their label, and a rationale that argues for this label."""
+    """The decision that takes a person's word: their label, and a rationale that argues for this label.
+
+    People's numbers are averaged. Words of an open vocabulary count as their cells.
+    """
     word = ruling.word
     assert word is not None  # a ruling with a deciding status always names its review
     contradicted = contradicted_ids(consensus.evidence, person_marks(consensus, counted))
     return Decision(
         **question,
         status=ruling.status,
-        label=word.labels[0].label,
-        labels=word.labels,
-        rationale=standing_steps(_steps(consensus, word, counted), contradicted),
+        label=counted_label(word, taxonomy),
+        labels=counted_labels(word, taxonomy),
+        **decided_numbers(consensus, taxonomy, ruling.words),
+        rationale=standing_steps(_steps(consensus, ruling, counted, policy, taxonomy), contradicted),
         evidence=consensus.evidence,
     )
 
 
-def _steps(consensus: Consensus, word: Review, counted: Sequence[Review]) -> Sequence[Step]:
+def _steps(
+    consensus: Consensus, ruling: Ruling, counted: Sequence[Review], policy: PolicySection, taxonomy: Taxonomy
+) -> Sequence[Step]:
     """The steps of the decision: the newest edited ones for this label, else those of the consensus.
 
-    The steps of the consensus argue for its own label, so they are left out when the person chose another.
+    The steps of the consensus argue for its own label or numbers, so they are left out when people chose others.
     Edited steps of an older consensus keep their text but lose their citations: its evidence had other names.
     """
-    label = word.labels[0].label
+    word = ruling.word
+    assert word is not None
+    label = counted_label(word, taxonomy)
     words = [word] if word.phase == "adjudication" else reviewer_words(counted)
-    edited = [w for w in words if w.rationale and _tells(w) and w.labels[0].label == label]
+    edited = [w for w in words if w.rationale and tells(w, taxonomy) and counted_label(w, taxonomy) == label]
     if not edited:
-        return consensus.rationale if label == consensus.label else ()
+        people = people_means(ruling.words, taxonomy)
+        same = taxonomy.asks_labels or near(people, consensus, taxonomy, policy.max_spread)
+        return consensus.rationale if same and label == consensus.label else ()
     if edited[-1].consensus_id == consensus.id:
         return edited[-1].rationale
     return [step.model_copy(update={"evidence_ids": ()}) for step in edited[-1].rationale]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -13,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from review_ui.auth import Keyring
 from review_ui.queue import Phase
-from review_ui.views import mark_field
-from schemas.parts import ClaimMark, LabelScore
+from review_ui.views import dimension_field, head_field, mark_field
+from schemas.parts import ClaimMark, Dimensions, LabelScore
 from schemas.records import Consensus
 from schemas.settings_types import Name
 from schemas.taxonomy import Taxonomy
@@ -44,6 +45,8 @@ class FormError(Exception):
 @dataclass(frozen=True)
 class Answer:
     labels: tuple[LabelScore, ...]
+    dimensions: Dimensions
+    heads: dict[str, str]
     cannot_tell: bool
     certainty: float | None
     comment: str
@@ -54,26 +57,69 @@ def read_answer(form: Mapping[str, str], taxonomy: Taxonomy) -> Answer:
     """The label part, the same in both phases.
 
     Raises:
-        FormError: no label, an unknown one, the same one twice, or a comment that is too long.
+        FormError: no label, an unknown one, the same one twice, a number off its scale, or a comment that is too
+            long; where numbers alone are asked, none of them.
     """
-    label, second = form.get("label", ""), form.get("second", "")
-    if not label:
-        raise FormError('Choose a label, or "cannot tell".')
-    cannot_tell = label == CANNOT_TELL
-    chosen = [name for name in (label, second) if name and name != CANNOT_TELL]
-    if cannot_tell and second:
-        raise FormError('A second label needs a first one: "cannot tell" stands alone.')
-    if any(name not in taxonomy.names for name in chosen):
-        raise FormError("This label is not one of the set: choose again.")
-    if len(set(chosen)) != len(chosen):
-        raise FormError("The second label is the same as the first: choose another or none.")
+    # Words that are typed leave the radio button of "cannot tell" a field of its own.
+    cannot_tell = CANNOT_TELL in (form.get("label"), form.get("cannot_tell"))
+    chosen = _labels(form, taxonomy, cannot_tell=cannot_tell) if taxonomy.asks_labels else []
+    numbers = _numbers(form, taxonomy)
+    if not (taxonomy.asks_labels or numbers or cannot_tell):
+        raise FormError('Give a number, or choose "cannot tell".')
+    if cannot_tell and numbers:
+        raise FormError('"Cannot tell" stands alone: take the numbers away, or choose another answer.')
     return Answer(
         labels=tuple(LabelScore(label=name) for name in chosen),
+        dimensions=Dimensions.of(numbers),
+        heads=_heads(form, taxonomy),
         cannot_tell=cannot_tell,
         certainty=_certainty(form.get("certainty", "")),
         comment=_comment(form.get("comment", "")),
         flagged=form.get("flag", "") == "1",
     )
+
+
+def _labels(form: Mapping[str, str], taxonomy: Taxonomy, *, cannot_tell: bool) -> list[str]:
+    label, second = form.get("label", "").strip(), form.get("second", "").strip()
+    given = [name for name in (label, second) if name and name != CANNOT_TELL]
+    if cannot_tell and given:
+        raise FormError('A second label needs a first one: "cannot tell" stands alone.')
+    if not (cannot_tell or label):
+        raise FormError('Choose a label, or "cannot tell".')
+    # Typed words are put into the form that they are counted in; a class must be one of the set.
+    chosen = [taxonomy.match(name) if taxonomy.kind == "open" else name for name in given]
+    known = [name for name in chosen if name is not None and taxonomy.has(name)]
+    if len(known) < len(given):
+        one = "a word or two for an emotion" if taxonomy.kind == "open" else "one of the set"
+        raise FormError(f"This label is not {one}: choose again.")
+    if len(set(known)) != len(known):
+        raise FormError("The second label is the same as the first: choose another or none.")
+    return known
+
+
+def _numbers(form: Mapping[str, str], taxonomy: Taxonomy) -> dict[str, float]:
+    """The numbers given, by dimension."""
+    found = {}
+    for name, scale in taxonomy.dimensions.items():
+        text = form.get(dimension_field(name), "").strip().replace(",", ".")
+        if not text:
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not scale.low <= value <= scale.high:
+            raise FormError(f"{name.capitalize()} is a number from {scale.low:g} to {scale.high:g}.")
+        found[name] = value
+    return found
+
+
+def _heads(form: Mapping[str, str], taxonomy: Taxonomy) -> dict[str, str]:
+    """The answers to the further questions; one may stay open."""
+    said = {name: form.get(head_field(name), "") for name in taxonomy.heads}
+    if any(label and label not in taxonomy.heads[name].labels for name, label in said.items()):
+        raise FormError("This answer is not one of the set: choose again.")
+    return {name: label for name, label in said.items() if label}
 
 
 def read_marks(form: Mapping[str, str], consensus: Consensus) -> tuple[ClaimMark, ...]:

@@ -13,7 +13,7 @@ from review_ui.deps import Desk, tell_operator
 from review_ui.forms import CANNOT_TELL, CERTAINTIES, MARKS, MAX_COMMENT_CHARS, form_id
 from review_ui.pages import page
 from review_ui.queue import Entry, Person, Phase
-from review_ui.views import blind_view, reveal_view
+from review_ui.views import asked_view, blind_view, dimension_field, head_field, reveal_view
 from schemas.errors import UserError
 from schemas.records import Annotation, Consensus, Review, Sample
 
@@ -76,8 +76,11 @@ def show_reveal(
     """`ask_for_marks`: no claim was marked; saving once more is taken as meant."""
     said = [score.label for score in blind.labels]
     before = {
-        "label": said[0] if said else CANNOT_TELL,
+        "label": said[0] if said else CANNOT_TELL if blind.cannot_tell else "",
         "second": said[1] if len(said) > 1 else "",
+        "cannot_tell": CANNOT_TELL if blind.cannot_tell else "",
+        **{dimension_field(name): f"{value:g}" for name, value in blind.dimensions.given.items()},
+        **{head_field(name): label for name, label in blind.heads.items()},
         "comment": blind.comment,
         "flag": "1" if blind.flagged else "",
     }
@@ -86,9 +89,9 @@ def show_reveal(
         status=shown.status,
         **_common(shown, "revealed"),
         values=shown.form or before,
-        blind_labels=said,
+        blind_labels=[*said, *(f"{name} {value:g}" for name, value in blind.dimensions.given.items())],
         blind_flagged=blind.flagged,
-        reveal=reveal_view(consensus, _annotations(shown.desk, consensus)),
+        reveal=reveal_view(consensus, _annotations(shown.desk, consensus), shown.desk.taxonomy),
         marks=MARKS,
         ask_for_marks=ask_for_marks,
     )
@@ -110,7 +113,7 @@ def _common(shown: Shown, phase: Phase) -> dict[str, Any]:
         "progress": desk.queue.progress(shown.reviewer),
         "run_command": desk.run_command,
         "item": blind_view(sample, has_clip=has_clip),
-        "labels": desk.taxonomy.names,
+        "asked": asked_view(desk.taxonomy),
         "certainties": CERTAINTIES,
         "cannot_tell": CANNOT_TELL,
         "max_comment_chars": MAX_COMMENT_CHARS,

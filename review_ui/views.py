@@ -12,6 +12,7 @@ from pipeline.policy import NO_CONFLICT
 from review_ui.plain import plain_measure, plain_words
 from schemas.parts import Evidence, MergedEvidence, Turn, Word
 from schemas.records import Annotation, Consensus, Sample
+from schemas.taxonomy import Taxonomy
 
 Box = tuple[float, float, float, float]
 
@@ -33,6 +34,53 @@ VERDICTS = {
     "not_measurable": "The signal cannot tell.",
     "outside_clip": "The claimed time is outside the clip.",
 }
+
+
+@dataclass(frozen=True)
+class ScaleView:
+    """A number that is asked for."""
+
+    name: str
+    field: str
+    low: float
+    high: float
+    low_means: str
+    high_means: str
+
+
+@dataclass(frozen=True)
+class QuestionView:
+    """A further question with its labels."""
+
+    name: str
+    field: str
+    text: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AskedView:
+    """What a person is asked, in both phases: labels (or any word), numbers, further questions."""
+
+    kind: str  # of the taxonomy
+    labels: tuple[str, ...]  # with an open vocabulary what a word can count as, as suggestions
+    scales: tuple[ScaleView, ...]
+    questions: tuple[QuestionView, ...]
+
+
+def asked_view(taxonomy: Taxonomy) -> AskedView:
+    return AskedView(
+        kind=taxonomy.kind,
+        labels=taxonomy.groups,
+        scales=tuple(
+            ScaleView(name, dimension_field(name), s.low, s.high, s.low_means, s.high_means)
+            for name, s in taxonomy.dimensions.items()
+        ),
+        questions=tuple(
+            QuestionView(name, head_field(name), head.question, tuple(head.labels))
+            for name, head in taxonomy.heads.items()
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -97,6 +145,7 @@ class RevealView:
     consensus_id: str
     label: str | None
     shares: tuple[tuple[str, float], ...]  # label, probability; highest first
+    numbers: tuple[str, ...]  # the annotators' mean of each dimension, and how far apart they are
     conflict: str
     steps: tuple[StepView, ...]
     claims: tuple[ClaimView, ...]
@@ -128,7 +177,7 @@ def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
     )
 
 
-def reveal_view(consensus: Consensus, annotations: Sequence[Annotation]) -> RevealView:
+def reveal_view(consensus: Consensus, annotations: Sequence[Annotation], taxonomy: Taxonomy) -> RevealView:
     """`annotations` are those that the consensus was made of."""
     votes = [] if consensus.conflict in NO_CONFLICT else labelled(annotations)
     shares = sorted(consensus.distribution.items(), key=lambda item: (-item[1], item[0]))
@@ -136,27 +185,48 @@ def reveal_view(consensus: Consensus, annotations: Sequence[Annotation]) -> Reve
         consensus_id=consensus.id,
         label=consensus.label,
         shares=tuple(shares),
+        numbers=_means(consensus),
         conflict=consensus.conflict.replace("_", " "),
         steps=tuple(StepView(step.n, step.text, step.evidence_ids) for step in consensus.rationale),
         claims=tuple(_claim(n, merged) for n, merged in enumerate(consensus.evidence)),
-        readings=_readings(votes),
-        others=_others(votes, consensus.label),
+        readings=_readings(votes, taxonomy),
+        others=_others(votes, consensus.label, taxonomy),
     )
 
 
-def _readings(votes: Sequence[Annotation]) -> tuple[tuple[str, str], ...]:
-    given = majority_readings(votes)
+def _means(consensus: Consensus) -> tuple[str, ...]:
+    """ "valence 0.40 ± 0.10 (3 annotators)"."""
+    told = []
+    for name, mean in consensus.dimensions.given.items():
+        spread = consensus.spread.get(name)
+        more = "" if spread is None else f" ± {spread.sd:.2f} (of {spread.n})"
+        told.append(f"{name} {mean:.2f}{more}")
+    return tuple(told)
+
+
+def _readings(votes: Sequence[Annotation], taxonomy: Taxonomy) -> tuple[tuple[str, str], ...]:
+    given = majority_readings(votes, taxonomy)
     return tuple((name, label) for name in READ if (label := getattr(given, name)) is not None)
 
 
-def _others(votes: Sequence[Annotation], label: str | None) -> tuple[OtherView, ...]:
+def _others(votes: Sequence[Annotation], label: str | None, taxonomy: Taxonomy) -> tuple[OtherView, ...]:
     """The claims for other labels. Without a label all claims are among those of the consensus."""
     answers = [vote.answer for vote in votes if vote.answer is not None]
     return tuple(
-        OtherView(answer.labels[0].label, tuple(ClaimText(**_claimed(item)) for item in answer.evidence))
+        OtherView(answer.primary, tuple(ClaimText(**_claimed(item)) for item in answer.evidence))
         for answer in answers
-        if label is not None and answer.labels[0].label != label
+        if answer.primary is not None and taxonomy.differ(answer.primary, label)
     )
+
+
+def dimension_field(name: str) -> str:
+    """The form field of a dimension."""
+    return f"dim-{name}"
+
+
+def head_field(name: str) -> str:
+    """The form field of a further question."""
+    return f"head-{name}"
 
 
 def mark_field(n: int) -> str:

@@ -141,6 +141,7 @@ class PolicySection(Section):
     accept_confidence: Share = 0.4
     min_margin: Share = 0.3
     min_labelled: Annotated[int, Field(ge=1)] = 2
+    max_spread: Share = 0.25
     random_review_share: Share = 0.05
 
 

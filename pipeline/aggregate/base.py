@@ -13,15 +13,22 @@ from typing import Any, Protocol
 
 from agents.ensemble import Heard, Hearing, hear, mean, voice_records
 from pipeline.aggregate.evidence import merge_evidence, released_rationale
+from pipeline.aggregate.numbers import (
+    answer,
+    dimension_means,
+    dimension_spreads,
+    head_distributions,
+    open_labels,
+)
 from pipeline.aggregate.readings import conflict_of, majority_readings
 from pipeline.aggregate.scores import labelled, score_annotations, vote_shares
 from schemas.ids import content_id
-from schemas.parts import AnnotationScore, Dimensions, Target, Triplet
+from schemas.parts import AnnotationScore, Dimensions, Target
 from schemas.records import Annotation, Check, Consensus, Judgement
 from schemas.settings import AggregateSection
 from schemas.taxonomy import Taxonomy
 
-VERSION = "5"  # of everything in this package: raise it when any result changes
+VERSION = "6"  # of everything in this package: raise it when any result changes
 TIE_TOLERANCE = 1e-9  # probabilities nearer than this are a tie; far above the rounding of a sum
 Weigh = Callable[[Sequence[AnnotationScore]], list[float]]
 
@@ -95,11 +102,11 @@ def _consensus(
     votes = labelled(ballot.annotations)
     inputs = (*ballot.annotations, *ballot.checks, *ballot.judgements)
     _refuse_foreign_labels(votes, taxonomy)
-    alike = hear(votes, [1.0] * len(votes), ballot.hearings, taxonomy.names)
+    alike = hear(votes, [1.0] * len(votes), ballot.hearings, taxonomy)
     opinions = {voice.annotator: voice.distribution for voice in alike}
-    scores = score_annotations(votes, ballot.checks, ballot.judgements, params, opinions)
+    scores = score_annotations(votes, ballot.checks, ballot.judgements, params, opinions, taxonomy)
     weights = weigh(scores)
-    heard = hear(votes, weights, ballot.hearings, taxonomy.names)
+    heard = hear(votes, weights, ballot.hearings, taxonomy)
     distribution = _distribution(heard)
     shares = [weight * share for weight, share in zip(weights, vote_shares(votes), strict=True)]
     label = _winner(distribution)
@@ -107,8 +114,10 @@ def _consensus(
     ranked = sorted(agreeing, key=_best_first)
     by_id = {annotation.id: annotation for annotation in votes}
     merged = merge_evidence([by_id[score.annotation_id] for score in ranked], ballot.checks)
-    # Nobody may have given the label that is the most probable of the mean.
-    best = by_id[ranked[0].annotation_id] if label is not None and ranked else None
+    # An open tie has no best answer (numbers cannot tie), and nobody may have given the most probable label.
+    best = by_id[ranked[0].annotation_id] if ranked and (label or not taxonomy.asks_labels) else None
+    weighed = list(zip(votes, shares, strict=True))
+    means = dimension_means(weighed, taxonomy.dimensions)
     top = [*sorted(distribution.values(), reverse=True), 0.0, 0.0]
     return Consensus(
         segment_id=ballot.segment_id,
@@ -119,10 +128,13 @@ def _consensus(
         label=label,
         margin=top[0] - top[1],
         entropy=abs(math.fsum(-p * math.log(p) for p in top if p > 0)),
-        dimensions=Dimensions.of(_dimensions(votes, shares, taxonomy)),
-        conflict=conflict_of(majority_readings(votes), label, neutral=taxonomy.match("neutral")),
+        dimensions=Dimensions.of(means),
+        spread=dimension_spreads(weighed, means),
+        heads=head_distributions(weighed, taxonomy),
+        open_labels=open_labels(votes, taxonomy),
+        conflict=conflict_of(majority_readings(votes, taxonomy), label, neutral=taxonomy.match("neutral")),
         scores=tuple(sorted(scores, key=lambda score: (score.annotator, score.annotation_id))),
-        voices=voice_records(ballot.annotations, heard, ballot.hearings),
+        voices=voice_records(ballot.annotations, heard, ballot.hearings, taxonomy),
         best_annotation_id=None if best is None else best.id,
         rationale=() if best is None else released_rationale(best, merged),
         evidence=tuple(item.released for item in merged),
@@ -151,6 +163,7 @@ def _question(
             "seed": seed,
             "labels": list(taxonomy.names),
             "neutral": taxonomy.match("neutral"),
+            "taxonomy": taxonomy.digest,
             **({"voices": voices} if voices else {}),
         },
     }
@@ -158,21 +171,14 @@ def _question(
 
 def _refuse_foreign_labels(votes: Sequence[Annotation], taxonomy: Taxonomy) -> None:
     for annotation in votes:
-        if answer(annotation).primary not in taxonomy.labels:
-            raise ValueError(
-                f"{annotation.id}: label {answer(annotation).primary!r} is not in {taxonomy.name}"
-            )
-
-
-def answer(annotation: Annotation) -> Triplet:
-    """The answer of a labelled annotation."""
-    if annotation.answer is None:
-        raise ValueError(f"{annotation.id} holds no answer")
-    return annotation.answer
+        label = answer(annotation).primary
+        known = taxonomy.has(label) if label is not None else not taxonomy.asks_labels
+        if not known:
+            raise ValueError(f"{annotation.id}: label {label!r} is not in {taxonomy.name}")
 
 
 def _distribution(voices: Sequence[Heard]) -> dict[str, float]:
-    """Label -> probability, sums to 1; empty without votes. `fsum` makes it independent of the order."""
+    """Label -> probability, sums to 1; empty without labels. `fsum` makes it independent of the order."""
     if not math.fsum(voice.weight for voice in voices):
         return {}
     found = mean([voice.distribution for voice in voices], [voice.weight for voice in voices])
@@ -189,21 +195,3 @@ def _winner(distribution: dict[str, float]) -> str | None:
 def _best_first(score: AnnotationScore) -> tuple[bool, float, str]:
     """Order of annotations by quality; unrated ones last, equal ones by id."""
     return score.s_final is None, -(score.s_final or 0.0), score.annotation_id
-
-
-def _dimensions(
-    annotations: Sequence[Annotation], weights: Sequence[float], taxonomy: Taxonomy
-) -> dict[str, float]:
-    """Weighted mean of the values given, by dimension; one that nobody gave is left out."""
-    means = {}
-    for name, scale in taxonomy.dimensions.items():
-        given = [
-            (value, weight)
-            for annotation, weight in zip(annotations, weights, strict=True)
-            if (value := answer(annotation).dimensions.given.get(name)) is not None
-        ]
-        total = math.fsum(weight for _, weight in given)
-        if total:
-            mean = math.fsum(value * weight for value, weight in given) / total
-            means[name] = max(scale.low, min(scale.high, mean))  # a sum may leave the scale by rounding
-    return means

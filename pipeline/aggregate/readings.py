@@ -12,25 +12,29 @@ from collections.abc import Sequence
 from pipeline.aggregate.scores import vote_shares
 from schemas.parts import Readings
 from schemas.records import Annotation
+from schemas.taxonomy import Taxonomy
 
 READ = ("text", "audio", "visual")
 
 
-def majority_readings(votes: Sequence[Annotation]) -> Readings:
+def majority_readings(votes: Sequence[Annotation], taxonomy: Taxonomy) -> Readings:
     """The most frequent reading per modality; None when nobody read it, or when the readings are tied.
 
-    Abstaining (None) is no vote. Replicates share one vote, scores do not count: a reading is not a label.
+    Abstaining (None) is no vote. Replicates share one vote, scores do not count: a reading is not a label. Words
+    of an open vocabulary count as their cells.
     """
     shares = vote_shares(votes)
-    return Readings(**{modality: _most_frequent(votes, shares, modality) for modality in READ})
+    return Readings(**{modality: _most_frequent(votes, shares, modality, taxonomy) for modality in READ})
 
 
-def _most_frequent(votes: Sequence[Annotation], shares: Sequence[float], modality: str) -> str | None:
+def _most_frequent(
+    votes: Sequence[Annotation], shares: Sequence[float], modality: str, taxonomy: Taxonomy
+) -> str | None:
     weights: dict[str, list[float]] = {}
     for annotation, share in zip(votes, shares, strict=True):
         reading = None if annotation.answer is None else getattr(annotation.answer.readings, modality)
         if reading is not None:
-            weights.setdefault(reading, []).append(share)
+            weights.setdefault(taxonomy.group(reading), []).append(share)
     totals = {reading: round(math.fsum(parts), 9) for reading, parts in weights.items()}
     top = max(totals.values(), default=0.0)
     winners = [reading for reading, total in totals.items() if total == top]

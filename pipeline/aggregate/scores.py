@@ -9,9 +9,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.aggregate.numbers import answer, closeness
 from schemas.parts import AnnotationScore
 from schemas.records import Annotation, Check, Judgement
 from schemas.settings import AggregateSection
+from schemas.taxonomy import Taxonomy
 
 
 def labelled(annotations: Iterable[Annotation]) -> list[Annotation]:
@@ -32,6 +34,7 @@ def score_annotations(
     judgements: Iterable[Judgement],
     params: AggregateSection,
     opinions: Mapping[str, Mapping[str, float]],
+    taxonomy: Taxonomy,
 ) -> list[AnnotationScore]:
     """One score per labelled annotation, in their order. `opinions`: the distribution of each annotator.
 
@@ -43,21 +46,23 @@ def score_annotations(
     by_annotation = {check.annotation_id: check for check in checks}
     rated = [one for one in judgements if one.outcome == "scored" and one.kind == "rating"]
     return [
-        _score(annotation, opinions, current_check(annotation, by_annotation), rated, params)
+        _score(annotation, votes, opinions, current_check(annotation, by_annotation), rated, params, taxonomy)
         for annotation in votes
     ]
 
 
 def _score(
     annotation: Annotation,
+    votes: Sequence[Annotation],
     opinions: Mapping[str, Mapping[str, float]],
     check: Check | None,
     rated: Sequence[Judgement],
     params: AggregateSection,
+    taxonomy: Taxonomy,
 ) -> AnnotationScore:
     mine = [judgement for judgement in rated if judgement.annotation_id == annotation.id]
     judged = _mean_of_judges(mine, "s_rec")
-    agreement = agreement_with_others(annotation, opinions)
+    agreement = agreement_with_others(annotation, votes, opinions, taxonomy)
     s_rec = agreement if judged is None else judged
     s_reason = _mean_of_judges(mine, "s_reason")
     if s_reason is not None:
@@ -66,7 +71,7 @@ def _score(
     return AnnotationScore(
         annotation_id=annotation.id,
         annotator=annotation.annotator,
-        label=_label(annotation),
+        label=_label(annotation, taxonomy),
         s_rec=s_rec,
         s_reason=s_reason,
         s_cot=s_cot,
@@ -83,15 +88,24 @@ def _mean_of_judges(rated: Sequence[Judgement], name: str) -> float | None:
 
 
 def agreement_with_others(
-    annotation: Annotation, opinions: Mapping[str, Mapping[str, float]]
+    annotation: Annotation,
+    votes: Sequence[Annotation],
+    opinions: Mapping[str, Mapping[str, float]],
+    taxonomy: Taxonomy,
 ) -> float | None:
     """What the other annotators give this annotation's label, on average; None when there are no others.
 
-    Each counts as one, by its own distribution: by the share of its replicates that agree, say.
+    Each counts as one, by its own distribution: by the share of its replicates that agree, say. Where there are
+    numbers alone, it is how near they lie to each other.
     """
-    label = _label(annotation)
+    others = sorted(name for name in opinions if name != annotation.annotator)
+    if taxonomy.asks_labels:
+        label = _label(annotation, taxonomy)
+        return _mean(opinions[name].get(label, 0.0) for name in others)
+    mine, scales = answer(annotation), taxonomy.dimensions
     return _mean(
-        opinion.get(label, 0.0) for name, opinion in opinions.items() if name != annotation.annotator
+        _mean(closeness(mine, answer(vote), scales) for vote in votes if vote.annotator == name)
+        for name in others
     )
 
 
@@ -113,8 +127,10 @@ def current_check(annotation: Annotation, by_annotation: dict[str, Check]) -> Ch
     return check if check is not None and check.annotation_digest == annotation.digest else None
 
 
-def _label(annotation: Annotation) -> str:
-    return "" if annotation.answer is None else annotation.answer.primary or ""
+def _label(annotation: Annotation, taxonomy: Taxonomy) -> str:
+    """What the primary label counts as; empty where there is none."""
+    label = answer(annotation).primary
+    return "" if label is None else taxonomy.group(label)
 
 
 def _final(parts: Iterable[tuple[float, float | None]]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.commands.hints import complete
-from pipeline.commands.show_text import item_lines
+from pipeline.commands.show_text import item_lines, told
 from pipeline.consent import Consent
 from pipeline.facts import source_facts
 from pipeline.live import LiveItem, live_items
@@ -20,8 +20,8 @@ from pipeline.project import Project
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import last_failures
 from schemas.errors import UserError
-from schemas.parts import Span, SpeakerTurn
-from schemas.records import Features, Segment, Source
+from schemas.parts import Dimensions, Span, SpeakerTurn
+from schemas.records import Annotation, Features, Segment, Source
 from schemas.store import StoredPath
 
 MAX_OPTIONS = 20
@@ -99,7 +99,7 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
     """One short row per segment and target for tables: who voted what, what was decided, and why."""
     rows = []
     for item in items:
-        votes = [f"{a.annotator} {a.answer.primary if a.answer else a.outcome}" for a in item.annotations]
+        votes = [f"{a.annotator} {_answered(a)}" for a in item.annotations]
         decision = item.decision
         rows.append(
             {
@@ -110,12 +110,28 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
                 "others": len(item.sample.others),
                 "votes": ", ".join(votes),
                 "label": (decision.label if decision and decision.label else None)
-                or (item.consensus.label if item.consensus else None),
+                or (item.consensus.label if item.consensus else None)
+                or _numbers(item),
                 "status": decision.status if decision else "not_annotated",
                 "reasons": list(decision.reasons) if decision else [],
             }
         )
     return rows
+
+
+def _answered(annotation: Annotation) -> str:
+    """The label, where there is none the numbers, without an answer how it ended."""
+    if annotation.answer is None:
+        return annotation.outcome
+    return annotation.answer.primary or told(annotation.answer.dimensions.model_dump())
+
+
+def _numbers(item: LiveItem) -> str | None:
+    """What was decided in numbers, or what the annotators' mean is; only where the annotators gave no label."""
+    if item.consensus is None or item.consensus.distribution:
+        return None
+    decided = item.decision.dimensions if item.decision else Dimensions()
+    return told((decided if decided.given else item.consensus.dimensions).model_dump()) or None
 
 
 def _spans(spans: Iterable[Span]) -> list[dict[str, float]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.reasons import outcome_code
+from schemas.parts import Dimensions
 from schemas.records import Annotation, Sample
 
 Json = dict[str, Any]
@@ -53,21 +54,31 @@ def _said(sample: Json) -> str:
     return f"  said ({source}): {' '.join(word.text for word in own)}" if own else "  said: nothing"
 
 
+def told(dimensions: Json) -> str:
+    """The numbers of a record, by name; empty without any."""
+    return ", ".join(f"{name} {value:.2f}" for name, value in Dimensions(**dimensions).given.items())
+
+
 def _distribution(consensus: Json) -> str:
     by_size = sorted(consensus["distribution"].items(), key=lambda pair: (-pair[1], pair[0]))
-    shares = ", ".join(f"{label} {p:.2f}" for label, p in by_size) or "nobody gave a label"
+    shares = ", ".join(f"{label} {p:.2f}" for label, p in by_size)
+    shares = ", ".join(filter(None, (shares, told(consensus["dimensions"])))) or "nobody gave a label"
     return f"{shares}; margin {consensus['margin']:.2f}, conflict {consensus['conflict']}"
 
 
 def _decision(decision: Json) -> str:
     reasons = f": {', '.join(decision['reasons'])}" if decision["reasons"] else ""
-    return f"{decision['label'] or 'open'} ({decision['status']}{reasons})"
+    numbers = told(decision["dimensions"])
+    said = ", ".join(filter(None, (decision["label"], numbers, *decision["heads"].values())))
+    return f"{said or 'open'} ({decision['status']}{reasons})"
 
 
 def _answer(annotation: Json) -> str:
     answer = annotation["answer"]
     if answer:
-        return f"{answer['labels'][0]['label']}, confidence {answer['confidence']:.2f}"
+        label = answer["labels"][0]["label"] if answer["labels"] else told(answer["dimensions"])
+        sure = "not stated" if answer["confidence"] is None else f"{answer['confidence']:.2f}"
+        return f"{label}, confidence {sure}"
     fields = {name: annotation[name] for name in Annotation.model_fields}
     return f"{annotation['outcome']} ({outcome_code(Annotation(**fields))})"
 

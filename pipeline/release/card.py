@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.release.card_labels import Numbers, has_text, numbers_table, open_text
 from pipeline.release.columns import COLUMNS
 from pipeline.release.telling import counted, left_out_text
 from pipeline.splits import SPLITS
 
 RULES = "cues"  # the provider of annotators and judges that are rules
 UNDECIDED = "(undecided)"
+NO_LABEL = "(numbers alone)"
 UNKNOWN = "(not said)"
 NO_WORDS = "(no words)"
 LOW_QUALITY = "(low quality)"  # in the `words_source` of a recogniser that hears badly
@@ -42,10 +44,13 @@ class Tally:
     labels: dict[str, Counter[str]] = field(default_factory=dict)  # label -> split -> rows
     by: dict[str, Counter[str]] = field(default_factory=dict)  # column -> value -> rows
     verdicts: dict[str, Counter[str]] = field(default_factory=dict)  # verdict -> shown or not -> claims
+    numbers: Numbers = field(default_factory=Numbers)
     reviewed_by_people: int = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self.labels.setdefault(row["label"] or UNDECIDED, Counter())[row["split"]] += 1
+        no_label = UNDECIDED if row["status"] == "needs_review" else NO_LABEL
+        self.labels.setdefault(row["label"] or no_label, Counter())[row["split"]] += 1
+        self.numbers.add(row)
         for column in ("split", "status", "conflict", "license", "consent", "language"):
             self.by.setdefault(column, Counter())[row[column] or UNKNOWN] += 1
         self.by.setdefault("words_source", Counter())[row["words_source"] or NO_WORDS] += 1
@@ -59,6 +64,7 @@ class Tally:
             "rows": self.rows,
             "labels": {label: dict(sorted(splits.items())) for label, splits in sorted(self.labels.items())},
             **{column: dict(sorted(counts.items())) for column, counts in sorted(self.by.items())},
+            **self.numbers.as_json(),
             "verdicts": {name: dict(sorted(told.items())) for name, told in sorted(self.verdicts.items())},
             "reviewed_by_people": self.reviewed_by_people,
         }
@@ -77,7 +83,7 @@ def render_card(manifest: Mapping[str, Any], tally: Tally) -> str:
     """The text of README.md. Depends on the manifest and the counts only, so that it is the same every time."""
     title = _line(manifest["title"])
     sections = {
-        "Labels": _label_table(tally),
+        "Labels": _labels_text(manifest, tally),
         "Columns": _columns_text(),
         "Words": _words_text(tally),
         "How the labels were decided": _decision_text(manifest, tally),
@@ -94,6 +100,15 @@ def render_card(manifest: Mapping[str, Any], tally: Tally) -> str:
         *(f"## {name}\n\n{text}" for name, text in sections.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _labels_text(manifest: Mapping[str, Any], tally: Tally) -> str:
+    taxonomy, parts = manifest["taxonomy"], [_label_table(tally)]
+    if taxonomy["dimensions"]:
+        parts.append(_table(["dimension", "clips", "mean"], numbers_table(taxonomy, tally.numbers)))
+    for name, counts in sorted(tally.numbers.heads.items()):
+        parts.append(_table([name, "clips"], sorted(counts.items())))
+    return "\n\n".join(filter(None, [*parts, open_text(taxonomy, tally.numbers)]))
 
 
 def card_counts(text: str) -> dict[str, dict[str, int]]:
@@ -142,8 +157,8 @@ def _front_matter(manifest: Mapping[str, Any], tally: Tally) -> str:
 def _what(manifest: Mapping[str, Any], tally: Tally) -> str:
     share = tally.reviewed_by_people / tally.rows
     return (
-        f"{counted(tally.rows, 'clip')} of people. Each has an emotion label ({manifest['taxonomy']['name']}), "
-        "the distribution of the annotators' labels, a rationale in steps, and the evidence that it cites. "
+        f"{counted(tally.rows, 'clip')} of people. Each has {has_text(manifest['taxonomy'])}, "
+        "how far the annotators agree, a rationale in steps, and the evidence that it cites. "
         "Every claim was compared with the signal and carries its verdict.\n\n"
         f"Made with emotrace {manifest['tools']['emotrace']} on {manifest['date']}. Annotators labelled each "
         "clip independently, judges rated them, and what was not certain was left to people: "

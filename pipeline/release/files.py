@@ -307,6 +307,22 @@ def release_config(settings: Settings, taxonomy: Taxonomy) -> dict[str, Any]:
     }
 
 
+def taxonomy_facts(taxonomy: Taxonomy) -> dict[str, Any]:
+    """What a reader must know of the label set to read and check the rows."""
+    return {
+        "name": taxonomy.name,
+        "digest": taxonomy.digest,
+        "kind": taxonomy.kind,
+        "labels": list(taxonomy.groups),
+        "wheel": None if taxonomy.wheel is None else f"{taxonomy.wheel}, level {taxonomy.wheel_level}",
+        "dimensions": [
+            {"name": name, "low": scale.low, "high": scale.high}
+            for name, scale in taxonomy.dimensions.items()
+        ],
+        "heads": [{"name": name, "labels": list(head.labels)} for name, head in taxonomy.heads.items()],
+    }
+
+
 def _manifest(
     settings: Settings,
     taxonomy: Taxonomy,
@@ -327,7 +343,7 @@ def _manifest(
         "previous_version": around.before.version if around.before else None,
         "license": settings.release.license,
         "languages": sorted(spool.languages),
-        "taxonomy": {"name": taxonomy.name, "digest": taxonomy.digest, "labels": list(taxonomy.names)},
+        "taxonomy": taxonomy_facts(taxonomy),
         "rows": tally.rows,
         "bytes": written.bytes,
         "content_sha256": written.rows_digest,

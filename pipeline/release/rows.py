@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,8 +14,8 @@ from pipeline.live import LiveItem
 from pipeline.policy import counted_reviews, person_marks, reviewer_key
 from pipeline.reasons import outcome_code
 from schemas.ids import canonical_json, content_digest, content_id
-from schemas.parts import USUAL_DIMENSIONS, MergedEvidence
-from schemas.records import Annotation, Consensus, Decision
+from schemas.parts import MergedEvidence
+from schemas.records import Annotation, Consensus, Decision, Review
 from schemas.taxonomy import Taxonomy
 
 FORMAT = "emotrace-release/1"
@@ -59,7 +59,11 @@ SCHEMA = pa.schema(
         "label": TEXT,
         "labels": _many(label=TEXT, intensity=NUMBER),
         "soft_labels": _many(label=TEXT, p=NUMBER),
-        "dimensions": _struct(valence=NUMBER, arousal=NUMBER, dominance=NUMBER),
+        "dimensions": _many(
+            name=TEXT, value=NUMBER, by=TEXT, mean=NUMBER, sd=NUMBER, n=COUNT, low=NUMBER, high=NUMBER
+        ),
+        "heads": _many(name=TEXT, label=TEXT, soft_labels=_many(label=TEXT, p=NUMBER)),
+        "open_labels": _many(word=TEXT, cell=TEXT, annotators=COUNT, people=COUNT),
         "readings": _struct(text=TEXT, audio=TEXT, visual=TEXT),
         "conflict": TEXT,
         "rationale": _many(n=COUNT, text=TEXT, evidence_ids=_list(TEXT)),
@@ -79,9 +83,9 @@ SCHEMA = pa.schema(
         "outcomes": _many(outcome=TEXT, n=COUNT),
         "annotations": _many(
             annotator=TEXT, provider=TEXT, model=TEXT, model_version=TEXT, replicate=COUNT, outcome=TEXT,
-            reason=TEXT, label=TEXT, intensity=NUMBER, confidence=NUMBER, s_rec=NUMBER,
-            s_rec_source=TEXT, s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER,
-            request_digest=TEXT, id=TEXT, digest=TEXT,
+            reason=TEXT, label=TEXT, intensity=NUMBER, dimensions=_many(name=TEXT, value=NUMBER),
+            heads=_many(name=TEXT, value=TEXT), confidence=NUMBER, s_rec=NUMBER, s_rec_source=TEXT,
+            s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER, request_digest=TEXT, id=TEXT, digest=TEXT,
         ),
         "human": _struct(reviewers=COUNT, blind=COUNT, revealed=COUNT, adjudications=COUNT),
         # where it comes from
@@ -142,8 +146,10 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "label": decision.label,
         "labels": [score.model_dump() for score in decision.labels],
         "soft_labels": [{"label": label, "p": p} for label, p in sorted(consensus.distribution.items())],
-        "dimensions": consensus.dimensions.model_dump(include=set(USUAL_DIMENSIONS)),
-        "readings": majority_readings(votes).model_dump(),
+        "dimensions": _dimensions(consensus, decision, taxonomy),
+        "heads": _heads(consensus, decision, taxonomy),
+        "open_labels": _open_labels(consensus, human, taxonomy),
+        "readings": majority_readings(votes, taxonomy).model_dump(),
         "conflict": consensus.conflict,
         "rationale": [step.model_dump() for step in decision.rationale],
         "evidence": [_evidence(claim, marks) for claim in decision.evidence],
@@ -166,11 +172,60 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
     }
 
 
+def _dimensions(consensus: Consensus, decision: Decision, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Every declared dimension: the decided value and whose it is, and what the annotators gave."""
+    value, mean = decision.dimensions.given, consensus.dimensions.given
+    return [
+        {
+            "name": name,
+            "value": value.get(name),
+            "by": decision.dimensions_of.get(name),
+            "mean": mean.get(name),
+            "sd": consensus.spread[name].sd if name in consensus.spread else None,
+            "n": consensus.spread[name].n if name in consensus.spread else 0,
+            "low": scale.low,
+            "high": scale.high,
+        }
+        for name, scale in taxonomy.dimensions.items()
+    ]
+
+
+def _heads(consensus: Consensus, decision: Decision, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Every declared further question: the decided label, and the annotators' distribution."""
+    return [
+        {
+            "name": name,
+            "label": decision.heads.get(name),
+            "soft_labels": [{"label": k, "p": p} for k, p in sorted(consensus.heads.get(name, {}).items())],
+        }
+        for name in taxonomy.heads
+    ]
+
+
+def _open_labels(consensus: Consensus, human: Iterable[Review], taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """All words of an open vocabulary, of annotators and people; `cell` is null off the wheel."""
+    if taxonomy.kind != "open":
+        return []
+    people: dict[str, set[str]] = {}
+    for review in human:
+        for score in review.labels:
+            people.setdefault(score.label, set()).add(reviewer_key(review.reviewer))
+    annotators = {said.word: len(said.supporters) for said in consensus.open_labels}
+    return [
+        {
+            "word": word,
+            "cell": taxonomy.cell(word),
+            "annotators": annotators.get(word, 0),
+            "people": len(people.get(word, ())),
+        }
+        for word in sorted({*annotators, *people})
+    ]
+
+
 def _uncertainty(consensus: Consensus, label: str | None) -> dict[str, float | None]:
     """`probability` is that of the released label among the annotators, also when a person chose it."""
-    rated = [
-        score.s_final for score in consensus.scores if score.label == label and score.s_final is not None
-    ]
+    own = (score.s_final for score in consensus.scores if score.label == (label or ""))
+    rated = [value for value in own if value is not None]
     return {
         "probability": None if label is None else consensus.distribution.get(label, 0.0),
         "margin": consensus.margin,
@@ -200,7 +255,9 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
         ),
         "reason": outcome_code(annotation) or None,
         "label": None if answer is None or annotation.outcome != "labelled" else answer.primary,
-        "intensity": None if answer is None else answer.labels[0].intensity,
+        "intensity": None if answer is None or not answer.labels else answer.labels[0].intensity,
+        "dimensions": [] if answer is None else _named(answer.dimensions.given),
+        "heads": [] if answer is None else _named(answer.heads),
         "confidence": None if answer is None else answer.confidence,
         **{
             name: None if score is None else getattr(score, name)
@@ -210,6 +267,10 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
         "id": annotation.id,
         "digest": annotation.digest,
     }
+
+
+def _named(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 
 def _provenance(item: LiveItem, consensus: Consensus, decision: Decision) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def _read_rows(folder: Folder, progress: Progress) -> Found:
     """One pass over all rows, in the order in which they were hashed."""
     content = hashlib.sha256()
     progress.start("verify", int(folder.manifest["rows"]))
-    folder.faults.expect(folder.manifest["taxonomy"]["labels"], folder.manifest["config"]["release"])
+    folder.faults.expect(folder.manifest["taxonomy"], folder.manifest["config"]["release"])
     for name in _data_files(folder):
         with pq.ParquetFile(folder.path / name) as file:
             folder.schemas[name] = file.schema_arrow

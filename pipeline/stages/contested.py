@@ -24,7 +24,12 @@ from schemas.taxonomy import Taxonomy
 
 # Of the reasons why people must look those that another answer may settle. That only one annotator was asked
 # first contests nothing, nor does what only judges can say.
-OPEN = frozenset({"no_label", "open_tie", "conflict", "low_margin", "low_probability", "low_confidence"})
+OPEN = frozenset(
+    {
+        *("no_label", "open_tie", "conflict", "low_margin", "low_probability", "low_confidence"),
+        *("no_number", "wide_spread"),
+    }
+)
 
 
 class ContestedStage(AnnotateStage):
@@ -86,4 +91,5 @@ def is_contested(sample: Sample, first: Sequence[Annotation], settings: Settings
     ballot = Ballot(sample.segment_id, sample.target, sample.id, tuple(first), (), (), heard)
     seed = settings.project.seed
     (consensus,) = aggregate([ballot], taxonomy=taxonomy, params=settings.aggregate, seed=seed)
-    return not OPEN.isdisjoint(review_reasons(consensus, sample.missing, settings.policy, seed=seed))
+    reasons = review_reasons(consensus, sample.missing, settings.policy, taxonomy=taxonomy, seed=seed)
+    return not OPEN.isdisjoint(reasons)

@@ -7,7 +7,7 @@ const form = document.querySelector("#form");
 const own = PREFIX + (form?.dataset.draft ?? "");
 
 /** @param {string} name */
-const isAnswer = (name) => /^(label|second|certainty|comment|flag|mark-\d+)$/.test(name);
+const isAnswer = (name) => /^(label|second|cannot_tell|certainty|comment|flag|mark-\d+|dim-\w+|head-\w+)$/.test(name);
 
 function keep() {
   if (!form) return;
@@ -19,7 +19,9 @@ function keep() {
 function putIn(answers) {
   const given = new Map(answers);
   for (const field of form?.elements ?? []) {
-    if (field instanceof HTMLInputElement && isAnswer(field.name)) field.checked = given.get(field.name) === field.value;
+    const ticked = field instanceof HTMLInputElement && ["radio", "checkbox"].includes(field.type);
+    if (ticked && isAnswer(field.name)) field.checked = given.get(field.name) === field.value;
+    else if (field instanceof HTMLInputElement && isAnswer(field.name)) field.value = given.get(field.name) ?? "";
     else if (field instanceof HTMLSelectElement || field instanceof HTMLTextAreaElement) {
       field.value = given.get(field.name) ?? "";
     }

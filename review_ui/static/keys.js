@@ -26,7 +26,7 @@ function onKey(event) {
   const element = keyed.find((candidate) => candidate.dataset.key === name);
   if (!element || (event.repeat && !REPEATED.includes(element.dataset.action ?? ""))) return;
   event.preventDefault();
-  if (element instanceof HTMLTextAreaElement) element.focus();
+  if (element.matches(WRITES)) element.focus();
   else element.click();
 }
 

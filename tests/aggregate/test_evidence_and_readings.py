@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.aggregate.evidence import temporal_iou
 from pipeline.aggregate.readings import conflict_of, majority_readings
 from schemas.parts import Readings, Span, Step, Verdict
-from tests.release.builder import annotation, check, consensus_of, evidence, judgement
+from tests.release.builder import TAXONOMY, annotation, check, consensus_of, evidence, judgement
 
 spans = st.tuples(st.floats(0, 10), st.floats(0, 10)).map(lambda t: Span(start_s=min(t), end_s=max(t)))
 
@@ -137,4 +137,4 @@ def test_majority_reading_per_modality() -> None:
         annotation("s", "b", "joy", readings=Readings(text="joy", audio="joy")),
         annotation("s", "c", "joy", readings=Readings(text="fear", visual="joy")),
     ]
-    assert majority_readings(said) == Readings(text="joy", audio=None, visual="joy")
+    assert majority_readings(said, TAXONOMY) == Readings(text="joy", audio=None, visual="joy")

@@ -112,6 +112,7 @@ def test_claims_that_were_shown_stand_apart() -> None:
             **dict.fromkeys(SCHEMA.names),
             "split": "train",
             "human": {"reviewers": 0},
+            **{name: [] for name in ("dimensions", "heads", "open_labels")},
             "evidence": [{"verdict": verdict, "shown": shown} for verdict, shown in claims],
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,25 +14,82 @@ from review_ui.forms import CANNOT_TELL, FormError, form_id, read_answer, read_n
 from review_ui.pages import clock
 from review_ui.queue import Phase, Queue
 from schemas.records import Review
-from schemas.taxonomy import load_taxonomy
+from schemas.taxonomy import Taxonomy, load_taxonomy, shipped_taxonomies
 from tests.review_ui.project import Project
 
-TAXONOMY = load_taxonomy("ekman7")
-VALUES = st.one_of(st.text(), st.sampled_from([*TAXONOMY.names, CANNOT_TELL, "", "1", "0.5"]))
-FORMS = st.dictionaries(
-    st.sampled_from(["label", "second", "certainty", "comment", "flag", "reviewer", "form"]), VALUES
+ALL = [load_taxonomy(name) for name in shipped_taxonomies()]
+EKMAN7, OPEN, VAD = load_taxonomy("ekman7"), load_taxonomy("open"), load_taxonomy("vad")
+INTENT = Taxonomy.model_validate(
+    {
+        "name": "both",
+        "instruction": "",
+        "labels": {"joy": {"verbalizers": []}},
+        "heads": {
+            "intent": {"question": "Why?", "labels": {n: {"verbalizers": []} for n in ("thank", "joke")}}
+        },
+    }
 )
+VALUES = st.one_of(
+    st.text(), st.sampled_from([*EKMAN7.names, CANNOT_TELL, "", "1", "0.5", "-0,25", "inf", "nan", "1e400"])
+)
+FIELDS = [
+    "label",
+    "second",
+    "cannot_tell",
+    "certainty",
+    "comment",
+    "flag",
+    "reviewer",
+    "form",
+    "dim-valence",
+    "dim-sentiment",
+]
+FORMS = st.dictionaries(st.sampled_from(FIELDS), VALUES)
 
 
-@given(FORMS)
-def test_an_answer_is_whole_or_refused(form: dict[str, str]) -> None:
+@given(st.sampled_from(ALL), FORMS)
+def test_an_answer_is_whole_or_refused(taxonomy: Taxonomy, form: dict[str, str]) -> None:
     with contextlib.suppress(FormError):
-        answer = read_answer(form, TAXONOMY)
+        answer = read_answer(form, taxonomy)
         names = [score.label for score in answer.labels]
-        assert set(names) <= set(TAXONOMY.names)
+        assert all(taxonomy.has(name) for name in names)
         assert len(set(names)) == len(names)
-        assert answer.cannot_tell == (not names)
+        told = names if taxonomy.asks_labels else answer.dimensions.given
+        assert answer.cannot_tell == (not told)
+        for name, value in answer.dimensions.given.items():
+            assert taxonomy.dimensions[name].low <= value <= taxonomy.dimensions[name].high
         assert "\x00" not in answer.comment  # no database takes it
+
+
+def test_numbers_are_read_with_a_point_or_a_comma_and_stay_on_their_scale() -> None:
+    answer = read_answer({"dim-valence": " -0,25 ", "dim-arousal": "1"}, VAD)
+    assert answer.dimensions.given == {"valence": -0.25, "arousal": 1.0}
+    for wrong in ("1.01", "-2", "high", "nan"):
+        with pytest.raises(FormError, match="Valence is a number from -1 to 1"):
+            read_answer({"dim-valence": wrong}, VAD)
+    with pytest.raises(FormError, match="Give a number"):
+        read_answer({}, VAD)
+    with pytest.raises(FormError, match="stands alone"):
+        read_answer({"dim-valence": "1", "cannot_tell": CANNOT_TELL}, VAD)
+    assert read_answer({"cannot_tell": CANNOT_TELL}, VAD).cannot_tell
+    assert read_answer({"label": "joy", "dim-valence": "0.5"}, EKMAN7).dimensions.valence == 0.5
+
+
+def test_a_typed_word_is_put_into_the_form_that_counts() -> None:
+    answer = read_answer({"label": " Let  DOWN! ", "second": "sad"}, OPEN)
+    assert [score.label for score in answer.labels] == ["let down", "sad"]
+    with pytest.raises(FormError, match="a word or two"):
+        read_answer({"label": "she is sad because of the rain"}, OPEN)
+    with pytest.raises(FormError, match="same as the first"):
+        read_answer({"label": "Sad", "second": "sad"}, OPEN)
+    assert read_answer({"cannot_tell": CANNOT_TELL}, OPEN).cannot_tell
+
+
+def test_a_further_question_may_stay_open_but_takes_its_own_answers_only() -> None:
+    assert read_answer({"label": "joy", "head-intent": "joke"}, INTENT).heads == {"intent": "joke"}
+    assert read_answer({"label": "joy", "head-intent": ""}, INTENT).heads == {}
+    with pytest.raises(FormError, match="not one of the set"):
+        read_answer({"label": "joy", "head-intent": "joy"}, INTENT)
 
 
 @given(st.text())

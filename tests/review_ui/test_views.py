@@ -10,7 +10,7 @@ from review_ui.plain import PLAIN, plain_words
 from review_ui.views import reveal_view
 from schemas.cues import cue_table
 from schemas.parts import MergedEvidence, Readings
-from tests.release.builder import annotation, consensus_of, evidence
+from tests.release.builder import TAXONOMY, annotation, consensus_of, evidence
 
 
 def because(**said: Any) -> str:
@@ -19,7 +19,7 @@ def because(**said: Any) -> str:
     item = evidence("e1", "AU12", direction=direction)
     consensus = consensus_of([annotation("s", "a", "joy", items=(item,))])
     merged = MergedEvidence(evidence=item, supporters=("a",), **said)
-    (claim,) = reveal_view(consensus.model_copy(update={"evidence": (merged,)}), []).claims
+    (claim,) = reveal_view(consensus.model_copy(update={"evidence": (merged,)}), [], TAXONOMY).claims
     return claim.because
 
 
@@ -89,7 +89,7 @@ def test_on_a_conflict_the_other_side_is_heard_too() -> None:
     ]
     consensus = consensus_of(said)
     assert consensus.conflict == "visual_aligned"
-    view = reveal_view(consensus, said)
+    view = reveal_view(consensus, said, TAXONOMY)
     assert view.readings == (("audio", "sadness"), ("visual", "joy"))
     assert [claim.plain for claim in view.claims] == ["Corners of the mouth are pulled up"]
     (other,) = view.others
@@ -98,4 +98,7 @@ def test_on_a_conflict_the_other_side_is_heard_too() -> None:
         ["Speaks with little variety in pitch"],
     )
     agreed = consensus.model_copy(update={"conflict": "consistent"})
-    assert (reveal_view(agreed, said).readings, reveal_view(agreed, said).others) == ((), ())
+    assert (reveal_view(agreed, said, TAXONOMY).readings, reveal_view(agreed, said, TAXONOMY).others) == (
+        (),
+        (),
+    )
