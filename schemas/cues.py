@@ -25,16 +25,17 @@ class Cue(BaseModel):
     """One row: the cue is there when `statistic` of `feature` in the claimed span, `operator`, `threshold`.
 
     `scale` "z" compares deviations of the speaker's baseline and needs one; `opposite` names the cue at the
-    other pole of the same measure; `synonyms` are words that stand for this cue, `undirected` those that name
-    the measure ("pitch"), and this cue or its opposite only together with "up" or "down". Statistics: "range" is
-    the 95th minus the 5th percentile, "trend" the change along the least-squares line through the span, "share"
-    the part of the frames (with a `level`: that reach it), "gap" the longest stretch without voice, "length" how
-    long a curve stays at its `level`, "away" the largest distance from zero to either side, "there_and_back" and
-    "back_and_forth" movements of two and three legs (the smallest leg counts), "clip" the one number of the whole
-    clip (it cannot be measured in a part), "quote" the share of the quoted words that were said. With "max",
-    "min" or "away" of a curve, `min_duration_s` is how long the level must be held, with "length" the shortest
-    that counts at all; else it is the least amount of measured signal (of a pitch movement: of voice) that the
-    span must hold.
+    other pole of the same measure; `synonyms` are words that stand for this cue, `undirected` those that
+    name the measure ("pitch"), and this cue or its opposite only together with "up" or "down"; `plain` says
+    it to people who never learned such names. Statistics: "range" is the 95th minus the 5th percentile,
+    "trend" the change along the least-squares line through the span, "share" the part of the frames (with a
+    `level`: that reach it), "gap" the longest stretch without voice, "length" how long a curve stays at its
+    `level`, "away" the largest distance from zero to either side, "there_and_back" and "back_and_forth"
+    movements of two and three legs (the smallest leg counts), "clip" the one number of the whole clip (it
+    cannot be measured in a part), "quote" the share of the quoted words that were said. With "max", "min"
+    or "away" of a curve, `min_duration_s` is how long the level must be held, with "length" the shortest
+    that counts at all; else it is the least amount of measured signal (of a pitch movement: of voice) that
+    the span must hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Cue(BaseModel):
     opposite: str | None = None
     synonyms: tuple[str, ...] = ()
     undirected: tuple[str, ...] = ()
+    plain: str = ""
     reference: str = ""
 
     @model_validator(mode="after")

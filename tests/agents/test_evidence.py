@@ -291,7 +291,8 @@ def test_spans_need_no_frame_inside() -> None:
 
 
 NEW_ROW = (
-    "wrinkled_bridge,visual,AU09,share,absolute,>=,0.5,share,0.2,0.4,,wrinkles the bridge of the nose,,x\n"
+    "wrinkled_bridge,visual,AU09,share,absolute,>=,0.5,share,0.2,0.4,,"
+    "wrinkles the bridge of the nose,,Wrinkles it,x\n"
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from review_ui.plain import PLAIN, plain_words
+from review_ui.plain import plain_words
 from review_ui.views import reveal_view
 from schemas.cues import cue_table
 from schemas.parts import MergedEvidence, Readings
@@ -77,7 +77,7 @@ def test_claims_are_told_in_plain_words(cue: str, direction: Any, text: str) -> 
 
 
 def test_every_cue_has_plain_words() -> None:
-    assert set(PLAIN) == set(cue_table().cues)
+    assert [cue.cue for cue in cue_table().cues.values() if not cue.plain] == []
 
 
 def test_on_a_conflict_the_other_side_is_heard_too() -> None:
