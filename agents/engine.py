@@ -70,7 +70,12 @@ class SystemClock:
 
 def call_key(request: Request, provider: str, model: str) -> str:
     """Identity of a paid call: what was asked, of whom, and which repetition it is."""
-    return content_id("call", [request.digest, provider, model, request.replicate])
+    return key_of(request.digest, provider, model, request.replicate)
+
+
+def key_of(request_digest: str, provider: str, model: str, replicate: int) -> str:
+    """The same from what a record keeps of its question."""
+    return content_id("call", [request_digest, provider, model, replicate])
 
 
 async def ask(

@@ -140,8 +140,7 @@ class Juror(Asker[Case, Judgement]):
             return self.taxonomy
         if order not in self._turned:
             labels = {name: self.taxonomy.labels[name] for name in order}
-            fields = {name: getattr(self.taxonomy, name) for name in Taxonomy.model_fields}
-            self._turned[order] = Taxonomy.model_validate({**fields, "labels": labels})
+            self._turned[order] = Taxonomy.model_validate({**dict(self.taxonomy), "labels": labels})
         return self._turned[order]
 
     def record(self, item: Case, request: Request, outcome: Outcome) -> Judgement:

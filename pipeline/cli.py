@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
-from pipeline.commands import hints
+from pipeline.commands import asked, hints
+from pipeline.commands.arguments import HERE, AsJson, ProjectDir, out
 from pipeline.commands.endings import (
     INTERRUPTED,
     OK,
@@ -28,7 +28,6 @@ from pipeline.commands.endings import (
 )
 from schemas.errors import UserError
 
-FILE_WIDTH = 160  # of tables that go to a file or another program
 app = typer.Typer(
     name="emotrace",
     help="From raw recordings of people to a released, explainable emotion dataset.",
@@ -36,13 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-out = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-
-ProjectDir = Annotated[
-    Path, typer.Option("--project", help="The project folder.", show_default="current folder")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
-HERE = Path()
 
 
 def _tell_version(wanted: bool) -> None:
@@ -151,7 +143,9 @@ def ingest(
 def run(
     project: ProjectDir = HERE,
     local: Annotated[bool, typer.Option("--local", help="Run in this process, without Prefect.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed items again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try failed items again, and dead letters.")
+    ] = False,
     rebaseline: Annotated[
         bool, typer.Option("--rebaseline", help="Measure old clips against the speakers' newest baselines.")
     ] = False,
@@ -225,6 +219,10 @@ def show(
     else:
         print_show(out, found)
     return OK
+
+
+command("explain", "emotrace explain --project my-project ann_2f7c")(asked.explain)
+command("dead-letters", "emotrace dead-letters --project my-project")(asked.dead_letters)
 
 
 @command("review", "emotrace review --project my-project --port 8765")

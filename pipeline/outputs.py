@@ -19,7 +19,10 @@ class Part(BaseModel):
 
 
 class FailedItem(Part):
-    """One item that did not work, why, and the command that tries it again."""
+    """One item that did not work, why, and the command that tries it again.
+
+    `dead_letter`: a question to a model that is not sent again by itself.
+    """
 
     stage: str
     id: str
@@ -27,6 +30,7 @@ class FailedItem(Part):
     code: str
     message: str
     retry: str
+    dead_letter: bool = False
 
     @classmethod
     def of(cls, outcome: ItemOutcome) -> FailedItem:
@@ -37,6 +41,7 @@ class FailedItem(Part):
             code=outcome.code,
             message=outcome.message,
             retry=outcome.retry,
+            dead_letter=outcome.status == "dead",
         )
 
 
@@ -141,6 +146,56 @@ class ShowOutput(Output):
     failed_items: list[FailedItem]
 
 
+class Before(Part):
+    """An answer to an earlier form of a question; `changed`: which parts of the question are others now."""
+
+    id: str
+    outcome: str
+    changed: list[str]
+
+
+class ExplainedQuestion(Part):
+    """What one annotator or judge was or will be asked about a sample. `about`: what it judges."""
+
+    stage: Literal["annotate", "contested", "judge"]
+    asked: str
+    repetition: int  # instruction variants and replicates, counted from 0
+    about: str | None = None
+    id: str  # of the record that there is or will be
+    state: Literal["answered", "received", "waiting", "failed", "dead_letter", "not_asked"]
+    will_be_asked: bool  # by the next run
+    why: str
+    at: str | None = None
+    outcome: str | None = None
+    usage: dict[str, Any] | None = None
+    model_version: str | None = None
+    before: list[Before] = []
+
+
+class ExplainedSample(Part):
+    segment: str
+    span: str
+    sample: str
+    target: str
+    questions: list[ExplainedQuestion]
+
+
+class ExplainOutput(Output):
+    """Why models will or will not be asked about something again."""
+
+    item: str
+    budget: str | None  # why no further call may be sent
+    samples: list[ExplainedSample]
+
+
+class DeadLetter(FailedItem):
+    since: str | None
+
+
+class DeadLettersOutput(Output):
+    dead_letters: list[DeadLetter]
+
+
 class ReleaseOutput(Output):
     version: str
     path: str
@@ -208,6 +263,8 @@ OUTPUTS: dict[str, type[Output]] = {
     "run": RunOutput,
     "status": StatusOutput,
     "show": ShowOutput,
+    "explain": ExplainOutput,
+    "dead-letters": DeadLettersOutput,
     "release": ReleaseOutput,
     "verify": VerifyOutput,
     "review": ReviewOutput,

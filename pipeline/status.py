@@ -6,10 +6,12 @@ import os
 from collections import Counter
 from typing import Any
 
-from pipeline.outputs import AnnotationCounts, CheckCounts, FailedItem, StageCounts, Totals
+from pipeline.outputs import AnnotationCounts, CheckCounts, DeadLetter, FailedItem, StageCounts, Totals
 from schemas.record import Record
 from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
 from schemas.store import Store
+
+ASKING = ("annotate", "contested", "judge")  # the stages that ask models
 
 
 def totals(store: Store) -> Totals:
@@ -76,6 +78,16 @@ def _verdicts(store: Store) -> Counter[str]:
 def last_failures(store: Store) -> list[FailedItem]:
     """Items that failed in the last run that came to its end."""
     return [FailedItem(**item) for item in store.last_failed_items()]
+
+
+def dead_letters(store: Store) -> list[DeadLetter]:
+    """Questions to models that are not sent again by themselves, as far as they still stand."""
+    live = store.live_ids(Annotation) | store.live_ids(Judgement)
+    standing = [letter for letter in store.dead_letters(ASKING) if letter.item in live]
+    return [
+        DeadLetter(**FailedItem.of(letter).model_dump(), since=store.ended_at(letter.stage, letter.item))
+        for letter in standing
+    ]
 
 
 def ingest_failures(store: Store) -> list[FailedItem]:

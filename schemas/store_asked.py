@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from schemas.rows import CallRow, OutcomeRow
+from schemas.rows import CallRow, OutcomeRow, RecordRow
 from schemas.store_notes import CallEvent, ItemOutcome, Notes, chunks, utc_now
 
 _calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+_records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
 _outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
 
 
@@ -90,6 +91,17 @@ class Asked(Notes):
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(_outcomes.c.seq.desc()).limit(1)).scalar()
         return None if found is None else str(found)
+
+    def stored_at(self, ids: Sequence[str]) -> dict[str, str]:
+        """Id -> when the newest version of a record was stored."""
+        found: dict[str, str] = {}
+        for chunk in chunks(list(ids)):
+            query = sa.select(_records.c.id, _records.c.created_at).where(_records.c.id.in_(chunk))
+            with self._database.reading() as connection:
+                found |= {
+                    row.id: row.created_at for row in connection.execute(query.order_by(_records.c.seq))
+                }
+        return found
 
     def dead_letters(self, stages: Sequence[str]) -> list[ItemOutcome]:
         """Questions that are not sent again by themselves, in the order in which they were given up."""

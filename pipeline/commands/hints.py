@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 NAME = "emotrace"
-COMMAND = re.compile(r"\bemotrace (ingest|run|status|show|review|release)\b(?! --project)")
+COMMAND = re.compile(
+    r"\bemotrace (ingest|run|status|show|explain|dead-letters|review|release)\b(?! --project)"
+)
 HINTS = ("remedy", "retry")  # the fields of an output that tell a person what to type
 
 

@@ -195,7 +195,8 @@ def _print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], ru
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
     """One line per failed item: what, why, how to retry."""
     for item in failed[:MAX_FAILED_SHOWN]:
-        what = f"{item.stage} {item.path or item.id}: {item.message} ({item.code})"
+        kind = ", a dead letter" if item.dead_letter else ""
+        what = f"{item.stage} {item.path or item.id}: {item.message} ({item.code}{kind})"
         say(console, f"failed: {what} -> {complete(item.retry)}")
     if len(failed) > MAX_FAILED_SHOWN:
         told = f"... and {len(failed) - MAX_FAILED_SHOWN} more: {complete('emotrace status --json')}"

@@ -35,7 +35,7 @@ def show(project: Project, what: str) -> ShowOutput:
     Raises:
         UserError: nothing of that name, or several.
     """
-    source_id, segment_id = _find(project, what)
+    source_id, segment_id = find_item(project, what)
     source = project.store.by_id(Source, [source_id])[0]
     segments = [s.id for s in project.store.live(Segment, [source_id]) if segment_id in (None, s.id)]
     features = {f.stage: f for f in project.store.live(Features, [source_id])}
@@ -142,8 +142,12 @@ def _turns(turns: Iterable[SpeakerTurn]) -> list[dict[str, Any]]:
     return [{"start_s": turn.start_s, "end_s": turn.end_s, "speaker": turn.speaker} for turn in turns]
 
 
-def _find(project: Project, what: str) -> tuple[str, str | None]:
-    """(source id, segment id or None)."""
+def find_item(project: Project, what: str) -> tuple[str, str | None]:
+    """(source id, segment id or None) of a path, a name, or the start of any id.
+
+    Raises:
+        UserError: nothing of that name, or several.
+    """
     store = project.store
     paths = store.paths()
     if (at_path := Places(paths.values()).find(as_given(Path(what)))) is not None:
