@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.asking import Asker
+from agents.examples import Choose
 from agents.parsing import parse_annotation
 from agents.prompting import annotation_request, keyless_request, measured_features, shown_features
 from agents.protocol import Request
@@ -14,6 +15,7 @@ from agents.verbalizer import label_probabilities
 from schemas.ports import Receipt
 from schemas.records import Annotation, Sample
 from schemas.settings_models import AnnotatorSection
+from schemas.taxonomy import Taxonomy
 
 
 class Annotator(Asker[Sample, Annotation]):
@@ -21,6 +23,13 @@ class Annotator(Asker[Sample, Annotation]):
 
     record_class = Annotation
     section: AnnotatorSection
+
+    def __init__(self, section: AnnotatorSection, taxonomy: Taxonomy, examples: Choose | None = None) -> None:
+        """`examples` chooses what is shown with a sample; a section that wants some must be given it."""
+        if (examples is None) != (section.prompting.examples == 0):
+            raise ValueError(f"{section.name}: examples are wanted or not, and given or not")
+        super().__init__(section, taxonomy)
+        self._examples = examples
 
     @property
     def repetitions(self) -> int:
@@ -45,6 +54,7 @@ class Annotator(Asker[Sample, Annotation]):
                 replicate=replicate,
                 variant=variant,
                 deployment=model.deployment,
+                examples=() if self._examples is None else self._examples(item),
             )
         return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
 

@@ -61,9 +61,14 @@ class Model:
         section = self.section
         media = media_shown(section) if self.wire else None
         text = "text" in section.takes if self.wire else None
-        style = section.prompting.style if isinstance(section, AnnotatorSection) else None
+        style: str | None = None
+        shown: tuple[Any, ...] = ()
+        if isinstance(section, AnnotatorSection):
+            prompting = section.prompting
+            style = prompting.style
+            shown = (prompting.examples, prompting.diversity) if prompting.examples else ()
         asked = (section.provider, section.model, self.deployment, sampling(section, 0), media, text, style)
-        return content_digest([*asked, self.own_inputs])
+        return content_digest([*asked, self.own_inputs, *shown])
 
     @cached_property
     def own_inputs(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -17,6 +18,8 @@ from agents.answer_schema import (
     or_null,
     strict,
 )
+from agents.example_text import example_data, example_text
+from agents.examples import Example
 from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
 from agents.serialise import sample_text
 from schemas.cues import Cue, cue_table
@@ -46,16 +49,26 @@ def annotation_request(
     replicate: int = 0,
     variant: int = 0,
     deployment: str = "",
+    examples: Sequence[Example] = (),
 ) -> Request:
-    """The question put to one annotator about one sample; neither sample id nor file name stands in it."""
+    """The question put to one annotator about one sample; neither sample id nor file name stands in it.
+
+    `examples` stand before the question (see `agents.examples`).
+    """
     data = sample_text(sample, measurements="text" in section.takes)
-    system, fenced = _fill("annotate.md", data, taxonomy, variant)
+    shown = [example_data(example, measurements="text" in section.takes) for example in examples]
+    system, (fenced, *others) = _fill("annotate.md", taxonomy, data, *shown, variant=variant)
+    count = len(examples)
+    before = [
+        TextPart(text=example_text(example, other, number, count))
+        for number, (example, other) in enumerate(zip(examples, others, strict=True), start=1)
+    ]
     return Request(
         purpose="annotate",
         model=section.model,
         deployment=deployment,
         system=system,
-        parts=(TextPart(text=fenced), *media_parts(sample, section)),
+        parts=(*before, TextPart(text=fenced), *media_parts(sample, section)),
         answer_schema=answer_schema(taxonomy),
         sampling=sampling(section, replicate),
         replicate=replicate,
@@ -65,7 +78,8 @@ def annotation_request(
 
 def fill_judge_prompt(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
     """System text and fenced data of a judge's question, by the name of its prompt."""
-    return _fill(name, data, taxonomy)
+    system, (fenced,) = _fill(name, taxonomy, data)
+    return system, fenced
 
 
 def keyless_request(
@@ -201,12 +215,12 @@ def second_look_schema(taxonomy: Taxonomy) -> AnswerSchema:
     return AnswerSchema(strict(reasons=array({"type": "string"}), implied_label=implied))
 
 
-def _fill(name: str, data: str, taxonomy: Taxonomy, variant: int = 0) -> tuple[str, str]:
-    """The system text, and the data between two lines that the data itself cannot contain."""
-    open_fence, close_fence = fence_of(data)
+def _fill(name: str, taxonomy: Taxonomy, *data: str, variant: int = 0) -> tuple[str, list[str]]:
+    """The system text, and each piece of data between two lines that none of them can contain."""
+    open_fence, close_fence = fence_of("\n".join(data))
     text = _system_text(name, taxonomy, VARIANTS[variant])
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
-    return system, f"{open_fence}\n{data}\n{close_fence}"
+    return system, [f"{open_fence}\n{piece}\n{close_fence}" for piece in data]
 
 
 @cache

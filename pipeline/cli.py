@@ -149,6 +149,9 @@ def run(
     rebaseline: Annotated[
         bool, typer.Option("--rebaseline", help="Measure old clips against the speakers' newest baselines.")
     ] = False,
+    renew_examples: Annotated[
+        bool, typer.Option("--renew-examples", help="Show annotators newer verified clips; asks them anew.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
@@ -157,7 +160,8 @@ def run(
     from pipeline.project import open_project
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        report = run_project(opened, bars, local=local, retry_failed=retry_failed, rebaseline=rebaseline)
+        renewed = {"retry_failed": retry_failed, "rebaseline": rebaseline, "renew_examples": renew_examples}
+        report = run_project(opened, bars, local=local, **renewed)
     if as_json:
         emit(report)
     else:

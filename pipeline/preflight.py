@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.asking import Model
+from agents.embeddings import EMBEDDINGS
 from agents.panel import kin_of
 from agents.prices import price_of
 from pipeline.aggregate import AGGREGATORS
@@ -38,6 +39,8 @@ def preflight(root: Path, settings: Settings) -> None:
         resolve(LIKENESS, settings.select.key_frame_method, what="way to choose key frames")()
     with pointing_at(root, "aggregate", "method"):
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
+    with pointing_at(root, "examples", "embedding"):
+        resolve(EMBEDDINGS, settings.examples.embedding, what="embedding")
     priced = settings.budget.usd is not None
     _check_models(root, "annotators", settings.annotators, priced=priced)
     _check_models(root, "judges", settings.judges, priced=priced)

@@ -79,6 +79,7 @@ def run(
     progress: Progress,
     retry_failed: bool = False,
     rebaseline: bool = False,
+    renew_examples: bool = False,
 ) -> RunOutput:
     """Bring the project up to date and tell what stands; every item is looked at.
 
@@ -90,7 +91,15 @@ def run(
     ledger = Ledger(project.store, project.settings.budget)
     state: Run
     media = MediaMaker(project, on_decode=lambda: state.count("decodes"))
-    state = Run(project, media, ledger, progress, retry_failed=retry_failed, rebaseline=rebaseline)
+    state = Run(
+        project,
+        media,
+        ledger,
+        progress,
+        retry_failed=retry_failed,
+        rebaseline=rebaseline,
+        renew_examples=renew_examples,
+    )
     finished = False
     try:
         with only_run(project.root), _interruptible(state):

@@ -40,6 +40,14 @@ class SplitKey(NamedTuple):
     group: str | None
     trust: int
 
+    @classmethod
+    def planned(cls, row_id: str, source_id: str, facts: Mapping[str, Any]) -> SplitKey:
+        """The key of a row as if people had labelled it already; `facts` are those of its target."""
+        speaker, group = (
+            None if facts.get(name) is None else str(facts[name]) for name in ("speaker", "group")
+        )
+        return cls(row_id, source_id, speaker, group, max(TRUST.values()))
+
 
 class Placed(NamedTuple):
     split: Split
@@ -110,7 +118,7 @@ def placement(
         node: placed[key.row_id].split
         for key in keys
         if key.row_id in placed
-        for node in _ties(key, by_speaker=settings.split_policy != "source")
+        for node in ties_of(key, by_speaker=settings.split_policy != "source")
     }
 
 
@@ -127,12 +135,20 @@ def planned_splits(
     Raises:
         UserError: what `assign_splits` raises ("giant_group", "split_conflict").
     """
-    return assign_splits(list(map(_key, samples)), settings.release, seed=settings.project.seed, kept=kept)
+    return assign_splits(
+        [SplitKey.planned(*sample) for sample in samples],
+        settings.release,
+        seed=settings.project.seed,
+        kept=kept,
+    )
 
 
-def kept_splits(before: Release | None, settings: Settings) -> Mapping[str, Split]:
-    """What the version `before` placed and the next one leaves there."""
-    return before.placement if before and settings.release.keep_splits else NOTHING_KEPT
+def kept_splits(
+    before: Release | None, settings: Settings, pinned: Mapping[str, Split] = NOTHING_KEPT
+) -> Mapping[str, Split]:
+    """What the version `before` placed and the next one leaves there, and what is `pinned` whatever is drawn."""
+    placed = before.placement if before and settings.release.keep_splits else NOTHING_KEPT
+    return {**pinned, **placed}
 
 
 def _kept_splits(groups: Groups, kept: Mapping[str, Split]) -> dict[str, Split]:
@@ -155,7 +171,7 @@ def _kept_splits(groups: Groups, kept: Mapping[str, Split]) -> dict[str, Split]:
 
 def _refuse_division(keys: Sequence[SplitKey], kept: Mapping[str, Split]) -> None:
     """Everything in train would take what was tested on into it."""
-    for node in (node for key in keys for node in _ties(key, by_speaker=True)):
+    for node in (node for key in keys for node in ties_of(key, by_speaker=True)):
         if kept.get(node, "train") != "train":
             raise UserError(
                 "split_conflict",
@@ -182,7 +198,7 @@ def _groups(keys: Sequence[SplitKey], *, by_speaker: bool) -> Groups:
         return node
 
     for key in keys:
-        for node in _ties(key, by_speaker=by_speaker):
+        for node in ties_of(key, by_speaker=by_speaker):
             parent[root(node)] = root(f"source:{key.source_id}")
     members: dict[str, list[str]] = {}
     for node in sorted(parent):
@@ -194,7 +210,8 @@ def _groups(keys: Sequence[SplitKey], *, by_speaker: bool) -> Groups:
     )
 
 
-def _ties(key: SplitKey, *, by_speaker: bool) -> list[str]:
+def ties_of(key: SplitKey, *, by_speaker: bool = True) -> list[str]:
+    """The nodes that a row is tied to: its source, and its declared speaker and group."""
     ties = [f"source:{key.source_id}"]
     if by_speaker and key.speaker is not None:
         ties.append(f"speaker:{key.speaker}")
@@ -253,9 +270,3 @@ def _greedy(
 
 def _order(seed: int, group: str) -> str:
     return hashlib.sha256(f"{ORDER_SEED}|{seed}|{group}".encode()).hexdigest()
-
-
-def _key(sample: Planned) -> SplitKey:
-    said = sample.facts
-    speaker, group = (None if said.get(name) is None else str(said[name]) for name in ("speaker", "group"))
-    return SplitKey(sample.sample_id, sample.source_id, speaker, group, max(TRUST.values()))

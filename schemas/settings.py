@@ -133,6 +133,12 @@ class ConsentSection(Section):
     third_parties: tuple[str, ...] | None = None
 
 
+class ExamplesSection(Section):
+    """The bank of verified clips from which examples for annotators are chosen."""
+
+    embedding: str = "words_and_cues"
+
+
 class PolicySection(Section):
     """When a machine label may stand without a person. Ties, conflicts and low margins never do."""
 
@@ -209,6 +215,7 @@ class Settings(BaseSettings):
     aggregate: AggregateSection = AggregateSection()
     policy: PolicySection = PolicySection()
     consent: ConsentSection = ConsentSection()
+    examples: ExamplesSection = ExamplesSection()
     budget: BudgetSection = BudgetSection()
     run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()

@@ -70,6 +70,8 @@ class PromptingSection(Section):
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
     combine: Literal["vote", "mean"] = "vote"
     style: Literal["triplet", "rationale_then_verbalizer"] = "triplet"
+    examples: Annotated[int, Field(ge=0, le=32)] = 0
+    diversity: Literal["max_min", "determinantal"] = "max_min"
 
 
 class AnnotatorSection(ModelSection):

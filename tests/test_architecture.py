@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.embeddings import EMBEDDINGS
+from agents.examples import DIVERSITIES
 from agents.providers import PROVIDERS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
@@ -32,6 +34,8 @@ REGISTRIES = {
     "manifest format": IMPORTERS,
     "segmentation rule": SEGMENTERS,
     "way to choose key frames": LIKENESS,
+    "embedding": EMBEDDINGS,
+    "diversity": DIVERSITIES,
     "metric": METRICS,
 }
 REVIEW_MAY_SEE = (

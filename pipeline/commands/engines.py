@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from pipeline.stages.base import Progress
 
 
-def run_project(
-    project: Project, progress: Progress, *, local: bool, retry_failed: bool, rebaseline: bool
-) -> RunOutput:
-    """`pipeline.run.run`, which is loaded, decoders and all, only when there may be something to do."""
-    known = None if retry_failed or rebaseline else nothing_to_do(project)
+def run_project(project: Project, progress: Progress, *, local: bool, **renewed: bool) -> RunOutput:
+    """`pipeline.run.run`, which is loaded, decoders and all, only when there may be something to do.
+
+    `renewed` are its flags for what is to be done again.
+    """
+    known = None if any(renewed.values()) else nothing_to_do(project)
     if known is not None:
         return known
     from pipeline.run import run
 
     engine = choose_engine(project.settings, progress, local=local)
-    return run(project, engine, progress=progress, retry_failed=retry_failed, rebaseline=rebaseline)
+    return run(project, engine, progress=progress, **renewed)
 
 
 def choose_engine(settings: Settings, progress: Progress, *, local: bool) -> Engine:

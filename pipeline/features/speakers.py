@@ -22,6 +22,11 @@ CLEAR_SHARE = 0.75  # our choice: borders of lines and of turns differ, and peop
 _COUNTED = re.compile(r"(?:speaker|spkr|spk|person|s)?[\s_-]*(?:\d+|[a-z])", re.IGNORECASE)
 
 
+def is_counted(speaker: str) -> bool:
+    """Whether a name only counts: it holds within its recording, another one's is somebody else."""
+    return _COUNTED.fullmatch(speaker) is not None
+
+
 def local_subject(source_id: str, speaker: str) -> str:
     """The name under which a speaker that was found in a recording is known outside of it."""
     return f"source:{source_id}/{speaker}"
@@ -128,7 +133,7 @@ def who_is_who(turns: Sequence[SpeakerTurn], named: Sequence[SpeakerTurn]) -> di
     clear = {
         speaker: name
         for (speaker, name), seconds in shared_s.items()
-        if _COUNTED.fullmatch(speaker)
+        if is_counted(speaker)
         and seconds > 0
         and seconds >= CLEAR_SHARE * max(of_turn[speaker], of_name[name])
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.consent import Consent
+from pipeline.examples import pinned, saved_banks
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
 from pipeline.release.files import (
@@ -90,6 +91,7 @@ def release(
                 len(store.live_ids(Segment)),
                 _not_run(store),
                 start.before,
+                pinned(store),
                 cache(
                     lambda: selection(store, settings).dropped
                 ),  # read only when something was not annotated
@@ -131,7 +133,8 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         UserError: code "stale_decisions", a decision does not follow from the facts, answers, reviews and
             settings as they are now.
     """
-    today = Today(settings, taxonomy, Consent(store.facts(), settings.consent))
+    consent = Consent(store.facts(), settings.consent)
+    today = Today(settings, taxonomy, consent, lambda: saved_banks(store, settings))
     for item in live_items(store):
         # What is left out anyway need not be brought up to date first.
         if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):

@@ -28,7 +28,16 @@ from pipeline.release.progress import SILENT
 from pipeline.release.rows import FORMAT, SCHEMA, make_row, row_line, schema_digest, schema_fields
 from pipeline.release.spool import Spool
 from pipeline.release.telling import RUN, left_out_text, remedy_for
-from pipeline.splits import SPLITS, Placed, Split, SplitKey, assign_splits, kept_splits, placement
+from pipeline.splits import (
+    NOTHING_KEPT,
+    SPLITS,
+    Placed,
+    Split,
+    SplitKey,
+    assign_splits,
+    kept_splits,
+    placement,
+)
 from pipeline.stages.base import Progress
 from schemas.errors import UserError
 from schemas.ids import canonical_json, content_digest, file_digest
@@ -68,6 +77,7 @@ class Around(NamedTuple):
     segments: int | None = None  # that stand, also those without an item; None: only those with one
     recordings_not_run: int = 0
     before: Release | None = None  # the version that was released last before this one
+    pinned: Mapping[str, Split] = NOTHING_KEPT  # nodes that are train: a model was shown something of them
     dropped: Callable[[], Mapping[str, str]] = dict  # sample -> why nobody is asked about it
 
 
@@ -96,7 +106,7 @@ def build_release(
     """
     with tempfile.TemporaryFile(dir=out) as file:
         spool = _spool(items, settings, taxonomy, around, Spool(file))
-        kept = kept_splits(around.before, settings)
+        kept = kept_splits(around.before, settings, around.pinned)
         placed = assign_splits(spool.keys, settings.release, seed=settings.project.seed, kept=kept)
         if waiting := len(spool.keys) - len(placed):
             spool.left_out["split_needs_people"] += waiting

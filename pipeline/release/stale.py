@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from agents.annotator import Annotator
@@ -12,6 +12,7 @@ from agents.judge import Case, Juror
 from agents.panel import asked_about, panel
 from pipeline.aggregate.base import consensus_question
 from pipeline.consent import Consent
+from pipeline.examples import Banks, annotators
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
 from pipeline.stages.contested import is_contested
@@ -26,12 +27,14 @@ from schemas.taxonomy import Taxonomy
 class Today:
     """The questions that the settings of now ask; nothing is asked."""
 
-    def __init__(self, settings: Settings, taxonomy: Taxonomy, consent: Consent) -> None:
-        self.settings, self.taxonomy, self.consent = settings, taxonomy, consent
+    def __init__(
+        self, settings: Settings, taxonomy: Taxonomy, consent: Consent, banks: Callable[[], Banks]
+    ) -> None:
+        self.settings, self.taxonomy, self.consent, self.banks = settings, taxonomy, consent, banks
 
     @cached_property  # made when there is an item to look at: without one their names need not be right
     def _annotators(self) -> list[Annotator]:
-        return [Annotator(section, self.taxonomy) for section in self.settings.annotators]
+        return annotators(self.settings.annotators, self.taxonomy, self.banks)
 
     @cached_property
     def _jurors(self) -> list[Juror]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from agents.annotator import Annotator
 from agents.asking import Question
-from pipeline.stages.asking import AskStage, replicated
+from pipeline.examples import annotators, pinned
+from pipeline.stages.asking import AskStage, Pending, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.selection import last_release, select
 from schemas.records import Annotation, Sample
@@ -25,18 +26,27 @@ class AnnotateStage(AskStage[Sample, Annotation]):
 
     def annotators(self, run: Run) -> list[Annotator]:
         project = run.project
-        return [Annotator(section, project.taxonomy) for section in self.sections(project.settings)]
+        return annotators(self.sections(project.settings), project.taxonomy, lambda: run.banks)
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
-        annotators, settings = self.annotators(run), run.project.settings
+        settings = run.project.settings
         segments = {segment.id: segment for segment in run.segments}
-        chosen = select(run.samples, segments, run.facts, settings, last_release(run.project.store))
+        chosen = select(
+            run.samples,
+            segments,
+            run.facts,
+            settings,
+            last_release(run.project.store),
+            pinned(run.project.store),
+        )
         run.dropped.update(chosen.dropped.values())
         run.planned.update(chosen.planned(len(run.samples) - len(chosen.dropped)))
+        run.placed = chosen.placed
+        asked = self.annotators(run)
         run.chosen = [ref.id for ref in run.samples.refs if ref.id not in chosen.dropped]
         # Clip by clip: annotators are asked side by side, and a budget that ends leaves whole clips.
         for sample in (sample for sample in run.samples if sample.id not in chosen.dropped):
-            for annotator in annotators:
+            for annotator in asked:
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id
 
@@ -45,6 +55,10 @@ class AnnotateStage(AskStage[Sample, Annotation]):
 
     def sample(self, item: Sample) -> Sample:
         return item
+
+    def work(self, run: Run, items: Sequence[Pending[Sample, Annotation]]) -> None:
+        run.freeze_bank()  # before the first question that shows something of it
+        super().work(run, items)
 
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
         return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}

@@ -8,18 +8,21 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from agents.lines import Lines
 from pipeline.decoding import MediaMaker
+from pipeline.examples import Banks, Saved, frozen, save
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem, StageCounts
 from pipeline.project import Project
+from pipeline.splits import Placed
 from pipeline.stages.samples import Samples
 from pipeline.stages.targets import Cast
 from schemas.errors import ItemError, UserError
@@ -73,6 +76,8 @@ class Run:
     feature_ids: dict[str, dict[str, str]] = field(default_factory=dict)
     casts: dict[str, Cast] = field(default_factory=dict)  # who speaks, by source
     samples: Samples = field(init=False)
+    placed: Mapping[str, Placed] = field(default_factory=dict)  # sample -> the split that it is meant for
+    renew_examples: bool = False
     chosen: list[str] = field(default_factory=list)  # samples that are worth annotating, in their order
     clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
@@ -92,6 +97,22 @@ class Run:
     def __post_init__(self) -> None:
         self.samples = Samples(self.project.store)
         self._failed = self.project.store.outcomes(status="failed")
+
+    @cached_property
+    def banks(self) -> Banks:
+        """The bank of examples: the one that was frozen, else what would be frozen now."""
+        settings, store = self.project.settings, self.project.store
+        segments = {segment.id: segment for segment in self.segments}
+        saved = None if self.renew_examples else Saved.of(self.facts)
+        if saved is None:
+            embedding = settings.examples.embedding
+            saved = frozen(store, self.facts, segments, self.placed, embedding)
+        return Banks(saved, store, self.facts, segments, settings.consent)
+
+    def freeze_bank(self) -> None:
+        """Keep the bank that this run's questions show, if they show any."""
+        if "banks" in self.__dict__:
+            save(self.project.store, self.banks.saved)
 
     def count(self, name: str, n: int = 1) -> None:
         with self._lock:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.examples import pinned
 from pipeline.facts import segment_facts, target_facts, withdrawn_names
-from pipeline.splits import SPLITS, Placed, Planned, kept_splits, planned_splits
+from pipeline.splits import NOTHING_KEPT, SPLITS, Placed, Planned, Split, kept_splits, planned_splits
 from pipeline.stages.select import drop_reasons
 from schemas.errors import UserError
 from schemas.records import Release, Sample, Segment
@@ -39,10 +40,12 @@ def select(
     facts: Mapping[str, Any],
     settings: Settings,
     before: Release | None,
+    pinned: Mapping[str, Split] = NOTHING_KEPT,
 ) -> Selection:
     """Choose among samples, and divide those that are kept as a release would; `samples` are gone through once.
 
-    `segments` by id, `facts` by subject; `before` is the version that was released last.
+    `segments` by id, `facts` by subject; `before` is the version that was released last; `pinned` are the nodes
+    that are train, whatever is drawn (`pipeline.examples.pinned`).
     """
     targets: dict[str, Planned] = {}
 
@@ -63,7 +66,7 @@ def select(
     )
     kept = [target for name, target in targets.items() if name not in dropped]
     try:
-        placed = planned_splits(kept, settings, kept=kept_splits(before, settings))
+        placed = planned_splits(kept, settings, kept=kept_splits(before, settings, pinned))
     except UserError as error:  # a release says it with its remedy; until then nothing needs the splits
         return Selection(dropped, {}, error.code)
     return Selection(dropped, placed, None)
@@ -74,7 +77,7 @@ def selection(store: Store, settings: Settings) -> Selection:
     segments = store.live(Segment)
     facts = store.facts()  # of all speakers: a transcript may name who is named nowhere else
     by_id = {segment.id: segment for segment in segments}
-    return select(store.live(Sample), by_id, facts, settings, last_release(store))
+    return select(store.live(Sample), by_id, facts, settings, last_release(store), pinned(store))
 
 
 def last_release(store: Store) -> Release | None:
