@@ -12,6 +12,8 @@ import pytest
 from tests.faults.driver import READY
 from tests.faults.material import (
     CONCURRENCY,
+    POLL_S,
+    TIMEOUT_S,
     Driven,
     StampedModels,
     cache_files,
@@ -21,6 +23,7 @@ from tests.faults.material import (
     make_project,
     same_records,
 )
+from tests.wire.server import Reply
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -40,10 +43,14 @@ RUN_KILLS = (
     ("speakers", "before store.speakers 1"),
     ("compose", "after store.baseline 1"),  # there is one only with the voices of the shared media
     ("compose", "within store.sample 1"),
+    ("annotate", "before call.intent 1"),
     ("annotate", "after call.intent 2"),
+    ("annotate", "before call.receipt 1"),  # received, and not written down
+    ("annotate", "within call.receipt 1"),
     ("annotate", "after call.receipt 2"),
     ("annotate", "within store.annotation 2"),
     ("check", "within store.check 1"),
+    ("judge", "before call.receipt 2"),
     ("judge", "after call.receipt 3"),
     ("judge", "before store.judgement 1"),
     ("aggregate", "within store.consensus 1"),
@@ -100,6 +107,25 @@ def test_killed_at_random_moments(
             assert driven.hits, "the run ended before the first kill"
             _same_as_uninterrupted(driven, whole)
         kills += len(driven.hits)
+
+
+def test_killed_with_calls_in_flight(driven: Driven, recordings: Path, whole: Driven) -> None:
+    """The server has the questions and answers nobody: only these are asked again, and no other answer is lost."""
+    assert driven.run(*ingest_command(recordings))[0] == 0
+    hangs = Reply(match='"model-judge"', delay_s=TIMEOUT_S, times=0)
+    driven.models.script(hangs)
+    process = driven.start("run", "--local")
+    while not (open_now := [r for r in driven.models.requests if hangs.match in r.raw]):
+        assert process.poll() is None, driven.finish(process)
+        time.sleep(POLL_S)
+    process.kill()
+    driven.finish(process)
+    assert len(open_now) <= CONCURRENCY
+    assert {event for _, event in call_events(driven.root)} == {"intent", "receipt"}
+    driven.models.replies.clear()
+    _finish(driven)
+    _release(driven)
+    _same_as_uninterrupted(driven, whole)
 
 
 def _kill_at_random(driven: Driven, rng: random.Random, most: int) -> None:

@@ -1,0 +1,129 @@
+"""Intended calls: within a budget that processes share, and never one whose answer is there; SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.store import CallEvent, ItemOutcome, Store
+from schemas.store_asked import CallSums
+
+PROCESSES, EACH = 4, 30
+
+
+class Full(Exception):  # noqa: N818 - it is no error
+    """The budget is used up."""
+
+
+def intent(key: str, components: str = "{}") -> CallEvent:
+    return CallEvent(key, "intent", "p", "m", "a", components=components)
+
+
+def receipt(key: str, cost_usd: float | None = None) -> CallEvent:
+    return CallEvent(key, "receipt", "p", "m", "a", raw="{}", cost_usd=cost_usd)
+
+
+def anything(_: CallSums) -> None:
+    """There is no budget."""
+
+
+def test_several_writers_keep_one_budget_to_the_call(url: str) -> None:
+    """Each has a connection of its own, as processes have."""
+    Store.open(url).close()
+
+    def spend(process: int) -> int:
+        store, sums, sent = Store.open(url), CallSums(), 0
+
+        def refuse(now: CallSums) -> None:
+            if now.intents >= 50 or now.spent_usd >= 0.4:
+                raise Full
+
+        try:
+            for number in range(EACH):
+                key = f"call_{process}_{number}"
+                _, sums = store.intend(intent(key), sums, refuse)
+                sent += 1
+                store.add_call(receipt(key, 0.01))
+        except Full:
+            pass
+        finally:
+            store.close()
+        return sent
+
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        sent = sum(pool.map(spend, range(PROCESSES)))
+    store = Store.open(url)
+    try:
+        sums = store.call_sums()
+        assert sums.intents == sent
+        assert 0.4 <= sums.spent_usd < 0.4 + PROCESSES * 0.01  # what was in flight when it was used up
+    finally:
+        store.close()
+
+
+def test_an_answer_that_came_in_the_meantime_spares_the_call(store: Store) -> None:
+    assert store.intend(intent("call_1"), CallSums(), anything)[0] is None
+    assert (
+        store.intend(intent("call_1"), CallSums(), anything)[0] is None
+    )  # it was cut off, and is asked again
+    store.add_call(receipt("call_1", 0.25))
+    known, _ = store.intend(intent("call_1"), CallSums(), anything)
+    assert known is not None
+    assert (known.raw, known.cost_usd) == ("{}", 0.25)
+    assert store.call_sums() == CallSums(3, 2, 0.25)
+
+
+def test_what_refuses_a_call_leaves_no_trace_of_it(store: Store) -> None:
+    def refuse(_: CallSums) -> None:
+        raise Full
+
+    with pytest.raises(Full):
+        store.intend(intent("call_1"), CallSums(), refuse)
+    assert store.call_sums() == CallSums()
+    assert store.intend(intent("call_1"), CallSums(), anything)[1] == CallSums()
+
+
+def test_sums_go_on_from_where_they_were_told(store: Store) -> None:
+    _, sums = store.intend(intent("call_1"), CallSums(), anything)
+    store.add_call(receipt("call_1", 0.5))
+    store.add_call(CallEvent("call_2", "failure", "p", "m", cost_usd=0.25))  # paid for, and no answer
+    _, sums = store.intend(intent("call_3"), sums, anything)
+    assert (sums.intents, sums.spent_usd) == (1, 0.75)
+    _, sums = store.intend(intent("call_4"), sums, anything)
+    assert (sums.intents, sums.spent_usd) == (2, 0.75)
+    assert store.call_sums() == CallSums(5, 3, 0.75)
+
+
+def test_of_what_a_question_was_made_is_kept_with_its_last_intent(store: Store) -> None:
+    store.intend(intent("call_1", '{"prompt": "a"}'), CallSums(), anything)
+    store.intend(intent("call_1", '{"prompt": "b"}'), CallSums(), anything)
+    store.intend(intent("call_2"), CallSums(), anything)  # of an older version
+    assert store.call_components(["call_1", "call_2", "call_3"]) == {"call_1": {"prompt": "b"}}
+    store.add_call(CallEvent("call_1", "failure", "p", "m", message="timeout: no answer: at all"))
+    history = store.call_history("call_1")
+    assert [event.event for event in history] == ["intent", "intent", "failure"]
+    assert (history[-1].code, history[-1].message) == ("timeout", "no answer: at all")
+
+
+def test_failures_in_a_row_are_counted_until_an_item_ends_otherwise(store: Store) -> None:
+    def end(status: str, item: str = "ann_1", stage: str = "annotate") -> None:
+        store.add([], [ItemOutcome(stage, item, status, "a.mp4", "timeout")])  # type: ignore[arg-type]
+
+    assert store.failed_runs("annotate", "ann_1") == 0
+    for status in ("failed", "failed", "done", "failed"):
+        end(status)
+    end("failed", item="ann_2")
+    end("failed", stage="judge")
+    assert store.failed_runs("annotate", "ann_1") == 1
+    end("failed")
+    assert store.failed_runs("annotate", "ann_1") == 2
+    assert store.dead_letters(["annotate", "judge"]) == []
+    end("dead")
+    assert store.failed_runs("annotate", "ann_1") == 0
+    (letter,) = store.dead_letters(["annotate", "judge"])
+    assert (letter.stage, letter.item) == ("annotate", "ann_1")
+    assert store.ended_at("annotate", "ann_1") is not None
+    assert store.ended_at("annotate", "ann_9") is None
+    assert Counter(item for _, item in store.outcomes(status="failed")) == {"ann_2": 1, "ann_1": 1}
