@@ -140,7 +140,8 @@ class Juror(Asker[Case, Judgement]):
             return self.taxonomy
         if order not in self._turned:
             labels = {name: self.taxonomy.labels[name] for name in order}
-            self._turned[order] = Taxonomy.model_validate({**dict(self.taxonomy), "labels": labels})
+            fields = {name: getattr(self.taxonomy, name) for name in Taxonomy.model_fields}
+            self._turned[order] = Taxonomy.model_validate({**fields, "labels": labels})
         return self._turned[order]
 
     def record(self, item: Case, request: Request, outcome: Outcome) -> Judgement:

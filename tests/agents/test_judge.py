@@ -88,6 +88,14 @@ def test_the_judge_sees_claims_and_verdicts_but_not_whose_they_are() -> None:
     assert list(request.answer_schema["properties"]) == ["reasons", "s_rec", "s_reason", "s_cot"]
 
 
+def test_a_taxonomy_whose_digest_is_known_is_turned_all_the_same() -> None:
+    known = taxonomy()
+    assert known.digest
+    order = known.names[::-1]
+    turned = Judge(judge_section(), known).turned(order)
+    assert (turned.names, turned.digest != known.digest) == (order, True)
+
+
 def test_equal_annotations_of_two_annotators_are_one_question(models: FakeModels) -> None:
     cases = [make_case("one"), make_case("two")]
     journal = MemoryJournal()

@@ -110,7 +110,7 @@ def test_killed_at_random_moments(
 
 
 def test_killed_with_calls_in_flight(driven: Driven, recordings: Path, whole: Driven) -> None:
-    """The server has the questions and answers nobody: only these are asked again, and no other answer is lost."""
+    """The server has the questions and answers nobody: only these are asked again, no answer is lost."""
     assert driven.run(*ingest_command(recordings))[0] == 0
     hangs = Reply(match='"model-judge"', delay_s=TIMEOUT_S, times=0)
     driven.models.script(hangs)

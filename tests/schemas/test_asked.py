@@ -1,4 +1,4 @@
-"""Intended calls: within a budget that processes share, and never one whose answer is there; SQLite and PostgreSQL."""
+"""Intended calls: within a budget that processes share, and never one whose answer is there; both databases."""
 
 from __future__ import annotations
 
