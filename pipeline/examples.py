@@ -70,17 +70,25 @@ def annotators(
     ]
 
 
-def saved_banks(store: Store, settings: Settings) -> Banks:
-    """The bank that was frozen last, as it may be shown today.
+def banks_now(
+    store: Store,
+    settings: Settings,
+    placed: Callable[[], Mapping[str, Placed]],
+    *,
+    facts: Mapping[str, Facts] | None = None,
+    segments: Mapping[str, Segment] | None = None,
+    renew: bool = False,
+) -> Banks:
+    """The bank that was frozen last, as it may be shown today; without one, or to `renew` it, the next one.
 
-    Raises:
-        UserError: none was frozen yet.
+    `placed` (the planned splits by sample) is asked for only then. `facts` and `segments` are read where they are
+    not given.
     """
-    facts = store.facts()
-    saved = Saved.of(facts)
+    facts = store.facts() if facts is None else facts
+    segments = {one.id: one for one in store.live(Segment)} if segments is None else segments
+    saved = None if renew else Saved.of(facts)
     if saved is None:
-        raise UserError("no_examples", "no bank of examples was frozen yet", "run: emotrace run")
-    segments = {segment.id: segment for segment in store.live(Segment)}
+        saved = frozen(store, facts, segments, placed(), settings.examples.embedding)
     return Banks(saved, store, facts, segments, settings.consent)
 
 

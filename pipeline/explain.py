@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, Literal
 
 from agents.annotator import Annotator
@@ -16,6 +16,7 @@ from agents.parsing import PARSER_VERSION
 from agents.protocol import Request
 from pipeline.commands.show import find_item
 from pipeline.consent import Consent
+from pipeline.examples import annotators, banks_now
 from pipeline.ledger import used_up
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
@@ -23,7 +24,7 @@ from pipeline.project import Project
 from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
 from pipeline.stages.contested import is_contested
 from pipeline.stages.samples import cases
-from pipeline.stages.selection import selection
+from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.store import ItemOutcome, Store
@@ -66,10 +67,10 @@ def _of_annotators(known: _Known, item: LiveItem) -> Iterator[ExplainedQuestion]
     of_segment = project.store.stubs_by_parent(Sample, [item.segment.id])[item.segment.id]
     samples = [stub.id for stub in of_segment if stub.brief["target"] == sample.target.key]
     earlier = [one for found in project.store.by_parent(Annotation, samples).values() for one in found]
-    for section in project.settings.annotators:
-        stage: Stage = "annotate" if section.when == "always" else "contested"
-        own = [annotation for annotation in earlier if annotation.annotator == section.name]
-        for question in replicated(Annotator(section, project.taxonomy), sample):
+    for annotator in known.annotators:
+        stage: Stage = "annotate" if annotator.section.when == "always" else "contested"
+        own = [annotation for annotation in earlier if annotation.annotator == annotator.section.name]
+        for question in replicated(annotator, sample):
             yield _Looked(known, stage, item, question, own).explained(None)
 
 
@@ -106,8 +107,18 @@ class _Known:
         return None if error is None else f"{error.message}; {error.remedy}"
 
     @cached_property
+    def annotators(self) -> list[Annotator]:
+        store, settings = self.store, self.project.settings
+        bank = cache(lambda: banks_now(store, settings, lambda: self.selection.placed))
+        return annotators(settings.annotators, self.project.taxonomy, bank)
+
+    @cached_property
+    def selection(self) -> Selection:
+        return selection(self.store, self.project.settings)
+
+    @property
     def dropped(self) -> Mapping[str, str]:
-        return selection(self.store, self.project.settings).dropped
+        return self.selection.dropped
 
     @cached_property
     def consent(self) -> Consent:

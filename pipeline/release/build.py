@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.consent import Consent
-from pipeline.examples import pinned, saved_banks
+from pipeline.examples import banks_now, pinned
 from pipeline.facts import is_withdrawn
 from pipeline.live import LiveItem, live_items
 from pipeline.release.files import (
@@ -134,7 +134,12 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
             settings as they are now.
     """
     consent = Consent(store.facts(), settings.consent)
-    today = Today(settings, taxonomy, consent, lambda: saved_banks(store, settings))
+    today = Today(
+        settings,
+        taxonomy,
+        consent,
+        lambda: banks_now(store, settings, lambda: selection(store, settings).placed),
+    )
     for item in live_items(store):
         # What is left out anyway need not be brought up to date first.
         if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):

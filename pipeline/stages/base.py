@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from agents.lines import Lines
 from pipeline.decoding import MediaMaker
-from pipeline.examples import Banks, Saved, frozen, save
+from pipeline.examples import Banks, banks_now, save
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem, StageCounts
@@ -100,14 +100,15 @@ class Run:
 
     @cached_property
     def banks(self) -> Banks:
-        """The bank of examples: the one that was frozen, else what would be frozen now."""
-        settings, store = self.project.settings, self.project.store
-        segments = {segment.id: segment for segment in self.segments}
-        saved = None if self.renew_examples else Saved.of(self.facts)
-        if saved is None:
-            embedding = settings.examples.embedding
-            saved = frozen(store, self.facts, segments, self.placed, embedding)
-        return Banks(saved, store, self.facts, segments, settings.consent)
+        """The bank of examples: the one that was frozen, else what is frozen when the first question is sent."""
+        return banks_now(
+            self.project.store,
+            self.project.settings,
+            lambda: self.placed,
+            facts=self.facts,
+            segments={segment.id: segment for segment in self.segments},
+            renew=self.renew_examples,
+        )
 
     def freeze_bank(self) -> None:
         """Keep the bank that this run's questions show, if they show any."""

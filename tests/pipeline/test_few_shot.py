@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from pipeline.examples import pinned
+from pipeline.explain import explain
 from pipeline.project import Project
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.errors import UserError
 from schemas.parts import LabelScore, Step, Target, Word
-from schemas.records import Annotation, Consensus, Decision, Sample
+from schemas.records import Annotation, Consensus, Decision, Sample, Segment
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels, Reply
@@ -155,6 +156,24 @@ def test_examples_are_of_other_recordings_that_are_meant_for_train(
             *examples, asked = (lengths[length(text)] for text in texts(request.body))
             assert len(examples) == len(set(examples)) == 3
             assert set(examples) <= train - {asked}
+
+
+def test_explain_knows_what_was_shown(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, settings(models, 3)) as project:
+        run, samples = clips(project)
+        store = project.store
+        store.add(run.sources.values())
+        store.set_live(Segment, [one.id for one in run.segments])
+        store.set_live(Sample, [one.id for one in samples])
+
+        def state() -> str:
+            (sample,) = explain(project, samples[0].id).samples
+            (question,) = sample.questions
+            return question.state
+
+        before = state()
+        ask(run)
+        assert (before, state()) == ("waiting", "answered")
 
 
 def length(text: str) -> str:
