@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.servers import deployment_of
+from agents.servers import deployment_of, vendor_of
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection
 
@@ -92,7 +92,7 @@ def listed_price(section: ModelSection, on: date) -> Price | None:
     """The table's price on a day, where the section asks the vendor itself."""
     if deployment_of(section):
         return None
-    return find_price(price_table(), section.provider, section.model, on)
+    return find_price(price_table(), vendor_of(section), section.model, on)
 
 
 def find_price(table: Iterable[Listed], provider: str, model: str, on: date) -> Price | None:

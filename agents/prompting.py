@@ -151,16 +151,10 @@ class MediaShown(NamedTuple):
 
 
 def media_shown(section: ModelSection) -> MediaShown:
-    """What `takes` comes to.
-
-    Servers that speak the OpenAI protocol have no video part, unless `options.video = "video_url"` says that this
-    one has; key frames then stand for the clip.
-    """
-    clip, images = "video" in section.takes, "images" in section.takes
-    if section.provider == "openai_compatible" and section.options.get("video") != "video_url":
-        clip, images = False, images or clip
+    """What `takes` comes to."""
     wanted = section.key_frames if isinstance(section, AnnotatorSection) else DEFAULT_KEY_FRAMES
-    return MediaShown(clip, "audio" in section.takes, wanted if images else 0)
+    images = wanted if "images" in section.takes else 0
+    return MediaShown("video" in section.takes, "audio" in section.takes, images)
 
 
 def media_parts(sample: Sample, section: ModelSection) -> Parts:
@@ -194,6 +188,8 @@ def sampling(section: ModelSection, replicate: int) -> dict[str, Any]:
         "temperature": section.temperature,
         "max_output_tokens": section.max_output_tokens,
         "seed": None if section.seed is None else section.seed + replicate,
+        "top_logprobs": section.top_logprobs,
+        "answer_format": None if section.answer_format == "json_schema" else section.answer_format,
         "options": options or None,
     }
     return {key: value for key, value in values.items() if value is not None}

@@ -12,6 +12,7 @@ from schemas.ids import content_digest
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.records import Annotation, Check, Sample
+from schemas.settings_types import Section
 from schemas.taxonomy import Taxonomy
 
 Takes = Literal["text", "images", "audio", "video"]
@@ -125,14 +126,17 @@ class MediaLoader(Protocol):
 
 
 class Provider(Protocol):
-    """One file per vendor. `wire` is False for providers that put no request on a network.
+    """One file per protocol. `wire` is False for providers that put no request on a network.
 
-    `vendor_url` is where a section without `base_url` asks; "" without a wire.
+    `vendor_url` is where a section without `base_url` asks, and `vendor` whose prices hold there; "" without a
+    wire. `options` is the class of what only this provider knows (`agents.providers.options`).
     """
 
     name: str
+    vendor: str
     wire: bool
     vendor_url: str
+    options: type[Section]
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
         """Ask once; no retries inside.

@@ -19,6 +19,11 @@ def deployment_of(section: ModelSection) -> str:
     return "" if server == vendor else server
 
 
+def vendor_of(section: ModelSection) -> str:
+    """Whose prices and token rules hold where a section asks the vendor itself."""
+    return str(resolve(PROVIDERS, section.provider, what="provider").vendor)
+
+
 def _server(url: str) -> str:
     """Host, port and path of a URL; nothing of it that may be secret."""
     parts = urlsplit(url)

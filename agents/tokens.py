@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.prices import SNAPSHOT
 from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
-from agents.servers import deployment_of
+from agents.servers import deployment_of, vendor_of
 from schemas.parts import MediaRef
 from schemas.settings_models import ModelSection
 
@@ -125,7 +125,7 @@ class Counted(NamedTuple):
 
 def rule_of(section: ModelSection) -> TokenRule:
     """The vendor's rule, where the section asks the vendor itself, with what the section says in its place."""
-    stated = None if deployment_of(section) else find_rule(section.provider, section.model)
+    stated = None if deployment_of(section) else find_rule(vendor_of(section), section.model)
     rule = TokenRule() if stated is None else stated
     own: dict[str, Any] = {}
     if section.tokens_per_image is not None:
@@ -175,7 +175,7 @@ def count_request(rule: TokenRule, request: Request, sizes: dict[str, MediaSize]
     texts = [request.system, *(part.text for part in request.parts if isinstance(part, TextPart))]
     tokens: Counter[str] = Counter(text=sum(count_text(text, rule.digits_per_token) for text in texts))
     options = request.sampling.get("options", {})
-    if options.get("response_format", "json_schema") == "json_schema":
+    if request.sampling.get("answer_format", "json_schema") == "json_schema":
         tokens["text"] += schema_tokens(request.answer_schema, rule.digits_per_token)
     unknown: frozenset[str] = frozenset()
     for part in request.parts:

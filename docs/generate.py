@@ -19,18 +19,20 @@ import typer
 from pydantic import BaseModel
 
 from agents.claim_words import UNMEASURED_FILE
+from agents.providers import PROVIDERS
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS
 from pipeline.features.backends import list_backends
 from pipeline.features.select import _params_class
 from pipeline.outputs import OUTPUTS
 from schemas.cues import cue_table
+from schemas.registry import resolve
 from schemas.settings import FeatureSection, Settings
 from schemas.settings_models import AnnotatorSection, JudgeSection
 from schemas.settings_types import Section
 
 DOCS = Path(__file__).parent
-PAGES = ("cli.md", "configuration.md", "cues.md")
+PAGES = ("cli.md", "configuration.md", "cues.md", "providers.md")
 SCHEMAS = "json"
 HELP_WIDTH = 100
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -101,7 +103,13 @@ def all_regions() -> Iterator[tuple[str, str]]:
             stage, _, backend = key.partition(".")
             known = meanings.get("options", {}).get(stage, {}).pop(backend, {})
             yield f"options.{key}", settings_table(f"options.{key}", params, known)
+    told = meanings.pop("providers", {})
+    for name in PROVIDERS:
+        options = resolve(PROVIDERS, name, what="provider").options
+        if options.model_fields:
+            yield f"providers.{name}", settings_table(f"providers.{name}", options, told.pop(name, {}))
     left = [name for name in meanings if name != "options"]
+    left += [f"providers.{name}" for name in told]
     left += [f"{s}.{b}" for s, backends in meanings.get("options", {}).items() for b in backends]
     if left:
         raise StaleMeaning(f"meanings.toml explains what does not exist: {', '.join(left)}")

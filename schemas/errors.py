@@ -14,6 +14,7 @@ class UserError(Exception):
     """The user must change something: exit status 2.
 
     `code` is a stable snake_case name; `remedy` says what to do; `file` and `line` say where, when known.
+    `place` is the key within the table that is being looked at, for whoever knows where that table stands.
     """
 
     code: str
@@ -21,6 +22,7 @@ class UserError(Exception):
     remedy: str = ""
     file: str | None = None
     line: int | None = None
+    place: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "

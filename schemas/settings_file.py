@@ -197,5 +197,5 @@ def pointing_at(project_dir: Path, *loc: str | int) -> Iterator[None]:
         if error.file is not None:
             raise
         path = project_dir / PROJECT_FILE
-        line = line_of(loc, path.read_text(encoding="utf-8"))
+        line = line_of((*loc, *error.place), path.read_text(encoding="utf-8"))
         raise replace(error, file=str(path), line=line) from error

@@ -34,6 +34,8 @@ class ModelSection(Section):
     local: bool | None = None  # whether the server is yours; None: when base_url is this machine
     api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
+    gives: tuple[Literal["json_schema", "json_object", "logprobs"], ...] = ("json_schema",)
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     temperature: NotNegative | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] = 2000
     seed: int | None = None
@@ -57,6 +59,21 @@ class ModelSection(Section):
         if self.local and self.base_url is None:
             raise wrong_at("a server of your own needs its base_url", "local")
         return self
+
+    @model_validator(mode="after")
+    def _gives_what_is_asked(self) -> ModelSection:
+        if self.top_logprobs is not None and "logprobs" not in self.gives:
+            raise wrong_at(
+                'it is not said that the model tells them: add "logprobs" to gives', "top_logprobs"
+            )
+        return self
+
+    @property
+    def answer_format(self) -> Literal["json_schema", "json_object", "text"]:
+        """What the answer is asked to be: the strictest form that the model is said to keep to."""
+        if "json_schema" in self.gives:
+            return "json_schema"
+        return "json_object" if "json_object" in self.gives else "text"
 
     @property
     def stays_here(self) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
+
 from agents.prices import price_of
 from agents.providers.headers import refusal_code, wait_asked_s
-from schemas.errors import ProviderError
+from schemas.errors import ProviderError, UserError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection
 
@@ -51,8 +53,10 @@ def timeout_error(timeout_s: float) -> ProviderError:
     return ProviderError("timeout", f"no answer within {timeout_s:g} s", transient=True)
 
 
-def connection_error(error: BaseException, key: str) -> ProviderError:
-    """No connection, or one that broke: whether the question arrived is not known."""
+def request_error(error: BaseException, key: str) -> ProviderError:
+    """No connection, or one that broke: whether the question arrived is not known. Or bytes that are no text."""
+    if isinstance(error, httpx2.DecodingError):
+        return bad_reply(str(error), key)
     cause = error.__cause__ or error
     return ProviderError("connection", tidy(f"{type(cause).__name__}: {cause}", key), transient=True)
 
@@ -70,11 +74,31 @@ def tidy(message: str, key: str) -> str:
     return " ".join((message.replace(key, "[key]") if key else message).split())[:MESSAGE_CHARS]
 
 
-def usage(section: ModelSection, input_tokens: Any, output_tokens: Any) -> Usage | None:
+def cannot(section: ModelSection, setting: str, message: str, remedy: str) -> UserError:
+    """What a section asks for has no place in its provider's protocol."""
+    return UserError("cannot", f'{message} (asked of "{section.name}")', remedy, place=(setting,))
+
+
+def usage(
+    section: ModelSection,
+    input_tokens: Any,
+    output_tokens: Any,
+    *,
+    by_modality: Mapping[str, Any] | None = None,
+    cached: int | None = None,
+    reasoning: int | None = None,
+) -> Usage | None:
     """Tokens as the vendor counts them, None when it does not; money only when the model has a price."""
-    if not (_is_count(input_tokens) and _is_count(output_tokens)):
+    if count(input_tokens) is None or count(output_tokens) is None:
         return None
-    return _priced(section, Usage(input_tokens=input_tokens, output_tokens=output_tokens))
+    used = Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        input_by_modality={name: told for name, told in (by_modality or {}).items() if count(told)},
+        cached_input_tokens=cached,
+        reasoning_tokens=reasoning,
+    )
+    return _priced(section, used)
 
 
 def usage_at_most(section: ModelSection, sent_bytes: int) -> Usage:
@@ -86,8 +110,9 @@ def usage_at_most(section: ModelSection, sent_bytes: int) -> Usage:
     return _priced(section, most).model_copy(update={"estimated": True, "input_by_modality": {}})
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 0
+def count(value: Any) -> int | None:
+    """A count as a vendor tells it, None where it is none."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _priced(section: ModelSection, used: Usage) -> Usage:

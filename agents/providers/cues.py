@@ -10,6 +10,7 @@ from agents.cue_rules.lexicon import DATA_DIR
 from agents.judge_rules import VERSION as JUDGE_VERSION
 from agents.judge_rules import rate
 from agents.protocol import MediaLoader, Request, Response
+from agents.providers.options import Options, read_options
 from schemas.cues import cue_table
 from schemas.errors import ProviderError, UserError
 from schemas.ids import file_digest
@@ -30,11 +31,14 @@ class CueProvider:
     """The cue annotators (models "lexicon", "prosody" and "facial") and the judge "rules"."""
 
     name = "cues"
+    vendor = ""
     wire = False
     vendor_url = ""
+    options = Options
 
     def __init__(self, section: ModelSection) -> None:
-        """Raises UserError for a model that is none of the rules."""
+        """Raises UserError for a model that is none of the rules, and for any option."""
+        read_options(Options, section)
         known = (JUDGE,) if isinstance(section, JudgeSection) else tuple(ANNOTATORS)
         if section.model not in known:
             role = "judge" if isinstance(section, JudgeSection) else "annotator"

@@ -1,55 +1,53 @@
-"""OpenAI, and every server that speaks its chat-completions protocol (vLLM, SGLang, Ollama, LM Studio).
+"""Chat completions: OpenAI, and every server that speaks this protocol (vLLM, SGLang, Ollama, LM Studio).
 
-Options of the project file (`options`, all of them part of the question's identity):
-`response_format`: "json_schema" (default), "json_object" or "none", for servers without strict schemas;
-`max_tokens_field`: "max_completion_tokens" (default) or "max_tokens", for older servers;
-`video`: "video_url" sends the clip itself (vLLM and SGLang know this part; OpenAI does not);
-`extra_body`: a table that is added to the request's body.
+What a model behind it can do is not told by the protocol. The project file says it: `takes` and `gives`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import ipaddress
-import json
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-import openai
+from pydantic import Field
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
-from agents.providers.common import bad_reply, connection_error, status_error, timeout_error, usage
-from agents.providers.headers import rate_limits
-from agents.providers.transport import http_client
+from agents.providers.common import cannot, count, usage
+from agents.providers.openai_client import (
+    VENDOR_URL,
+    OpenAIClient,
+    base64_text,
+    data_url,
+    token_logprobs,
+)
+from agents.providers.options import Options, read_options
 from schemas.parts import MediaRef, Usage
-from schemas.settings_models import ModelSection, secret
+from schemas.settings_models import ModelSection
 
-DEFAULT_KEY_ENV = "OPENAI_API_KEY"
+
+class ChatOptions(Options):
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    reasoning_effort: str | None = None
+    image_detail: Literal["auto", "low", "high"] | None = None
+    extra_body: dict[str, Any] = Field({})
 
 
 class OpenAICompatibleProvider:
-    """Asks by chat completions with a strict JSON schema; retries are the engine's."""
+    """Asks by chat completions; what a model cannot is neither sent nor asked."""
 
     name = "openai_compatible"
+    vendor = "openai"
     wire = True
-    vendor_url = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
+    vendor_url = VENDOR_URL
+    options = ChatOptions
 
     def __init__(self, section: ModelSection) -> None:
-        self.section = section
-        self._key = _key(section)
-        self.base_url = section.base_url or self.vendor_url
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",  # the client insists on a text
-            base_url=self.base_url,
-            max_retries=0,
-            timeout=section.timeout_s,
-            http_client=http_client(section.timeout_s),
-        )
-        # What the library has read from the environment, for whatever server is asked.
-        self._client.organization = self._client.project = None
-        self._client._custom_headers = {}
+        """Raises UserError: an unknown option, a key that is not set, video for OpenAI itself."""
+        self.section, self.chosen = section, read_options(ChatOptions, section)
+        if section.base_url is None and "video" in section.takes:
+            remedy = 'take "images": key frames stand for the clip'
+            raise cannot(section, "takes", "OpenAI takes no video", remedy)
+        self._client = OpenAIClient(section)
+        self.base_url = self._client.base_url
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
         """Ask once.
@@ -57,96 +55,68 @@ class OpenAICompatibleProvider:
         Raises:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
-        body = await asyncio.to_thread(_body, request, load)
-        options = request.sampling.get("options", {})
-        try:
-            async with asyncio.timeout(self.section.timeout_s):
-                raw = await self._client.chat.completions.with_raw_response.create(
-                    **body, extra_body=options.get("extra_body")
-                )
-                content, headers = raw.http_response.content, raw.http_response.headers
-        except (TimeoutError, openai.APITimeoutError):
-            raise timeout_error(self.section.timeout_s) from None
-        except openai.APIStatusError as error:
-            # Not chained: the vendor's own error repeats the key.
-            headers = error.response.headers
-            raise status_error(
-                error.status_code, error.message, headers, self._key, body=error.body
-            ) from None
-        except openai.APIConnectionError as error:
-            raise connection_error(error, self._key) from None
-        return self._response(content)._replace(limits=rate_limits(headers))
+        return await self._client.ask(
+            "/chat/completions", lambda: self._body(request, load), self._usage, self._response
+        )
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _response(self, content: bytes) -> Response:
-        paid: Usage | None = None
-        try:
-            data = json.loads(content)
-            counts = data.get("usage") or {}
-            paid = usage(self.section, counts.get("prompt_tokens"), counts.get("completion_tokens"))
-            choice = data["choices"][0]
-            message = choice["message"]
-            text = message.get("content") or ""
-            refusal = message.get("refusal")
-            finish_reason = "refusal" if refusal else choice.get("finish_reason")
-            return Response(
-                text=storable(str(refusal or text)),
-                model_version=data.get("model"),
-                usage=paid,
-                finish_reason=finish_reason,
-            )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            problem = f"not a chat completion ({type(error).__name__}): {content[:80]!r}"
-            raise bad_reply(problem, self._key, paid) from None
+    def _body(self, request: Request, load: MediaLoader) -> dict[str, Any]:
+        sampling, chosen = request.sampling, self.chosen
+        content = [
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else self._media(part.ref, load)
+            for part in request.parts
+        ]
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [
+                {"role": "system", "content": request.system},
+                {"role": "user", "content": content},
+            ],
+            chosen.max_tokens_field: sampling["max_output_tokens"],
+        }
+        body |= {key: sampling[key] for key in ("temperature", "seed") if key in sampling}
+        if self.section.answer_format == "json_schema":
+            schema = {"name": request.purpose, "strict": True, "schema": request.answer_schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif self.section.answer_format == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        if (alternatives := sampling.get("top_logprobs")) is not None:
+            body |= {"logprobs": True, "top_logprobs": alternatives}
+        if chosen.reasoning_effort is not None:
+            body["reasoning_effort"] = chosen.reasoning_effort
+        return body | chosen.extra_body
 
+    def _media(self, ref: MediaRef, load: MediaLoader) -> dict[str, Any]:
+        if ref.kind == "audio":
+            return {"type": "input_audio", "input_audio": {"data": base64_text(ref, load), "format": "wav"}}
+        if ref.kind == "clip":  # no part of OpenAI's; vLLM and SGLang have it
+            return {"type": "video_url", "video_url": {"url": data_url(ref, load)}}
+        detail = {"detail": self.chosen.image_detail} if self.chosen.image_detail else {}
+        return {"type": "image_url", "image_url": {"url": data_url(ref, load), **detail}}
 
-def _key(section: ModelSection) -> str:
-    """The key from the environment; a server on this machine that names no variable needs none."""
-    if section.api_key_env is None and _is_loopback(section.base_url):
-        return ""
-    return secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
+    def _usage(self, data: dict[str, Any]) -> Usage | None:
+        counts = data.get("usage") or {}
+        of_input = counts.get("prompt_tokens_details") or {}
+        of_output = counts.get("completion_tokens_details") or {}
+        return usage(
+            self.section,
+            counts.get("prompt_tokens"),
+            counts.get("completion_tokens"),
+            by_modality={name: of_input.get(f"{name}_tokens") for name in ("text", "image", "audio")},
+            cached=count(of_input.get("cached_tokens")),
+            reasoning=count(of_output.get("reasoning_tokens")),
+        )
 
-
-def _is_loopback(url: str | None) -> bool:
-    host = urlsplit(url).hostname if url else None
-    if host is None:
-        return False
-    try:
-        return ipaddress.ip_address(str(host)).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _body(request: Request, load: MediaLoader) -> dict[str, Any]:
-    sampling = request.sampling
-    options = sampling.get("options", {})
-    content = [
-        {"type": "text", "text": part.text} if isinstance(part, TextPart) else _media(part.ref, load)
-        for part in request.parts
-    ]
-    body: dict[str, Any] = {
-        "model": request.model,
-        "messages": [
-            {"role": "system", "content": request.system},
-            {"role": "user", "content": content},
-        ],
-        options.get("max_tokens_field", "max_completion_tokens"): sampling["max_output_tokens"],
-    }
-    body |= {key: sampling[key] for key in ("temperature", "seed") if key in sampling}
-    response_format = options.get("response_format", "json_schema")
-    if response_format == "json_schema":
-        schema = {"name": request.purpose, "strict": True, "schema": request.answer_schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    elif response_format == "json_object":
-        body["response_format"] = {"type": "json_object"}
-    return body
-
-
-def _media(ref: MediaRef, load: MediaLoader) -> dict[str, Any]:
-    data = base64.b64encode(load(ref)).decode("ascii")
-    if ref.kind == "audio":
-        return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
-    kind = "image_url" if ref.kind == "image" else "video_url"
-    return {"type": kind, kind: {"url": f"data:{ref.mime_type};base64,{data}"}}
+    def _response(self, data: dict[str, Any], paid: Usage | None) -> Response:
+        choice = data["choices"][0]
+        message = choice["message"]
+        refusal = message.get("refusal")
+        return Response(
+            text=storable(str(refusal or message.get("content") or "")),
+            model_version=data.get("model"),
+            usage=paid,
+            finish_reason="refusal" if refusal else choice.get("finish_reason"),
+            logprobs=token_logprobs((choice.get("logprobs") or {}).get("content")),
+        )

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agents.protocol import MediaLoader, Request, Response
+from agents.providers.options import Options, read_options
 from schemas.errors import ProviderError, UserError
 from schemas.ids import content_digest
 from schemas.parts import Usage
@@ -40,14 +41,22 @@ class Rule(BaseModel):
     error: ScriptedError | None = None
 
 
+class ScriptedOptions(Options):
+    script: str | None = None
+    answers: tuple[dict[str, Any], ...] = ()
+
+
 class ScriptedProvider:
     """Answers at once and without a network; `inputs` is the digest of its script and whom it answers for."""
 
     name = "scripted"
+    vendor = ""
     wire = False
     vendor_url = ""
+    options = ScriptedOptions
 
     def __init__(self, section: ModelSection) -> None:
+        """Raises UserError: an unknown option, no rules, or what is none."""
         self.section = section
         self.rules = _rules(section)
         self.inputs = (content_digest([rule.model_dump(mode="json") for rule in self.rules]), section.name)
@@ -80,12 +89,13 @@ def _rules(section: ModelSection) -> tuple[Rule, ...]:
     Raises:
         UserError: no rules, an unreadable file, or a line that is not a rule.
     """
-    script = section.options.get("script")
+    chosen = read_options(ScriptedOptions, section)
+    script = chosen.script
     if script is None:
-        lines: list[tuple[int | None, Any]] = [(None, rule) for rule in section.options.get("answers", [])]
+        lines: list[tuple[int | None, Any]] = [(None, rule) for rule in chosen.answers]
     else:
         try:
-            text = Path(str(script)).read_text(encoding="utf-8")
+            text = Path(script).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError("no_script", str(error), "set options.script to a JSONL file") from error
         lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -95,14 +105,13 @@ def _rules(section: ModelSection) -> tuple[Rule, ...]:
     return tuple(_rule(line, number, script) for number, line in lines)
 
 
-def _rule(line: Any, number: int | None, script: Any) -> Rule:
+def _rule(line: Any, number: int | None, script: str | None) -> Rule:
     try:
         return Rule.model_validate_json(line) if isinstance(line, str) else Rule.model_validate(line)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         message = f"not a scripted answer: {where}: {problem['msg']}"
-        file = None if script is None else str(script)
         raise UserError(
-            "bad_script", message, "see docs/configuration.md, Scripted answers", file, number
+            "bad_script", message, "see docs/configuration.md, Scripted answers", script, number
         ) from error

@@ -90,7 +90,7 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"name": "other", "concurrency": 1, "attempts": 2, "timeout_s": 9, "api_key_env": "X"}),
     ({"takes": ("text",)}, {"takes": ("text",), "key_frames": 1}),
     ({"takes": ("text",)}, {"takes": ("text", "images"), "key_frames": 0}),
-    ({"takes": ("text", "images")}, {"takes": ("text", "video")}),  # key frames stand for the clip
+    ({"gives": ("json_schema", "json_object")}, {"gives": ("json_schema", "logprobs")}),
     ({}, {"replicates": 3, "usd_per_million_input_tokens": 1}),
 ]
 OTHER: list[dict[str, Any]] = [
@@ -103,7 +103,9 @@ OTHER: list[dict[str, Any]] = [
     {"takes": ("images",)},
     {"takes": ("text", "images", "audio")},
     {"key_frames": 2},
-    {"options": {"response_format": "none"}},
+    {"options": {"image_detail": "low"}},
+    {"gives": ("json_object",)},
+    {"gives": ("json_schema", "logprobs"), "top_logprobs": 0},
 ]
 
 

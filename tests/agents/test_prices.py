@@ -27,7 +27,7 @@ def test_every_row_of_the_table_says_what_it_is_and_where_it_was_read() -> None:
     rows = price_table()
     assert len({(row.provider, row.model, row.valid_from) for row in rows}) == len(rows) >= 25
     for row in rows:
-        assert row.provider in ("openai_compatible", "gemini")
+        assert row.provider in ("openai", "gemini")
         assert row.price.source.startswith("https://")
         assert row.price.inputs["text"] <= row.price.output
         assert row.price.cached is None or row.price.cached < row.price.inputs["text"]
@@ -44,7 +44,7 @@ def test_a_model_of_the_table_has_its_price_by_modality() -> None:
 
 def test_a_snapshot_costs_what_its_model_costs_unless_it_has_a_row_of_its_own() -> None:
     def text(model: str) -> float | None:
-        price = find_price(price_table(), "openai_compatible", model, TODAY)
+        price = find_price(price_table(), "openai", model, TODAY)
         return None if price is None else price.inputs["text"]
 
     assert text("gpt-4.1-2025-04-14") == text("gpt-4.1") == 2.0

@@ -117,8 +117,8 @@ def _assert_every_object_is_closed(schema: Any) -> None:
         ({"takes": ("text", "images"), "key_frames": 1}, ["image"]),
         ({"takes": ("text", "audio")}, ["audio"]),
         ({"takes": ("text", "video"), "provider": "gemini"}, ["clip"]),
-        ({"takes": ("text", "video")}, ["image"] * 3),
-        ({"takes": ("text", "video"), "options": {"video": "video_url"}}, ["clip"]),
+        ({"takes": ("text", "video")}, ["clip"]),
+        ({"takes": ("text", "images", "video"), "key_frames": 1}, ["clip", "image"]),
     ],
 )
 def test_the_model_gets_what_it_takes(changes: dict[str, Any], kinds: list[str]) -> None:

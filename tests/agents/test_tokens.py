@@ -130,7 +130,7 @@ def test_a_question_is_the_sum_of_its_parts() -> None:
     few, many = tokens(key_frames=1), tokens(key_frames=4)
     assert (few["image"], many["image"]) == (425, 1700)
     assert few["text"] < many["text"] < few["text"] + 60  # the lines that name the times
-    without = tokens(key_frames=1, options={"response_format": "json_object"})
+    without = tokens(key_frames=1, gives=("json_object",))
     assert few["text"] - without["text"] == count_text(json.dumps(answer_schema(taxonomy())))
 
 

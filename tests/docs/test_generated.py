@@ -43,9 +43,7 @@ def test_a_setting_without_a_meaning_is_refused() -> None:
 
 
 def test_every_section_and_backend_has_its_table() -> None:
-    shown = set(
-        generate.REGION.findall(text("docs/configuration.md") + text("docs/cli.md") + text("docs/cues.md"))
-    )
+    shown = set(generate.REGION.findall("".join(map(text, (f"docs/{page}" for page in generate.PAGES)))))
     names = {found[1] for found in shown}
     assert names == dict(generate.all_regions()).keys()
     assert set(Settings.model_fields) <= names

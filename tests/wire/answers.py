@@ -27,13 +27,18 @@ def answer_text(body: dict[str, Any], *, label: str | None = None, confidence: f
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if "generationConfig" in body:
         found = body["generationConfig"].get("responseJsonSchema")
+    elif "input" in body:
+        found = body.get("text", {}).get("format", {}).get("schema")
     else:
         found = body.get("response_format", {}).get("json_schema", {}).get("schema")
     return found if isinstance(found, dict) else None
 
 
 def _text_of(body: dict[str, Any]) -> str:
-    parts = body["contents"][0]["parts"] if "contents" in body else body["messages"][-1]["content"]
+    if "contents" in body:
+        parts = body["contents"][0]["parts"]
+    else:
+        parts = body["input" if "input" in body else "messages"][-1]["content"]
     return "\n".join(part["text"] for part in parts if "text" in part)
 
 

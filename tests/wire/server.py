@@ -1,4 +1,4 @@
-"""A local server that speaks two vendors' protocols: OpenAI chat completions and Gemini generateContent.
+"""A local server that speaks three protocols: OpenAI chat completions and responses, Gemini generateContent.
 
 In a test: `with FakeModels() as models: models.script(Reply(status=429))`, then `models.requests`. As a process:
 `python -m tests.wire.server --port 0 --answers FILE --log FILE` prints its port on the first line, then serves
@@ -23,31 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tests.wire.answers import answer_text
-
-
-class Reply(BaseModel):
-    """What to answer. The first reply that still has `times` left and whose `match` stands in the body is used.
-
-    `text` replaces the answer's text, `label` and `confidence` only these, `body` the whole response body;
-    `times` 0 means for ever; without `usage` the answer tells none; `reset` breaks the connection instead of
-    answering; `slow_bytes_s` waits before each eighth of the body.
-    """
-
-    match: str = ""
-    times: int = 1
-    status: int = 200
-    headers: dict[str, str] = {}
-    text: str | None = None
-    label: str | None = None
-    confidence: float | None = None
-    body: str | None = None
-    finish_reason: str | None = None
-    refusal: str | None = None
-    usage: bool = True
-    delay_s: float = 0
-    slow_bytes_s: float = 0
-    reset: bool = False
+from tests.wire.vendors import Reply, reply_body
 
 
 class Recorded(BaseModel):
@@ -163,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             if reply.reset:
                 self._reset()
             else:
-                self._send(reply, _body(self.path, raw, reply).encode("utf-8", "surrogatepass"))
+                self._send(reply, reply_body(self.path, raw, reply))
         finally:
             models.done()
 
@@ -189,48 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         return None
-
-
-def _body(path: str, raw: str, reply: Reply) -> str:
-    if reply.body is not None:
-        return reply.body
-    gemini = ":generateContent" in path
-    if reply.status >= 400:
-        error = {"message": f"scripted {reply.status}", "code": reply.status if gemini else "scripted"}
-        return json.dumps({"error": error})
-    body = json.loads(raw)
-    text = (
-        reply.text
-        if reply.text is not None
-        else answer_text(body, label=reply.label, confidence=reply.confidence)
-    )
-    return json.dumps(_gemini(path, text, reply) if gemini else _openai(body, text, reply))
-
-
-def _openai(body: dict[str, Any], text: str, reply: Reply) -> dict[str, Any]:
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    message = {"role": "assistant", "content": None if reply.refusal else text, "refusal": reply.refusal}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 0,
-        "model": f"{body['model']}-2026-01-01",
-        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason or "stop"}],
-        "usage": usage if reply.usage else None,
-    }
-
-
-def _gemini(path: str, text: str, reply: Reply) -> dict[str, Any]:
-    model = path.rpartition("/models/")[2].partition(":")[0]
-    if reply.refusal:
-        return {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": f"{model}-001"}
-    content = {"role": "model", "parts": [{"text": "thinking", "thought": True}, {"text": text}]}
-    usage = {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 5}
-    return {
-        "candidates": [{"content": content, "finishReason": reply.finish_reason or "STOP"}],
-        **({"usageMetadata": usage} if reply.usage else {}),
-        "modelVersion": f"{model}-001",
-    }
 
 
 def main(arguments: list[str] | None = None) -> None:

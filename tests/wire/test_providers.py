@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,12 +23,36 @@ from schemas.parts import MediaRef, Usage
 from schemas.registry import resolve
 from schemas.settings_models import AnnotatorSection
 from tests.wire.material import KEY, make_sample, media_bytes, ref, section, taxonomy
-from tests.wire.server import FakeModels, Reply
+from tests.wire.server import FakeModels
+from tests.wire.vendors import Reply, reply_body
 
 # google-genai's own source holds an invalid escape, which Python reports when it compiles the module.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
 
-VENDORS = ("openai_compatible", "gemini")
+
+class Facts(NamedTuple):
+    """What differs between the protocols, as the tests need it; a provider on a network needs a line here."""
+
+    url: str  # of which server property
+    schema: tuple[str, ...]  # where the answer schema stands in the body
+    refused: str
+    cut_off: str
+    filtered: str
+    written: int  # tokens of the stand-in's answer, with its thoughts
+
+
+FACTS = {
+    "openai": Facts(
+        "openai_url", ("text", "format", "schema"), "refusal", "max_output_tokens", "content_filter", 20
+    ),
+    "openai_compatible": Facts(
+        "openai_url", ("response_format", "json_schema", "schema"), "refusal", "length", "content_filter", 20
+    ),
+    "gemini": Facts(
+        "gemini_url", ("generationConfig", "responseJsonSchema"), "content_filter", "MAX_TOKENS", "SAFETY", 25
+    ),
+}
+VENDORS = sorted(name for name in PROVIDERS if resolve(PROVIDERS, name, what="provider").wire)
 ORDER = [
     "evidence",
     "rationale",
@@ -40,12 +66,12 @@ ORDER = [
 
 
 @pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+def set_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRE_TEST_KEY", KEY)
 
 
 def settings(vendor: str, models: FakeModels, **changes: Any) -> AnnotatorSection:
-    url = models.openai_url if vendor == "openai_compatible" else models.gemini_url
+    url = getattr(models, FACTS[vendor].url)
     return section(vendor, **({"base_url": url, "api_key_env": "WIRE_TEST_KEY"} | changes))
 
 
@@ -80,12 +106,19 @@ def failure(vendor: str, models: FakeModels, **changes: Any) -> ProviderError:
 
 
 def schema_of(vendor: str, raw: str) -> dict[str, Any]:
-    body = json.loads(raw)
-    if vendor == "gemini":
-        assert body["generationConfig"]["responseMimeType"] == "application/json"
-        return dict(body["generationConfig"]["responseJsonSchema"])
-    assert body["response_format"]["json_schema"]["strict"] is True
-    return dict(body["response_format"]["json_schema"]["schema"])
+    found = json.loads(raw)
+    for key in FACTS[vendor].schema:
+        found = found[key]
+    return dict(found)
+
+
+def unordered(schema: Any) -> Any:
+    """Without what Gemini is told of the order."""
+    if isinstance(schema, list):
+        return [unordered(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: unordered(value) for key, value in schema.items() if key != "propertyOrdering"}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -94,7 +127,7 @@ def test_a_valid_question_gets_a_valid_answer(vendor: str, models: FakeModels) -
     assert json.loads(answer.text)["labels"][0]["label"] == "neutral"
     assert answer.finish_reason == "stop"
     assert answer.model_version in ("m1-2026-01-01", "m1-001")
-    written = {"openai_compatible": 20, "gemini": 25}[vendor]
+    written = FACTS[vendor].written
     assert answer.usage is not None
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (100, written)
     assert answer.usage.cost_usd == pytest.approx(100 * 2e-6 + written * 10e-6)
@@ -115,7 +148,7 @@ def test_gemini_leaves_out_counts_of_nothing(models: FakeModels) -> None:
         "usageMetadata": {"promptTokenCount": 90, "thoughtsTokenCount": 7},
     }
     models.script(Reply(body=json.dumps(blocked)))
-    assert complete("gemini", models).usage == Usage(input_tokens=90, output_tokens=7)
+    assert complete("gemini", models).usage == Usage(input_tokens=90, output_tokens=7, reasoning_tokens=7)
 
 
 @pytest.mark.parametrize("counts", [{}, {"prompt_tokens": 5}, {"prompt_tokens": -5, "completion_tokens": 1}])
@@ -126,12 +159,28 @@ def test_counts_that_are_none_are_no_usage(counts: dict[str, int], models: FakeM
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_the_order_of_the_answer_reaches_the_wire(vendor: str, models: FakeModels) -> None:
-    complete(vendor, models)
+def test_the_order_of_the_answer_reaches_the_wire_and_comes_back(vendor: str, models: FakeModels) -> None:
+    answer = complete(vendor, models)
     schema = schema_of(vendor, models.requests[0].raw)
-    assert list(schema["properties"]) == ORDER
     given = annotation_request(make_sample(), taxonomy(), settings(vendor, models)).answer_schema
-    assert json.dumps(schema) == json.dumps(given)
+    assert list(schema["properties"]) == schema["required"] == ORDER
+    assert json.dumps(unordered(schema)) == json.dumps(given)
+    assert list(json.loads(answer.text)) == ORDER
+
+
+def test_gemini_is_told_the_order_in_its_own_word_too(models: FakeModels) -> None:
+    complete("gemini", models)
+    objects = list(objects_of(schema_of("gemini", models.requests[0].raw)))
+    assert len(objects) > 4
+    assert all(found["propertyOrdering"] == list(found["properties"]) for found in objects)
+
+
+def objects_of(schema: Any) -> Iterator[dict[str, Any]]:
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and schema.get("type") == "object":
+        yield schema
+    for item in inner:
+        yield from objects_of(item)
 
 
 def test_gemini_is_asked_at_its_stable_path_with_the_key_in_a_header(models: FakeModels) -> None:
@@ -163,19 +212,61 @@ def test_gemini_sampling_and_texts_arrive(models: FakeModels) -> None:
     assert "great" in body["contents"][0]["parts"][0]["text"]
 
 
+def test_the_responses_api_gets_texts_and_sampling_and_keeps_nothing(models: FakeModels) -> None:
+    options = {"reasoning_effort": "low", "image_detail": "high", "extra_body": {"service_tier": "flex"}}
+    takes = ("text", "images")
+    complete(
+        "openai", models, temperature=0.2, max_output_tokens=77, takes=takes, key_frames=1, options=options
+    )
+    body = models.requests[0].body
+    assert models.requests[0].path == "/v1/responses"
+    assert models.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert models.requests[0].headers["content-type"] == "application/json"
+    assert (body["model"], body["temperature"], body["max_output_tokens"]) == ("m1", 0.2, 77)
+    assert (body["store"], body["service_tier"], body["reasoning"]) == (False, "flex", {"effort": "low"})
+    assert (body["text"]["format"]["type"], body["text"]["format"]["strict"]) == ("json_schema", True)
+    assert "You annotate emotion" in body["instructions"]
+    first, *_, picture = body["input"][0]["content"]
+    assert (first["type"], "great" in first["text"]) == ("input_text", True)
+    assert (picture["type"], picture["detail"]) == ("input_image", "high")
+    sent = base64.b64decode(picture["image_url"].removeprefix("data:image/jpeg;base64,"))
+    assert sent == media_bytes(ref("image", 0.2))
+
+
 def test_older_openai_servers_get_what_they_know(models: FakeModels) -> None:
     options = {
-        "response_format": "json_object",
         "max_tokens_field": "max_tokens",
-        "extra_body": {"top_k": 5},
+        "reasoning_effort": "none",
+        "extra_body": {"top_k": 5, "response_format": {"type": "own"}},
     }
-    complete("openai_compatible", models, options=options, deployment="second")
+    complete("openai_compatible", models, options=options, gives=("json_object",), deployment="second")
     body = models.requests[0].body
-    assert body["response_format"] == {"type": "json_object"}
-    assert (body["max_tokens"], body["top_k"]) == (2000, 5)
+    assert (body["max_tokens"], body["top_k"], body["reasoning_effort"]) == (2000, 5, "none")
+    assert body["response_format"] == {"type": "own"}
     assert "deployment" not in models.requests[0].raw
-    complete("openai_compatible", models, options={"response_format": "none"})
-    assert "response_format" not in models.requests[1].body
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("gives", "told"), [(("json_object",), "json"), ((), "")])
+def test_a_model_that_knows_no_schema_gets_none(
+    vendor: str, gives: tuple[str, ...], told: str, models: FakeModels
+) -> None:
+    models.script(Reply(text="{}"))
+    complete(vendor, models, gives=gives)
+    body = models.requests[0].body
+    told_format = {
+        "openai": lambda: body.get("text", {}).get("format", {}).get("type", ""),
+        "openai_compatible": lambda: body.get("response_format", {}).get("type", ""),
+        "gemini": lambda: body["generationConfig"].get("responseMimeType", ""),
+    }[vendor]()
+    assert told_format == {"": "", "json": "application/json" if vendor == "gemini" else "json_object"}[told]
+    assert "abstain_reason" not in models.requests[0].raw.replace(ask_text(vendor, models), "")
+
+
+def ask_text(vendor: str, models: FakeModels) -> str:
+    """The system text, which tells the fields in words."""
+    system = annotation_request(make_sample(), taxonomy(), settings(vendor, models)).system
+    return json.dumps(system, ensure_ascii=False)
 
 
 def test_openai_media_bytes_arrive_intact(models: FakeModels) -> None:
@@ -191,7 +282,7 @@ def test_openai_media_bytes_arrive_intact(models: FakeModels) -> None:
 
 
 def test_a_clip_goes_as_video_url_where_the_server_knows_it(models: FakeModels) -> None:
-    complete("openai_compatible", models, takes=("text", "video"), options={"video": "video_url"})
+    complete("openai_compatible", models, takes=("text", "video"))
     content = models.requests[0].body["messages"][1]["content"]
     url = next(part["video_url"]["url"] for part in content if part["type"] == "video_url")
     assert base64.b64decode(url.removeprefix("data:video/mp4;base64,")) == media_bytes(ref("clip"))
@@ -199,7 +290,8 @@ def test_a_clip_goes_as_video_url_where_the_server_knows_it(models: FakeModels) 
 
 def test_gemini_media_bytes_arrive_intact(models: FakeModels) -> None:
     takes = ("text", "images", "audio", "video")
-    complete("gemini", models, takes=takes, key_frames=1, options={"video_fps": 4})
+    options = {"video_fps": 4, "video_start_s": 0.5, "video_end_s": 2, "media_resolution": "low"}
+    complete("gemini", models, takes=takes, key_frames=1, options=options | {"thinking_budget": 0})
     parts = models.requests[0].body["contents"][0]["parts"]
     inline = [part["inlineData"] for part in parts if "inlineData" in part]
     kinds = [data.get("mimeType") or data["mime_type"] for data in inline]
@@ -207,7 +299,11 @@ def test_gemini_media_bytes_arrive_intact(models: FakeModels) -> None:
     # The library writes URL-safe base64, as protobuf's JSON form allows.
     sent = [base64.b64decode(data["data"], altchars=b"-_") for data in inline]
     assert sent == [media_bytes(ref("clip")), media_bytes(ref("audio")), media_bytes(ref("image", 0.2))]
-    assert [part["videoMetadata"]["fps"] for part in parts if "videoMetadata" in part] == [4.0]
+    (shown,) = [part["videoMetadata"] for part in parts if "videoMetadata" in part]
+    assert shown == {"fps": 4.0, "start_offset": "0.5s", "end_offset": "2s"}
+    config = models.requests[0].body["generationConfig"]
+    assert config["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
+    assert list(config["thinkingConfig"].values()) == [0]
 
 
 STATUSES = [
@@ -261,15 +357,14 @@ def test_retry_after_headers(header: str | None, expected: float | None) -> None
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_refusal_and_a_cut_off_answer_are_told_apart(vendor: str, models: FakeModels) -> None:
-    length = {"openai_compatible": "length", "gemini": "MAX_TOKENS"}[vendor]
-    filtered = {"openai_compatible": "content_filter", "gemini": "SAFETY"}[vendor]
+    facts = FACTS[vendor]
     models.script(
         Reply(refusal="I will not"),
-        Reply(text='{"evidence": [', finish_reason=length),
-        Reply(text="", finish_reason=filtered),
+        Reply(text='{"evidence": [', finish_reason=facts.cut_off),
+        Reply(text="", finish_reason=facts.filtered),
     )
     first, second, third = (complete(vendor, models) for _ in range(3))
-    assert first.finish_reason == {"openai_compatible": "refusal", "gemini": "content_filter"}[vendor]
+    assert first.finish_reason == facts.refused
     assert (second.finish_reason, second.text) == ("length", '{"evidence": [')
     assert third.finish_reason == "content_filter"
 
@@ -310,6 +405,52 @@ def test_an_answer_with_half_a_character_can_be_stored(vendor: str, models: Fake
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+def test_bytes_that_are_no_text_are_an_error_and_no_answer(vendor: str, models: FakeModels) -> None:
+    complete(vendor, models)
+    asked = models.requests[0]
+    valid = reply_body(asked.path, asked.raw, Reply(text="joy"))
+    broken = valid.replace(b"joy", b"j\xf6y")
+    assert broken != valid
+    models.script(Reply(body_base64=base64.b64encode(broken).decode()))
+    error = failure(vendor, models)
+    assert (error.code, error.transient) == ("bad_reply", True)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_reply_of_10_mb_is_read_whole_and_kept(vendor: str, models: FakeModels) -> None:
+    models.script(Reply(text="a" * 10_000_000))
+    answer = complete(vendor, models, timeout_s=60)
+    assert len(answer.text) == 10_000_000
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_reply_without_end_is_not_read_to_it(
+    vendor: str, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.providers.transport.LONGEST_REPLY_BYTES", 100_000)
+    models.script(Reply(text="a" * 10_000_000))
+    error = failure(vendor, models, timeout_s=60)
+    assert (error.code, "100000 bytes" in error.message) == ("bad_reply", True)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_compressed_reply_is_read(vendor: str, models: FakeModels) -> None:
+    complete(vendor, models)
+    asked = models.requests[0]
+    body = gzip.compress(reply_body(asked.path, asked.raw, Reply()))
+    models.script(Reply(headers={"content-encoding": "gzip"}, body_base64=base64.b64encode(body).decode()))
+    assert list(json.loads(complete(vendor, models).text)) == ORDER
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_large_media_are_sent_whole(vendor: str, models: FakeModels) -> None:
+    data = bytes(range(256)) * 12_000
+    complete(vendor, models, load=lambda _: data, takes=("text", "images"), key_frames=1, timeout_s=60)
+    encoded = base64.b64encode(data, altchars=b"-_" if vendor == "gemini" else None).decode()
+    assert models.requests[0].raw.count(encoded) == 1
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_media_that_cannot_be_made_is_an_error_of_this_question(vendor: str, models: FakeModels) -> None:
     def load(wanted: MediaRef) -> bytes:
         raise ItemError("media_gone", f"{wanted.kind} cannot be made")
@@ -337,10 +478,11 @@ def test_a_missing_key_is_named_before_anything_is_sent(vendor: str, models: Fak
     assert models.requests == []
 
 
-def test_a_server_on_this_machine_needs_no_key(models: FakeModels) -> None:
-    assert complete("openai_compatible", models, api_key_env=None).finish_reason == "stop"
+@pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
+def test_a_server_on_this_machine_needs_no_key(vendor: str, models: FakeModels) -> None:
+    assert complete(vendor, models, api_key_env=None).finish_reason == "stop"
     with pytest.raises(UserError, match="OPENAI_API_KEY"):
-        complete("openai_compatible", models, api_key_env=None, base_url="http://models.example/v1")
+        complete(vendor, models, api_key_env=None, base_url="http://models.example/v1")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
