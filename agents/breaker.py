@@ -30,6 +30,11 @@ class Breaker:
         """Open or half-open."""
         return self._opened_at is not None
 
+    @property
+    def in_a_row(self) -> int:
+        """How many different questions have failed since the last answer."""
+        return len(self._failing)
+
     def wait_s(self, question: str, now: float) -> float:
         """0: the question may be asked now, as the probe if the breaker is open. Infinite: until news of one."""
         if self._opened_at is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 
 from agents.backoff import AFTER_A_WAIT_S
 from agents.breaker import Breaker
@@ -15,7 +17,7 @@ from schemas.settings_models import ModelSection
 # Every further call to the same provider would fail alike: no such key, model, or money on the account.
 FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 REFUSED_AFTER = 10  # questions refused for good, and not one answered: it is not the questions
-OVERLOAD_CODES = frozenset({"rate_limited", "overloaded", "timeout", "server_error"})
+OVERLOAD_CODES = frozenset({"rate_limited", "overloaded"})
 # These come from a server that is away or has too much to do; while it is, they say nothing of the question.
 AWAY_CODES = frozenset({"connection", "rate_limited", "overloaded"})
 BYTES_PER_TOKEN = 4  # of text, for the first guess; then it is known what calls use
@@ -27,8 +29,8 @@ class Line:
     `ended` says why it is not asked any more in this run.
     """
 
-    def __init__(self, section: ModelSection, pace: Pace) -> None:
-        self.section, self.pace = section, pace
+    def __init__(self, section: ModelSection, pace: Pace, tell: Callable[[str], None]) -> None:
+        self.section, self.pace, self._tell = section, pace, tell
         self.breaker = Breaker(section.patience_s)
         self.window = Window(section.concurrency)
         self.ended: ProviderError | None = None
@@ -66,20 +68,29 @@ class Line:
             if error.code in FATAL_CODES or (self._refusals >= REFUSED_AFTER and not self._answered):
                 self.ended = self.ended or error
             return
-        asked_s = error.retry_after_s or 0.0
+        asked_s, was_open = error.retry_after_s or 0.0, self.breaker.is_open
         self.breaker.fail(question, now, rest_s=asked_s)
-        if error.code in OVERLOAD_CODES:
+        # One or two questions that time out may be bad ones.
+        if error.code in OVERLOAD_CODES or self.breaker.in_a_row > 2:
             self.window.overloaded(sent_at, now)
-        if error.retry_after_s is not None and error.code == "rate_limited":
+        if asked_s:
             self.pace.hold(asked_s + rng.uniform(0, AFTER_A_WAIT_S), now)
         if self.breaker.is_away(now) or asked_s > self.section.patience_s:
             self.ended = self.ended or error
+        elif self.breaker.is_open and not was_open:
+            self._tell(
+                f"no answer ({error}); probed for up to {self.section.patience_s:g} s, its questions wait"
+            )
 
 
 class Lines:
-    """The lines of a run, one for each section that asks; those to one server with one key share its limits."""
+    """The lines of a run, one for each section that asks; those to one server with one key share its limits.
 
-    def __init__(self) -> None:
+    `tell` gets the name of a section and what its user should know of its server while the run goes on.
+    """
+
+    def __init__(self, tell: Callable[[str, str], None] = lambda _name, _text: None) -> None:
+        self._tell = tell
         self._lines: dict[tuple[type[ModelSection], str], Line] = {}
         self._paces: dict[tuple[str, str, str | None], Pace] = {}
 
@@ -89,7 +100,7 @@ class Lines:
             server = (provider.name, section.base_url or provider.vendor_url, section.api_key_env)
             pace = self._paces.setdefault(server, Pace())
             pace.limit(section.requests_per_minute, section.tokens_per_minute, now)
-            self._lines[name] = Line(section, pace)
+            self._lines[name] = Line(section, pace, partial(self._tell, section.name))
         return self._lines[name]
 
     def ended(self, kind: type[ModelSection]) -> dict[str, ProviderError]:

@@ -89,13 +89,14 @@ class Run:
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
-    lines: Lines = field(default_factory=Lines)  # what is known of the servers that are asked
+    lines: Lines = field(init=False)  # what is known of the servers that are asked
     waiting: set[str] = field(default_factory=set)  # samples that somebody has not been asked about
     worked: dict[str, StageCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.samples = Samples(self.project.store)
+        self.lines = Lines(self.progress.note)
         self._failed = self.project.store.outcomes(status="failed")
 
     @cached_property

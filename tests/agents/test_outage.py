@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agents.engine import Job, Outcome, ask_all
+from agents.engine import Job, Outcome, SystemClock, ask_all
 from agents.lines import Lines
 from agents.prompting import annotation_request
 from agents.protocol import MediaLoader, MediaPart, RateLimits, Request, Response
@@ -197,6 +197,55 @@ def test_a_server_that_stays_away_is_given_up_once_and_its_questions_wait() -> N
     assert (again, len(server.sent)) == ({}, calls)  # the next shard of the run does not try again
 
 
+def test_that_a_server_does_not_answer_is_told_while_the_run_waits_for_it() -> None:
+    told: list[tuple[str, str, float]] = []
+    clock = VirtualClock()
+    lines = Lines(lambda name, text: told.append((name, text, clock.now)))
+    server = Server(clock, lambda *_: DOWN if clock.now < 30 else good())
+    run(clock, [(section(), server, map(question, range(50)))], lines=lines)
+    (line,) = told
+    assert line == ("a1", "no answer (connection: refused); probed for up to 600 s, its questions wait", 1.0)
+
+
+def test_a_run_that_waits_for_a_server_can_be_called_off() -> None:
+    async def go() -> None:
+        clock, lines = SystemClock(), Lines()
+        server = Server(VirtualClock(), lambda *_: DOWN, latency_s=0)
+        settings = section()
+        jobs = ((n, Job(question(n), server, settings)) for n in range(100))
+        nobody = Counter[int]()
+        asking = asyncio.create_task(
+            ask_all(
+                jobs,
+                journal=None,
+                clock=clock,
+                load=media_bytes,
+                on_outcome=lambda n, _: nobody.update([n]),
+                lines=lines,
+            )
+        )
+        while not lines.of(settings, server, 0.0).breaker.is_open:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert nobody == {}
+
+    asyncio.run(go())
+
+
+def test_the_same_question_of_two_annotators_is_sent_once() -> None:
+    clock = VirtualClock()
+    first, second = (Server(clock, lambda *_: good()) for _ in range(2))
+    asked = [
+        (section(name=name), server, map(question, range(5)))
+        for name, server in (("a", first), ("b", second))
+    ]
+    outcomes = run(clock, asked, journal=MemoryJournal())
+    assert len(outcomes) == 10
+    assert len(first.sent) + len(second.sent) == 5
+
+
 def test_an_outage_of_one_leaves_the_others_working() -> None:
     clock = VirtualClock()
     bad, fine = Server(clock, lambda *_: DOWN), Server(clock, lambda *_: good())
@@ -221,6 +270,8 @@ def test_poison_questions_fail_alone_and_open_nothing(error: ProviderError) -> N
     assert all(outcome.calls == 3 for outcome in failed.values())
     assert len(server.sent) == 90 + 10 * 3
     assert ended(lines) == {}
+    line = lines.of(section(), server, server.clock.now)
+    assert line.window.size >= 3  # nor are the others asked much more slowly
 
 
 def test_who_refuses_everything_from_the_start_is_not_asked_ten_thousand_times() -> None:
