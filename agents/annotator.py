@@ -8,7 +8,13 @@ from typing import Any
 from agents.asking import Asker
 from agents.examples import Choose
 from agents.parsing import parse_annotation
-from agents.prompting import annotation_request, keyless_request, measured_features, shown_features
+from agents.prompting import (
+    annotation_request,
+    keyless_request,
+    may_answer_in_lines,
+    measured_features,
+    shown_features,
+)
 from agents.protocol import Request
 from agents.two_steps import first_request, goes_on, joined, second_request
 from agents.verbalizer import label_probabilities
@@ -87,7 +93,14 @@ class Annotator(Asker[Sample, Annotation]):
         wire, last = self.model.wire, answers[-1]
         receipt = joined(answers[0], last if len(answers) > 1 else None) if self._two_steps else last
         shown = shown_features(item, self.section) if wire else measured_features(item)
-        parsed = parse_annotation(receipt.raw, receipt.finish_reason, item, self.taxonomy, shown=shown)
+        parsed = parse_annotation(
+            receipt.raw,
+            receipt.finish_reason,
+            item,
+            self.taxonomy,
+            shown=shown,
+            free_text=may_answer_in_lines(self.section),
+        )
         labelled = parsed.outcome == "labelled"
         probabilities = label_probabilities(last.raw, last.logprobs, self.taxonomy) if labelled else {}
         told = "logprobs" if probabilities else "stated"

@@ -136,7 +136,7 @@ class Asker(ABC, Generic[T, R]):
         else:
             error = outcome.error or ProviderError("no_response", "", transient=False)
             fields = {"outcome": "failed", "reason": error.code, "detail": error.message}
-        return self.record_class(**self._question(item, request), **fields)
+        return self.record_class(**self._question(item, request), **fields, left_out=request.left_out)
 
     def _question(self, item: T, request: Request) -> dict[str, Any]:
         return {

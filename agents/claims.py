@@ -15,11 +15,13 @@ from agents.claim_times import When, take_times
 from schemas.cues import Cue, CueTable, cue_table
 from schemas.parts import Direction, Evidence, Modality, Span, Word
 
+SENTENCE_CHARS = 500  # a claim is a short sentence: in a longer text of one no cue is looked for
 MAX_BETWEEN = 3  # words that may stand between those of a synonym
 _UNIT = re.compile(r"\bau[\s_-]?0?(\d{1,2})(?:_[rc])?\b")
 # A clause ends at these; a phrase in brackets explains the one before it.
 _SENTENCE = re.compile(r"(?<!\d)[.;!?]+|[.;!?]+(?!\d)|\n")
 _PART = re.compile(r"(,|\band then\b|\band\b|\bbut\b|\bwhile\b|\bthen\b|\bas\b|\bor\b|\bnor\b|\bwithout\b)")
+_OWN_MARK = re.compile(r"(?:qq|tt)(\d+)(?=qq|tt)")  # what stands for quotes and times below
 _QUOTES = re.compile(r"\"[^\"]*\"|(?<!\w)'([^']+)'(?!\w)")
 
 
@@ -79,7 +81,7 @@ def read_claims(
     known = table or cue_table()
     claims: list[Claim] = []
     unknown: list[Unknown] = []
-    for sentence in _sentences(lexicon.plain(text)):
+    for sentence in _sentences(_OWN_MARK.sub(r" \1 ", lexicon.plain(text))):
         parts = _inherit_times(_parts(sentence, words))
         said, unread = _read_sentence(parts, known)
         for part, found in said:
@@ -103,7 +105,7 @@ def restated(item: Evidence, table: CueTable | None = None) -> tuple[Evidence, .
     texts = [] if told else [item.cue.replace("_", " "), item.description]
     if not told and item.direction in ("up", "down"):
         texts.insert(1, f"{'high' if item.direction == 'up' else 'low'} {texts[0]}")
-    for text in texts:
+    for text in (text for text in texts if len(text) <= SENTENCE_CHARS):
         claims = read_claims(text, table=known, span=Span(start_s=item.start_s, end_s=item.end_s)).claims
         mine = [claim for claim in claims if claim.modality == item.modality]
         if mine and all(_agrees(claim, item, known) for claim in mine):

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from agents.datatext import visible
+
 # Scripts without blanks between words are compared character by character.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f"
 _TOKEN = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+(?:'(?:(?![{_UNSPACED}])[^\W_])+)*")
@@ -25,7 +27,7 @@ _SHORT_ENDINGS = {
 
 def tokens(text: str) -> list[str]:
     """Words of `text` without case and punctuation, apostrophes inside a word kept."""
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    plain = unicodedata.normalize("NFKC", visible(text)).casefold().replace("\u2019", "'")
     return _TOKEN.findall(plain)
 
 

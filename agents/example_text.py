@@ -5,8 +5,9 @@ The order is that of the survey (https://arxiv.org/abs/2509.24322, section 3.1):
 
 from __future__ import annotations
 
+from agents.datatext import clean
 from agents.examples import Example
-from agents.serialise import clean, sample_text
+from agents.serialise import sample_text
 
 HEADING = "Example {number} of {count}: the data of another clip, and the reasons that people verified."
 LABEL = "The verified label of example {number}: {label}"

@@ -12,6 +12,7 @@ from schemas.taxonomy import Head, Taxonomy, match_label
 
 DETAIL_CHARS = 200
 REFUSAL_IN_WORDS = "refusal_in_words"
+MAX_ITEMS = 100  # claims, steps or points of a trajectory: ten are many
 LARGEST = 1e9  # JSON integers have no limit, floats have
 
 
@@ -50,6 +51,8 @@ class FieldReader:
         value = data.get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise BadAnswerError("wrong_shape", f"{key} is not a list of objects")
+        if len(value) > MAX_ITEMS:
+            raise BadAnswerError("too_long", f"{len(value)} items in {key}")
         return value
 
     def text(self, data: dict[str, Any], key: str, default: str | None = None) -> str:

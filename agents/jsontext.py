@@ -37,7 +37,7 @@ def find_object(text: str) -> Found:
     """The object that the text is, or that stands in a code fence, after prose, or with trailing commas.
 
     Raises:
-        NotJsonError: "too_long"; "truncated", an object begins and the text ends within it; "several_objects";
+        NotJsonError: "too_long"; "truncated", an object begins and the text ends within it; "several_answers";
             "duplicate_key"; "not_json", anything else, NaN and infinities among it.
     """
     if len(text) > MAX_CHARS:
@@ -57,7 +57,7 @@ def find_object(text: str) -> Found:
     try:
         return Found(_decode(body)[1], repaired=True)
     except NotJsonError as error:
-        if error.reason == "several_objects":
+        if error.reason == "several_answers":
             raise
     mended = _STRING_OR_COMMA.sub(lambda match: "" if match[0] == "," else match[0], body)
     return Found(_decode(mended)[1], repaired=True)
@@ -88,7 +88,7 @@ def _decode(text: str, *, whole: bool = False) -> tuple[Any, Any]:
         raise NotJsonError("not_json", "more than one value")
     if (second := text.find("{", end)) >= 0:
         is_object = _is_object(text[second:])
-        raise NotJsonError("several_objects" if is_object else "not_json", "more follows the first object")
+        raise NotJsonError("several_answers" if is_object else "not_json", "more follows the first object")
     return value, kept
 
 

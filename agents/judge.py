@@ -7,21 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from agents.asking import Asker
+from agents.datatext import clean, within
 from agents.engine import Outcome
 from agents.families import Kinship, family_of, kinship
 from agents.neutral import without_names
 from agents.parsing import parse_judgement
 from agents.prompting import fill_judge_prompt, judgement_schema, media_parts, sampling
 from agents.protocol import Request, TextPart
-from agents.serialise import clean, sample_text
+from agents.serialise import View, sample_view
 from schemas.errors import ItemError
 from schemas.ids import content_digest
-from schemas.parts import Evidence, Triplet, Verdict
+from schemas.parts import Evidence, Step, Triplet, Verdict
 from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Judgement, Sample
 from schemas.settings_models import JudgeSection
 from schemas.taxonomy import Taxonomy
 
+CLAIM_CHARS = 500  # of one text of an annotator
 RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its own
 
 
@@ -48,48 +50,48 @@ def neutral_answer(case: Case) -> Triplet:
     return without_names(case.annotation, case.sample)
 
 
-def reasons_text(answer: Triplet, verdicts: Mapping[str, Verdict] | None) -> str:
+def reasons_view(answer: Triplet, verdicts: Mapping[str, Verdict] | None) -> View:
     """Evidence and rationale as data, without label and readings; `verdicts` None: none are told."""
-    return "\n".join(
+    evidence = within([_evidence(item, verdicts) for item in answer.evidence])
+    steps = within([_step(step) for step in answer.rationale])
+    lines = ["<Evidence>", *evidence.lines, "</Evidence>", "<Rationale>", *steps.lines, "</Rationale>"]
+    return View.of(lines, evidence=evidence.left_out, rationale=steps.left_out)
+
+
+def _claim_view(answer: Triplet) -> View:
+    """The claimed answer; it stands last, so that the rationale is read before it."""
+    readings = answer.readings.model_dump() if answer.labels else {}
+    dimensions = {} if answer.labels else answer.dimensions.given
+    claimed = within(
         [
-            "<Evidence>",
-            *(_evidence(item, verdicts) for item in answer.evidence),
-            "</Evidence>",
-            "<Rationale>",
-            *(
-                f"Step {step.n}: {clean(step.text)} [{', '.join(step.evidence_ids)}]"
-                for step in answer.rationale
-            ),
-            "</Rationale>",
+            *(f"{name} alone points to: {_short(label or 'nothing')}" for name, label in readings.items()),
+            *(f"label: {_short(score.label)}" for score in answer.labels),
+            *(f"{name}: {_short(label)}" for name, label in answer.heads.items()),
+            *(f"{name}: {value:g}" for name, value in dimensions.items()),
         ]
     )
+    return View.of(["<Claimed-Answer>", *claimed.lines, "</Claimed-Answer>"], claimed=claimed.left_out)
 
 
-def _claim_text(answer: Triplet) -> str:
-    """The claimed answer; it stands last, so that the rationale is read before it."""
-    lines = ["<Claimed-Answer>"]
-    readings = answer.readings.model_dump() if answer.labels else {}
-    lines += [f"{modality} alone points to: {label or 'nothing'}" for modality, label in readings.items()]
-    lines += [f"label: {score.label}" for score in answer.labels]
-    lines += [f"{name}: {label}" for name, label in answer.heads.items()]
-    lines += (
-        [] if answer.labels else [f"{name}: {value:g}" for name, value in answer.dimensions.given.items()]
-    )
-    return "\n".join([*lines, "</Claimed-Answer>"])
+def _step(step: Step) -> str:
+    return f"Step {step.n}: {_short(step.text)} [{', '.join(step.evidence_ids)}]"
+
+
+def _short(text: str) -> str:
+    """Text of an annotator, short enough that what stands behind it in its line is shown, too."""
+    return clean(text)[:CLAIM_CHARS]
 
 
 def _evidence(item: Evidence, verdicts: Mapping[str, Verdict] | None) -> str:
-    quote = f' "{clean(item.quote)}"' if item.quote else ""
-    line = (
-        f"{item.id} {item.modality} {item.start_s:.2f}-{item.end_s:.2f} s, {clean(item.cue)} {item.direction}"
-    )
-    line += f"{quote}: {clean(item.description)}"
+    quote = f' "{_short(item.quote)}"' if item.quote else ""
+    line = f"{item.id} {item.modality} {item.start_s:.2f}-{item.end_s:.2f} s, {_short(item.cue)} {item.direction}"
+    line += f"{quote}: {_short(item.description)}"
     if verdicts is None:
         return line
     verdict = verdicts.get(item.id)
     if verdict is None:
         return f"{line} | not checked"
-    because = f" ({clean(verdict.reason)})" if verdict.reason else ""
+    because = f" ({_short(verdict.reason)})" if verdict.reason else ""
     return f"{line} | {verdict.verdict}{because}{', shown' if verdict.shown else ''}"
 
 
@@ -191,13 +193,15 @@ class Judge(Juror):
             return self._keyless_request(item, repetition)
         answer = neutral_answer(item)
         verdicts = {verdict.evidence_id: verdict for verdict in item.check.verdicts}
-        said = f"{reasons_text(answer, verdicts)}\n{_claim_text(answer)}"
-        data = sample_text(item.sample, measurements="text" in self.section.takes)
+        view = sample_view(item.sample, measurements="text" in self.section.takes)
+        view = view.then(reasons_view(answer, verdicts)).then(_claim_view(answer))
         taxonomy = self.turned(self.label_order(item, repetition))
-        system, fenced = fill_judge_prompt("judge.md", f"{data}\n{said}", taxonomy)
+        system, fenced = fill_judge_prompt("judge.md", view.text, taxonomy)
         parts = (TextPart(text=fenced), *media_parts(item.sample, self.section))
         schema = judgement_schema()
-        return self.asked(system, fenced, repetition, parts=parts, answer_schema=schema)
+        return self.asked(
+            system, fenced, repetition, parts=parts, answer_schema=schema, left_out=view.left_out
+        )
 
     def _keyless_request(self, item: Case, replicate: int) -> Request:
         """The question to a judge that reads the records themselves."""

@@ -15,7 +15,7 @@ from schemas.records import Annotation, Sample
 from schemas.taxonomy import Taxonomy
 
 SOMEBODY = "[annotator]"
-LABEL = "[label]"
+LABEL = "⟦label⟧"  # in the brackets of `datatext.STAND_INS`
 SELF = r"(?P<self>\b(?:i am|i'm|my name is|signed|(?:written|annotated|labelled) by)\s+(?:an?\s+|the\s+)?)"
 SPOKEN_AS = r"(?P<as>\bas\s+(?:an?\s+|the\s+)?)"
 REST = r"[\w-]*(?:\.\w[\w-]*)*"  # of a model's name; a full stop behind it is not part of it

@@ -2,7 +2,7 @@
 
 What is mended (and marked `repaired`): code fences, prose around the object, trailing commas, labels and cues
 given by a synonym, cues that stand in a description alone, ids and step numbers out of order, spans up to 0.1 s
-outside the clip. Nothing is guessed.
+outside the clip, and lines of text of a model that cannot write JSON. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, cast
 from agents.answer_schema import DIRECTIONS, QUOTE
 from agents.claims import restated
 from agents.fields import DETAIL_CHARS, REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
+from agents.freetext import read_lines
 from agents.prompting import is_shown
 from schemas.cues import cue_table
 from schemas.parts import (
@@ -68,14 +69,24 @@ class AbstainedError(Exception):
 
 
 def parse_annotation(
-    text: str, finish_reason: str | None, sample: Sample, taxonomy: Taxonomy, *, shown: frozenset[str]
+    text: str,
+    finish_reason: str | None,
+    sample: Sample,
+    taxonomy: Taxonomy,
+    *,
+    shown: frozenset[str],
+    free_text: bool = False,
 ) -> ParsedAnnotation:
-    """The outcome of an answer; `shown` is what the prompt told (see `prompting.shown_features`)."""
+    """The outcome of an answer; `shown` is what the prompt told (see `prompting.shown_features`).
+
+    `free_text`: the model was allowed to answer in lines (see `freetext`), which counts as repaired.
+    """
     if finish_reason in REFUSALS:
         return ParsedAnnotation("refused", str(finish_reason), text[:DETAIL_CHARS], None, False)
     reader = _Reader(sample, taxonomy, shown)
     try:
-        answer = reader.triplet(read_object(text, finish_reason, reader))
+        read = reader.object_or_lines if free_text else reader.object
+        answer = reader.triplet(read(text, finish_reason))
     except BadAnswerError as error:
         return ParsedAnnotation(_outcome(error), error.reason, error.detail, None, False)
     except AbstainedError as error:
@@ -145,6 +156,25 @@ class _Reader(FieldReader):
     def __init__(self, sample: Sample, taxonomy: Taxonomy, shown: frozenset[str]) -> None:
         super().__init__(taxonomy)
         self.sample, self.shown = sample, shown
+        self.unsure = False  # lines of text may leave the confidence out, an object may not
+
+    def object(self, text: str, finish_reason: str | None) -> dict[str, Any]:
+        return read_object(text, finish_reason, self)
+
+    def object_or_lines(self, text: str, finish_reason: str | None) -> dict[str, Any]:
+        try:
+            return self.object(text, finish_reason)
+        except BadAnswerError as error:
+            if error.reason not in ("not_json", REFUSAL_IN_WORDS):
+                raise
+            no_object = error
+        try:
+            data = read_lines(text, self.taxonomy, duration_s=self.sample.duration_s)
+        except BadAnswerError as error:
+            refused = error.reason == "no_label_line" and no_object.reason == REFUSAL_IN_WORDS
+            raise no_object if refused else error from None
+        self.repaired, self.unsure = True, data["confidence"] is None
+        return data
 
     def triplet(self, data: dict[str, Any]) -> Triplet:
         labels = self.labels(data) if self.taxonomy.asks_labels else ()
@@ -157,7 +187,7 @@ class _Reader(FieldReader):
             rationale=self.rationale(data, ids),
             readings=self.readings(data) if self.taxonomy.asks_labels else Readings(),
             labels=labels,
-            confidence=self.number(data, "confidence", 0, 1),
+            confidence=None if self.unsure else self.number(data, "confidence", 0, 1),
             dimensions=dimensions,
             heads=self.heads(data),
             trajectory=self.trajectory(data) if self.taxonomy.asks_labels else (),

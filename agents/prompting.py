@@ -21,7 +21,7 @@ from agents.answer_schema import (
 from agents.example_text import example_data, example_text
 from agents.examples import Example
 from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
-from agents.serialise import sample_text
+from agents.serialise import sample_view
 from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
 from schemas.records import Sample
@@ -55,9 +55,12 @@ def annotation_request(
 
     `examples` stand before the question (see `agents.examples`).
     """
-    data = sample_text(sample, measurements="text" in section.takes)
+    view = sample_view(sample, measurements="text" in section.takes)
     shown = [example_data(example, measurements="text" in section.takes) for example in examples]
-    system, (fenced, *others) = _fill("annotate.md", taxonomy, data, *shown, variant=variant)
+    lines = may_answer_in_lines(section)
+    system, (fenced, *others) = _fill(
+        "annotate.md", taxonomy, view.text, *shown, variant=variant, in_lines=lines
+    )
     count = len(examples)
     before = [
         TextPart(text=example_text(example, other, number, count))
@@ -73,7 +76,13 @@ def annotation_request(
         sampling=sampling(section, replicate),
         replicate=replicate,
         variant=variant,
+        left_out=view.left_out,
     )
+
+
+def may_answer_in_lines(section: ModelSection) -> bool:
+    """Whether a model is declared as one that no server holds to JSON; then lines of text will do."""
+    return section.answer_format == "text"
 
 
 def fill_judge_prompt(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
@@ -211,20 +220,23 @@ def second_look_schema(taxonomy: Taxonomy) -> AnswerSchema:
     return AnswerSchema(strict(reasons=array({"type": "string"}), implied_label=implied))
 
 
-def _fill(name: str, taxonomy: Taxonomy, *data: str, variant: int = 0) -> tuple[str, list[str]]:
+def _fill(
+    name: str, taxonomy: Taxonomy, *data: str, variant: int = 0, in_lines: bool = False
+) -> tuple[str, list[str]]:
     """The system text, and each piece of data between two lines that none of them can contain."""
     open_fence, close_fence = fence_of("\n".join(data))
-    text = _system_text(name, taxonomy, VARIANTS[variant])
+    text = _system_text(name, taxonomy, VARIANTS[variant], in_lines)
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, [f"{open_fence}\n{piece}\n{close_fence}" for piece in data]
 
 
 @cache
-def _system_text(name: str, taxonomy: Taxonomy, variant: str) -> str:
+def _system_text(name: str, taxonomy: Taxonomy, variant: str, in_lines: bool) -> str:
     """What is the same for every sample; only the fences are left to be filled in."""
     opening = (PROMPT_DIR / "variants" / f"{variant}.md").read_text(encoding="utf-8")
     return Template((PROMPT_DIR / name).read_text(encoding="utf-8")).safe_substitute(
         opening=opening.strip(),
+        in_lines=f"\n{(PROMPT_DIR / 'lines.md').read_text(encoding='utf-8')}" if in_lines else "",
         instruction=taxonomy.instruction.strip(),
         answer_labels=labels_text(taxonomy, "labels"),
         labels=labels_text(taxonomy, "judge"),

@@ -57,6 +57,8 @@ class Request(BaseModel):
     replicate: int = 0
     variant: int = 0
     local_inputs: tuple[str, ...] = ()
+    # What the prompt had no room for, lines by section. The text says it too, so the digest need not.
+    left_out: dict[str, int] = Field(default={}, exclude=True)
 
     # Of a question in two steps: the digest of what will be asked next, as far as it is known. It is part of the
     # record's question, and not of this call, so that another second question does not buy the first one again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.judge import Case, Juror, neutral_answer, reasons_text
+from agents.judge import Case, Juror, neutral_answer, reasons_view
 from agents.neutral import without_label
 from agents.parsing import parse_second_look
 from agents.prompting import fill_judge_prompt, second_look_schema
@@ -33,8 +33,10 @@ class SecondLook(Juror):
         """
         answer = without_label(neutral_answer(item), self.taxonomy)
         taxonomy = self.turned(self.label_order(item, repetition))
-        system, fenced = fill_judge_prompt("second_look.md", reasons_text(answer, None), taxonomy)
-        return self.asked(system, fenced, repetition, answer_schema=second_look_schema(taxonomy))
+        view = reasons_view(answer, None)
+        system, fenced = fill_judge_prompt("second_look.md", view.text, taxonomy)
+        schema = second_look_schema(taxonomy)
+        return self.asked(system, fenced, repetition, answer_schema=schema, left_out=view.left_out)
 
     def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:
         (receipt,) = answers

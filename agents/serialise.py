@@ -8,49 +8,75 @@ Reference: Shou et al. 2025, https://arxiv.org/abs/2509.24322, section 3.1 (role
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import groupby
+from typing import NamedTuple
 
+from agents.datatext import clean, cut, within
 from schemas.parts import Event, FaceTrack, Measure, Modality, Word
 from schemas.records import Sample
 
+WORDS_A_LINE = 100  # of what others say
 UNIT = re.compile(r"AU\d\d")
 TAGS: dict[Modality, str] = {"text": "Text", "audio": "Audio-Prosody", "visual": "Visual-AU"}
 
 
+class View(NamedTuple):
+    """Data for a prompt, serialised; `left_out` counts, by section, the lines that it had no room for."""
+
+    text: str
+    left_out: dict[str, int]
+
+    @classmethod
+    def of(cls, lines: Sequence[str], **left_out: int) -> View:
+        return cls("\n".join(lines), {name: count for name, count in left_out.items() if count})
+
+    def then(self, other: View) -> View:
+        return View(f"{self.text}\n{other.text}", {**self.left_out, **other.left_out})
+
+
 def sample_text(sample: Sample, *, measurements: bool = True) -> str:
+    """The serialised sample alone; see `sample_view`."""
+    return sample_view(sample, measurements=measurements).text
+
+
+def sample_view(sample: Sample, *, measurements: bool = True) -> View:
     """The serialised sample; without `measurements` only length, people, context and what is missing.
 
-    `<Text>`, `<Audio-Prosody>` and `<Visual-AU>` hold what is the target's; what others say is context.
+    `<Text>`, `<Audio-Prosody>` and `<Visual-AU>` hold what is the target's; what others say is context. However
+    long a recording is, no section is longer than `SECTION_CHARS`.
     """
-    sections = [_context(sample)]
+    turns = [f"earlier turn, {_speaker(turn.speaker)}: {clean(turn.text)}" for turn in sample.context]
+    people = within(_people(sample))
+    before = within(turns, latest=True)
     bodies: dict[Modality, list[str]] = {
         "text": _words(sample),
         "audio": [*map(_measure, sample.prosody), *_events(sample, "audio")],
         "visual": [_event(event) for event in _seen(sample) if UNIT.match(event.cue)],
     }
+    sections = [_section("Context", [*_head(sample), *people.lines, *before.lines])]
+    left_out = {"people": people.left_out, "earlier_turns": before.left_out}
     for modality, tag in TAGS.items():
         if modality in sample.missing:
-            sections.append(f"<{tag}>\nmissing: {clean(sample.missing[modality])}\n</{tag}>")
+            sections.append(_section(tag, [f"missing: {clean(sample.missing[modality])}"]))
         elif measurements:
-            body = "\n".join(bodies[modality]) or "nothing notable was measured"
-            sections.append(f"<{tag}>\n{body}\n</{tag}>")
+            body = within(bodies[modality] or ["nothing notable was measured"])
+            left_out[modality] = body.left_out
+            sections.append(_section(tag, body.lines))
     others = [_event(event) for event in _seen(sample) if not UNIT.match(event.cue)]
     if others and measurements:
-        sections.append("\n".join(["<Visual-Event>", *others, "</Visual-Event>"]))
-    return "\n".join(sections)
+        body = within(others)
+        left_out["visual_events"] = body.left_out
+        sections.append(_section("Visual-Event", body.lines))
+    return View.of(sections, **left_out)
 
 
-def clean(text: str) -> str:
-    """Text of a recording on one line, unable to open or close a role tag."""
-    line = re.sub(r"\s+", " ", text).strip()
-    return line.replace("<", "‹").replace(">", "›")
+def _section(tag: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"<{tag}>", *lines, f"</{tag}>"])
 
 
-def _context(sample: Sample) -> str:
-    lines = [f"length of the clip: {sample.duration_s:.3f} s", f"target person: {_target(sample)}"]
-    lines += _people(sample)
-    lines += [f"earlier turn, {_speaker(turn.speaker)}: {clean(turn.text)}" for turn in sample.context]
-    return "\n".join(["<Context>", *lines, "</Context>"])
+def _head(sample: Sample) -> list[str]:
+    return [f"length of the clip: {sample.duration_s:.3f} s", cut(f"target person: {_target(sample)}")]
 
 
 def _target(sample: Sample) -> str:
@@ -74,11 +100,13 @@ def _people(sample: Sample) -> list[str]:
     own = set(sample.own_words)
     for name, words in groupby((w for w in sample.words if w not in own), key=lambda word: word.speaker):
         said = list(words)
-        text = clean(" ".join(word.text for word in said))
-        lines.append(
-            f"{said[0].start_s:.2f}-{said[-1].end_s:.2f} s somebody else, {_speaker(name)}, says: {text}"
-        )
+        lines += [_said(name, said[at : at + WORDS_A_LINE]) for at in range(0, len(said), WORDS_A_LINE)]
     return lines
+
+
+def _said(name: str | None, words: Sequence[Word]) -> str:
+    text = clean(" ".join(word.text for word in words))
+    return f"{words[0].start_s:.2f}-{words[-1].end_s:.2f} s somebody else, {_speaker(name)}, says: {text}"
 
 
 def _face(face: FaceTrack) -> str:
@@ -110,8 +138,8 @@ def _word(word: Word) -> str:
 
 def _measure(measure: Measure) -> str:
     if measure.value is None:
-        return f"{measure.name}: not measured"
-    line = f"{measure.name}: {measure.value:.4g} {measure.unit}".rstrip()
+        return f"{clean(measure.name)}: not measured"
+    line = f"{clean(measure.name)}: {measure.value:.4g} {clean(measure.unit)}".rstrip()
     return line if measure.z is None else f"{line} ({measure.z:+.1f} sd from this person's usual level)"
 
 
@@ -126,7 +154,7 @@ def _seen(sample: Sample) -> list[Event]:
 def _event(event: Event) -> str:
     line = f"{event.start_s:.2f}-{event.end_s:.2f} s {clean(event.cue)}"
     if event.size is not None:
-        line += f" {event.size:.3g} {event.unit}".rstrip()
+        line += f" {event.size:.3g} {clean(event.unit)}".rstrip()
     if event.z is not None:
         line += f" ({_in_deviations(event, event.z)})"
     if event.apex_s is not None:

@@ -14,10 +14,10 @@ from string import Template
 from typing import Any, Literal
 
 from agents.answer_schema import answer_schema, strict
+from agents.datatext import clean
 from agents.jsontext import NotJsonError, find_object
 from agents.prompting import PROMPT_DIR, fence_of
 from agents.protocol import AnswerSchema, Request, TextPart
-from agents.serialise import clean
 from schemas.ids import canonical_json
 from schemas.ports import Receipt
 from schemas.taxonomy import Taxonomy

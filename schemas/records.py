@@ -222,6 +222,7 @@ class Annotation(Record):
     ] = {}  # of all labels, by log-probabilities; sums to 1; empty: none were told
     variant: int = 0  # which of the instruction variants was asked
     usage: Usage = Usage()
+    left_out: dict[str, int] = {}  # lines that the prompt had no room for, by section
 
 
 class Check(Record):
@@ -280,6 +281,7 @@ class Judgement(Record):
     implied_label: str | None = None
     flags: tuple[str, ...] = ()
     usage: Usage = Usage()
+    left_out: dict[str, int] = {}  # lines that the prompt had no room for, by section
     kind: Literal["rating", "second_look"] = "rating"
     label_order: tuple[str, ...] = ()  # as the question named the labels; empty: in no order
     position: int | None = None  # as the how many-th of its sample's annotations it was asked about, from 1

@@ -160,3 +160,10 @@ def test_when_says_nothing_by_itself() -> None:
     span = When().span(WORDS, DURATION_S, heard=True)
     assert span is not None
     assert (span.start_s, span.end_s) == (0.0, DURATION_S)
+
+
+@pytest.mark.parametrize(
+    "text", ["she smiles qq7qq", "a smile tt4tt now", "tt" + "9" * 5000 + "tt", "QQ1QQ 'a' tt0tt"]
+)
+def test_no_text_is_taken_for_a_mark_of_ours(text: str) -> None:
+    assert all(claim.cue == "smile" for claim in read_claims(text, duration_s=3.0).claims)

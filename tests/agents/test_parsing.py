@@ -18,9 +18,10 @@ from tests.wire.material import answer, answer_json, make_sample, taxonomy
 TAXONOMY = taxonomy()
 SAMPLE = make_sample()
 REASONS = {
-    "refusal", "content_filter", "refusal_in_words", "truncated", "empty_answer", "not_json", "several_objects",
-    "duplicate_key", "too_long", "wrong_shape", "wrong_enum", "out_of_range", "unknown_label",
-    "span_outside_clip", "missing_modality_cited", "empty_rationale", "no_evidence", "bad_step_reference",
+    "refusal", "content_filter", "refusal_in_words", "truncated", "empty_answer", "not_json", "several_answers",
+    "no_label_line", "duplicate_key", "too_long", "wrong_shape", "wrong_enum", "out_of_range", "unknown_label",
+    "several_labels", "span_outside_clip", "missing_modality_cited", "empty_rationale", "no_evidence",
+    "bad_step_reference",
 }  # fmt: skip
 
 
@@ -29,7 +30,15 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset-builders.md"
 
 def test_every_reason_is_explained() -> None:
     rows = re.findall(r"^\| (?:refused|unparsed): (.*?) \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == REASONS
+    explained = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    given = {
+        code
+        for path in (DOCS.parents[1] / "agents").glob("*.py")
+        for code in re.findall(r"(?:BadAnswer|NotJson)Error\(\s*\"(\w+)\"", path.read_text(encoding="utf-8"))
+    }
+    assert explained == REASONS
+    assert given <= REASONS
+    assert len(given) > 12
 
 
 def parse(text: str, finish_reason: str | None = "stop", sample: Any = SAMPLE) -> ParsedAnnotation:
@@ -65,7 +74,7 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (f"```json\n{answer_json()[:80]}", None, "truncated"),
         ('["joy"]', "stop", "not_json"),
         ('"joy"', "stop", "not_json"),
-        (answer_json() + answer_json(), "stop", "several_objects"),
+        (answer_json() + answer_json(), "stop", "several_answers"),
         (answer_json().replace("0.8", "NaN"), "stop", "not_json"),
         ('{"labels": [{"label": "joy"}], ' + answer_json()[1:], "stop", "duplicate_key"),
         ("[" * 100_000, "stop", "not_json"),

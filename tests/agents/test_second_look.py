@@ -43,8 +43,8 @@ def test_the_label_is_nowhere_in_the_question() -> None:
     (part,) = request.parts
     assert isinstance(part, TextPart)
     data = part.text
-    assert "Step 1: Lowered brows and a hard voice show [label], not [label]. [e1]" in data
-    assert "AU04 present: the brows go down in [label]" in data
+    assert "Step 1: Lowered brows and a hard voice show ⟦label⟧, not ⟦label⟧. [e1]" in data
+    assert "AU04 present: the brows go down in ⟦label⟧" in data
     for hidden in ("joy", "anger", "Claimed-Answer", "points to", "contradicted", "It was", "secret"):
         assert hidden not in data, hidden
     assert "joy" in request.system  # as one of the labels to choose from, in no telling order

@@ -1,0 +1,210 @@
+"""Answers in lines of text: what is plain becomes a triplet, marked as repaired; what is not has its reason."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.annotator import Annotator
+from agents.asking import collect
+from agents.parsing import ParsedAnnotation, parse_annotation
+from tests.wire.material import (
+    InstantClock,
+    answer_json,
+    make_sample,
+    media_bytes,
+    section,
+    taxonomy,
+)
+from tests.wire.server import FakeModels, Reply
+
+TAXONOMY = taxonomy()
+AS_ASKED = """e1: visual, 0.5-1.5 s, smile, present: the lip corners go up
+e2: text, 0.6-1.1 s, quote, present: she says "great"
+Step 1: The smile speaks for joy. [e1]
+Step 2: So do her words. [e2]
+Text alone: joy
+Audio alone: none
+Visual alone: joy
+Label: joy, intensity 2
+Confidence: 0.8
+Valence: 0.6"""
+
+
+def read(text: str, *, free_text: bool = True, sample: Any = None, finish: str = "stop") -> ParsedAnnotation:
+    sample = sample or make_sample()
+    return parse_annotation(text, finish, sample, TAXONOMY, shown=frozenset(), free_text=free_text)
+
+
+def test_lines_as_they_are_asked_for_are_the_whole_answer() -> None:
+    parsed = read(AS_ASKED)
+    assert (parsed.outcome, parsed.repaired) == ("labelled", True), parsed
+    answer = parsed.answer
+    assert answer is not None
+    first, second = answer.evidence
+    assert (first.modality, first.cue, first.start_s, first.end_s) == ("visual", "smile", 0.5, 1.5)
+    assert first.description == "the lip corners go up"
+    assert (second.modality, second.cue, second.quote) == ("text", "quote", "great")
+    assert [(step.text, step.evidence_ids) for step in answer.rationale] == [
+        ("The smile speaks for joy.", ("e1",)),
+        ("So do her words.", ("e2",)),
+    ]
+    assert (answer.readings.text, answer.readings.audio, answer.readings.visual) == ("joy", None, "joy")
+    assert (answer.primary, answer.labels[0].intensity, answer.confidence) == ("joy", 2, 0.8)
+    assert answer.dimensions.valence == 0.6
+
+
+LOOSE = """**Evidence:**
+- Visual: a broad smile at 0.9 s
+- "It was great" (text)
+- Audio: raised pitch, 0.2 to 1.1 s
+
+**Reasoning:**
+Step 1: She smiles.
+Step 2: Her words are glad, and her voice rises.
+
+**Final label:** Happy (intensity 2) because of the smile."""
+
+
+def test_markup_headings_and_prose_are_read() -> None:
+    parsed = read(LOOSE)
+    assert parsed.outcome == "labelled", parsed
+    answer = parsed.answer
+    assert answer is not None
+    assert [(e.modality, e.cue, e.start_s, e.end_s) for e in answer.evidence] == [
+        ("visual", "broad_smile", 0.9, 0.9),
+        ("text", "quote", 0.0, 2.5),
+        ("audio", "pitch_high", 0.2, 1.1),
+    ]
+    assert answer.evidence[1].quote == "It was great"
+    assert len(answer.rationale) == 2
+    assert (answer.primary, answer.labels[0].intensity, answer.confidence) == ("joy", 2, None)
+
+
+def test_an_answer_in_one_line_is_read() -> None:
+    parsed = read(
+        "Evidence: Visual: a smile. Step 1: She smiles. Step 2: So it is joy. Label: joy. Confidence: 80 %"
+    )
+    assert parsed.answer is not None, parsed
+    assert len(parsed.answer.rationale) == 2
+    assert (parsed.answer.primary, parsed.answer.confidence) == ("joy", 0.8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Label: joy, intensity 2": "So it is joy"}, "no_label_line"),
+        ({"Label: joy, intensity 2": "Label: envy"}, "unknown_label"),
+        ({"Label: joy, intensity 2": "Label: joy or anger"}, "unknown_label"),
+        ({"Label: joy, intensity 2": "Label: joy\nFinal label: anger"}, "several_answers"),
+        ({"Label: joy, intensity 2": "Label: joy, intensity 9"}, "out_of_range"),
+        ({"Confidence: 0.8": "Confidence: high"}, "wrong_shape"),
+        ({"Confidence: 0.8": "Confidence: 8"}, "out_of_range"),
+        ({"e1: visual, 0.5-1.5 s": "e1: visual, 3.5-4.5 s"}, "span_outside_clip"),
+        ({"e1: visual, 0.5-1.5 s": "e1: visual, 1.5-0.5 s"}, "wrong_shape"),
+        ({"visual, 0.5-1.5 s, smile, present: the lip corners go up": "some mood"}, "wrong_shape"),
+        ({"e1: ": "", "e2: ": ""}, "no_evidence"),
+        ({"[e2]": "[e7]"}, "bad_step_reference"),
+        ({"e2: text": "e1: text"}, "wrong_shape"),
+        ({"Step 1: The smile speaks for joy. [e1]": "", "Step 2: So do her words. [e2]": ""}, "empty_rationale"),
+        ({"Text alone: joy": "Text alone: bliss"}, "unknown_label"),
+    ],
+)  # fmt: skip
+def test_what_is_not_plain_has_its_reason(changes: dict[str, str], reason: str) -> None:
+    text = AS_ASKED
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    parsed = read(text)
+    assert (parsed.outcome, parsed.reason, parsed.answer) == ("unparsed", reason, None)
+
+
+def test_other_failures_are_what_they_are_for_an_object() -> None:
+    assert read(AS_ASKED, finish="length").reason == "truncated"
+    assert read("").reason == "empty_answer"
+    assert read("I'm sorry, I can't help with that.")[:2] == ("refused", "refusal_in_words")
+    assert (
+        read(AS_ASKED, sample=make_sample(missing={"visual": "no_face"})).reason == "missing_modality_cited"
+    )
+    abstained = read("Abstain: the face is hidden and nobody speaks")
+    assert (abstained.outcome, abstained.detail) == ("abstained", "the face is hidden and nobody speaks")
+
+
+def test_the_cues_of_a_claim_in_prose_are_read_from_its_words() -> None:
+    plain = "visual, 0.5-1.5 s, smile, present: the lip corners go up"
+    denied = read(AS_ASKED.replace(plain, "visual: no smile is seen"))
+    both = read(AS_ASKED.replace(plain, "a smile and a brow lowerer"))
+    neither = read(AS_ASKED.replace(plain, "visual: something in the eyes"))
+    assert denied.answer is not None
+    assert (denied.answer.evidence[0].cue, denied.answer.evidence[0].direction) == ("smile", "absent")
+    assert both.answer is not None
+    assert [item.modality for item in both.answer.evidence] == ["visual", "visual", "text"]
+    assert both.answer.rationale[0].evidence_ids == ("e1", "e2")
+    assert neither.answer is not None
+    assert (neither.answer.evidence[0].cue, neither.answer.evidence[0].modality) == ("other", "visual")
+
+
+def test_a_model_that_may_write_lines_may_write_an_object() -> None:
+    assert (read(answer_json()).outcome, read(answer_json()).repaired) == ("labelled", False)
+
+
+def test_a_model_that_was_not_declared_so_may_not_write_lines() -> None:
+    assert read(AS_ASKED, free_text=False)[:2] == ("unparsed", "not_json")
+
+
+def test_lines_over_the_wire_become_a_record_and_are_asked_for() -> None:
+    found: list[Any] = []
+    with FakeModels() as models:
+        models.script(Reply(text=AS_ASKED))
+        free = section(base_url=models.openai_url, takes=("text",), gives=())
+        held = section(base_url=models.openai_url, takes=("text",))
+        annotator = Annotator(free, TAXONOMY)
+        asyncio.run(
+            collect(
+                [(annotator, make_sample(), 0)],
+                journal=None,
+                clock=InstantClock(),
+                load=media_bytes,
+                on_record=found.append,
+            )
+        )
+        sent = models.requests[0].raw
+    assert (found[0].outcome, found[0].repaired, found[0].answer.primary) == ("labelled", True, "joy")
+    assert "If you cannot write JSON" in sent
+    assert "response_format" not in sent
+    assert "If you cannot write JSON" not in Annotator(held, TAXONOMY).request(make_sample()).system
+
+
+words = st.sampled_from(
+    [
+        *AS_ASKED.split("\n"),
+        *LOOSE.split("\n"),
+        "Label:",
+        "Evidence:",
+        "e1:",
+        "",
+        "Step",
+        "{",
+        "\u202e",
+        "1.",
+        "joy",
+    ]
+)
+
+
+@given(st.lists(words | st.text(max_size=20), max_size=14).map("\n".join))
+def test_any_lines_give_an_outcome_and_no_label_that_they_do_not_say(text: str) -> None:
+    parsed = read(text)
+    assert parsed == read(text)
+    if parsed.answer is None:
+        assert parsed.outcome != "labelled"
+        assert parsed.reason
+    else:
+        assert parsed.repaired
+        assert {score.label for score in parsed.answer.labels} <= {"joy"}
+        assert "joy" in text.lower() or "happy" in text.lower()
+        parsed.answer.model_dump_json().encode()
