@@ -1,7 +1,7 @@
 """The keyless judge: grounding, structure and coverage of an annotation by rule. It never rates the label.
 
-`s_rec` is left to the agreement of the annotators. A claim whose measurement was shown never raises a score:
-repeating what one was given proves nothing, but contradicting it does.
+`s_rec` is left to the agreement of the annotators. A claim whose measurement was shown never raises a score,
+neither by itself nor by what cites it: repeating what one was given proves nothing, but contradicting it does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from schemas.parts import Triplet, Verdict
 from schemas.records import Annotation, Check, Sample
 from schemas.taxonomy import Taxonomy
 
-VERSION = "1"  # bumped when a rule changes a rating
+VERSION = "2"  # bumped when a rule changes a rating
 MIN_STEPS = 2
 NEUTRAL_GROUNDING = 0.5  # nothing proved, nothing disproved
 MISMATCH_FACTOR = 0.5  # the reasons speak for another label
@@ -42,8 +42,8 @@ def rate(sample: Sample, annotation: Annotation, check: Check, taxonomy: Taxonom
     if answer is None:
         raise ValueError(f"nothing to rate: the annotation is {annotation.outcome}")
     refuted = {v.evidence_id for v in check.verdicts if v.verdict in ("contradicted", "outside_clip")}
-    grounded, logical = grounding(check.verdicts), logic(answer, refuted, taxonomy)
-    covered, chained = coverage(sample, answer, refuted), chain(answer)
+    grounded, logical = grounding(check.verdicts), logic(answer, refuted, taxonomy, shown=_shown(check))
+    covered, chained = coverage(sample, answer, refuted | _shown(check)), chain(answer)
     implied = implied_label(answer, taxonomy)
     s_reason = (grounded + logical) / 2
     if taxonomy.differ(implied, answer.primary):
@@ -73,35 +73,52 @@ def grounding(verdicts: tuple[Verdict, ...]) -> float:
     return (support + NEUTRAL_GROUNDING) / (support + refuted + 1)
 
 
-def logic(answer: Triplet, refuted: set[str], taxonomy: Taxonomy) -> float:
-    """Mean of the share of steps that cite evidence that is not refuted, and whether the last step concludes."""
+def _shown(check: Check) -> set[str]:
+    return {v.evidence_id for v in check.verdicts if v.shown}
+
+
+def logic(answer: Triplet, refuted: set[str], taxonomy: Taxonomy, *, shown: set[str]) -> float:
+    """Mean of how far the steps rest on evidence, and whether the last step concludes.
+
+    A step rests (1) on a claim that stands and was not shown, not at all (0) on refuted ones alone; one that
+    cites nothing, or only what was shown, is between (0.5): nothing is proved, nothing disproved.
+    """
     if not answer.rationale:
         return 0.0
-    known = {item.id for item in answer.evidence} - refuted
-    resting = sum(any(e in known for e in step.evidence_ids) for step in answer.rationale)
+    known = {item.id for item in answer.evidence} - refuted - shown
+    resting = sum(_rests(step.evidence_ids, known, refuted) for step in answer.rationale)
     if answer.primary is None:  # a step need not repeat a number
         return resting / len(answer.rationale)
     concludes = answer.primary in mentioned(answer.rationale[-1].text, taxonomy, answer)
     return (resting / len(answer.rationale) + concludes) / 2
 
 
-def coverage(sample: Sample, answer: Triplet, refuted: set[str]) -> float:
-    """Share of the available modalities that have a reading or standing evidence; 0 when none is available."""
+def _rests(cited: tuple[str, ...], known: set[str], refuted: set[str]) -> float:
+    if not known.isdisjoint(cited):
+        return 1.0
+    return NEUTRAL_GROUNDING if refuted.isdisjoint(cited) else 0.0
+
+
+def coverage(sample: Sample, answer: Triplet, uncounted: set[str]) -> float:
+    """Share of the available modalities that have a reading or evidence that counts; 0 when none is available."""
     there = [modality for modality in ("text", "audio", "visual") if modality not in sample.missing]
-    used = {item.modality for item in answer.evidence if item.id not in refuted}
+    used = {item.modality for item in answer.evidence if item.id not in uncounted}
     read = [m for m in there if m in used or getattr(answer.readings, m) is not None]
     return len(read) / len(there) if there else 0.0
 
 
 def chain(answer: Triplet) -> float:
-    """Mean of: two steps at least, steps numbered in order, every evidence item used by a step."""
+    """Mean of: two steps at least, steps numbered in order, no evidence item that no step uses.
+
+    The last is 1 / (1 + unused items): further items that are used never raise it.
+    """
     cited = {e for step in answer.rationale for e in step.evidence_ids}
-    used = sum(item.id in cited for item in answer.evidence)
+    unused = sum(item.id not in cited for item in answer.evidence)
     steps = answer.rationale
     return (
         float(len(steps) >= MIN_STEPS)
         + float(bool(steps) and [step.n for step in steps] == list(range(1, len(steps) + 1)))
-        + (used / len(answer.evidence) if answer.evidence else 0.0)
+        + 1 / (1 + unused)
     ) / 3
 
 

@@ -60,6 +60,27 @@ class CheckCounts(Part):
     outside_clip: int = 0
 
 
+class ClaimRate(CheckCounts):
+    """Claims by verdict; the share of the measurable ones that is contradicted, with its Wilson 95 % interval.
+
+    None where nothing was measurable. Claims are taken for independent, which those of one clip are not quite.
+    """
+
+    claims: int = 0
+    measurable: int = 0
+    rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    not_measurable_share: float | None = None
+
+
+class ClaimRates(ClaimRate):
+    """Of all claims of an annotator, and apart for those whose measurement stood in the prompt."""
+
+    shown: ClaimRate = ClaimRate()
+    not_shown: ClaimRate = ClaimRate()
+
+
 class StageCounts(Part):
     """What a stage worked on: `wall_s` while it ran, `items_per_s` None before anything was done."""
 
@@ -109,7 +130,7 @@ class RunOutput(Output, Totals):
 
 class StatusOutput(Output, Totals):
     project: str
-    hallucination: dict[str, dict[str, Any]] = {}  # annotator -> contradicted, measurable, rate; not_shown
+    hallucination: dict[str, ClaimRates] = {}  # annotator -> how many of its claims the signal contradicts
     clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip
 
 

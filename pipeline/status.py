@@ -6,12 +6,23 @@ import os
 from collections import Counter
 from typing import Any
 
-from pipeline.outputs import AnnotationCounts, CheckCounts, DeadLetter, FailedItem, StageCounts, Totals
+from pipeline.metrics.proportion import wilson_interval
+from pipeline.outputs import (
+    AnnotationCounts,
+    CheckCounts,
+    ClaimRate,
+    ClaimRates,
+    DeadLetter,
+    FailedItem,
+    StageCounts,
+    Totals,
+)
 from schemas.record import Record
 from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
 ASKING = ("annotate", "contested", "judge")  # the stages that ask models
+KINDS = ("shown", "not_shown")  # of claims: whether the annotator had been told the measurement
 
 
 def totals(store: Store) -> Totals:
@@ -108,28 +119,36 @@ def _gone(path: str) -> bool:
     return False
 
 
-def hallucination(store: Store) -> dict[str, dict[str, Any]]:
+def hallucination(store: Store) -> dict[str, ClaimRates]:
     """Per annotator: how many of its measurable claims the signal contradicts.
 
-    `not_shown` counts those alone whose measurement was not told to the annotator: that the others are supported
-    proves only copying.
+    That claims whose measurement was shown are supported proves only copying: they are counted apart.
     """
-    names = set(_counts(store, Annotation, "annotator"))
-    measured: Counter[tuple[str, str, str]] = Counter()  # of annotator, shown or not_shown, verdict
+    found = {
+        name: {kind: Counter[str]() for kind in KINDS} for name in _counts(store, Annotation, "annotator")
+    }
     for annotation, check, count in store.tally_by_parent(Check):
         for kind, verdicts in check.items():
-            for verdict in ("supported", "contradicted"):
-                measured[annotation["annotator"], kind, verdict] += count * verdicts.get(verdict, 0)
+            for verdict, claims in verdicts.items():
+                found[annotation["annotator"]][kind][verdict] += claims * count
+    return {name: _rates(kinds) for name, kinds in sorted(found.items())}
 
-    def rate(name: str, *kinds: str) -> dict[str, Any]:
-        supported, contradicted = (
-            sum(measured[name, kind, verdict] for kind in kinds) for verdict in ("supported", "contradicted")
-        )
-        measurable = supported + contradicted
-        share = round(contradicted / measurable, 4) if measurable else None
-        return {"contradicted": contradicted, "measurable": measurable, "rate": share}
 
-    return {
-        name: {**rate(name, "shown", "not_shown"), "not_shown": rate(name, "not_shown")}
-        for name in sorted(names)
-    }
+def _rates(kinds: dict[str, Counter[str]]) -> ClaimRates:
+    whole = _rate(sum(kinds.values(), Counter[str]()))
+    return ClaimRates(**dict(whole), **{kind: _rate(verdicts) for kind, verdicts in kinds.items()})
+
+
+def _rate(verdicts: Counter[str]) -> ClaimRate:
+    contradicted, claims = verdicts["contradicted"], verdicts.total()
+    measurable = verdicts["supported"] + contradicted
+    low, high = wilson_interval(contradicted, measurable)
+    return ClaimRate(
+        **verdicts,
+        claims=claims,
+        measurable=measurable,
+        rate=round(contradicted / measurable, 4) if measurable else None,
+        low=round(low, 4) if measurable else None,
+        high=round(high, 4) if measurable else None,
+        not_measurable_share=round(verdicts["not_measurable"] / claims, 4) if claims else None,
+    )

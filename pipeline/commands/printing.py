@@ -24,7 +24,7 @@ from rich.text import Text
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.ingest import IngestReport
-from pipeline.outputs import DemoOutput, FailedItem, StageCounts, Totals
+from pipeline.outputs import ClaimRate, ClaimRates, DemoOutput, FailedItem, StageCounts, Totals
 from pipeline.splits import SPLITS
 
 MAX_FAILED_SHOWN = 20
@@ -160,7 +160,7 @@ def _planned(split: str, samples: int) -> str:
 
 
 def print_status(
-    console: Console, totals: Totals, rates: Mapping[str, dict[str, Any]], rules: Collection[str]
+    console: Console, totals: Totals, rates: Mapping[str, ClaimRates], rules: Collection[str]
 ) -> None:
     """What stands, what each stage did, and how far each annotator's claims hold."""
     print_totals(console, totals)
@@ -181,15 +181,23 @@ def _print_stages(console: Console, stages: Mapping[str, StageCounts]) -> None:
         console.print(table)
 
 
-def _print_claim_rates(console: Console, rates: Mapping[str, dict[str, Any]], rules: Collection[str]) -> None:
+def _print_claim_rates(console: Console, rates: Mapping[str, ClaimRates], rules: Collection[str]) -> None:
     """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
     for name, row in rates.items():
-        blind = row["not_shown"]
-        note = f"; of those that it was not told: {blind['contradicted']} of {blind['measurable']}"
-        if name in rules:
-            note = " (rules: by construction)"
-        share = f"{row['contradicted']} of {row['measurable']} measurable claims contradicted"
-        say(console, f"{name}: {share}{note}")
+        note = " (rules: by construction)" if name in rules else ""
+        apart = f"not told {_contradicted(row.not_shown)}, told {_contradicted(row.shown)}"
+        open_ = (
+            f"{row.not_measurable} of {row.claims} claims not measurable, {row.outside_clip} outside the clip"
+        )
+        say(console, f"{name}: {_contradicted(row)} measurable claims contradicted: {apart}; {open_}{note}")
+
+
+def _contradicted(row: ClaimRate) -> str:
+    """ "3 of 20 (15 %, 5-36 %)": the share with its 95 % interval."""
+    counts = f"{row.contradicted} of {row.measurable}"
+    if row.rate is None or row.low is None or row.high is None:
+        return counts
+    return f"{counts} ({row.rate:.0%}, {100 * row.low:.0f}-{100 * row.high:.0f} %)".replace("%,", " %,")
 
 
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,8 @@ def item_lines(item: Json) -> Iterator[str]:
         yield f"  decision: {_decision(item['decision'])}"
     for annotation in item["annotations"]:
         yield f"  {annotation['annotator']}: {_answer(annotation)}"
+    if item["consensus"] and item["consensus"]["evidence"]:
+        yield f"  {_claims(item['consensus']['evidence'])}"
     for claim in item["consensus"]["evidence"] if item["consensus"] else ():
         yield f"  {_claim(claim)}"
 
@@ -81,6 +84,16 @@ def _answer(annotation: Json) -> str:
         return f"{label}, confidence {sure}"
     fields = {name: annotation[name] for name in Annotation.model_fields}
     return f"{annotation['outcome']} ({outcome_code(Annotation(**fields))})"
+
+
+def _claims(claims: list[Json]) -> str:
+    """How the claims came out, apart for those whose measurement the annotator had been told."""
+    told = []
+    for name, shown in (("not told", False), ("told", True)):
+        verdicts = Counter(one["verdict"] for one in claims if one["evidence"]["shown"] is shown)
+        counts = ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in sorted(verdicts.items()))
+        told.append(f"{name}: {counts or 'none'}")
+    return f"claims {'; '.join(told)}"
 
 
 def _claim(claim: Json) -> str:

@@ -47,7 +47,8 @@ def test_a_shown_claim_never_raises_a_score_but_lowers_it_when_refuted() -> None
     nothing = rating(BOTH)
     copied = rating(BOTH, verdict("supported", shown=True), verdict("supported", "e2", shown=True))
     wrong = rating(BOTH, verdict("contradicted", shown=True))
-    assert (copied.s_reason, copied.s_cot) == (nothing.s_reason, nothing.s_cot)
+    assert copied.s_reason < nothing.s_reason
+    assert copied.s_cot < nothing.s_cot  # nothing was read, only repeated
     assert wrong.s_reason < nothing.s_reason
     assert "contradicted_evidence" in wrong.flags
 
@@ -120,7 +121,7 @@ steps = st.builds(
 
 @given(st.lists(verdicts, max_size=6), st.lists(steps, max_size=4), st.sampled_from(make.EKMAN7.names))
 @settings(max_examples=200, deadline=None)
-def test_scores_stay_in_range_and_shown_support_changes_nothing(
+def test_scores_stay_in_range_and_shown_support_raises_none(
     found: list[Verdict], written: list[tuple[str, tuple[str, ...]]], label: str
 ) -> None:
     chain = tuple(Step(n=n, text=text, evidence_ids=ids) for n, (text, ids) in enumerate(written, start=1))
@@ -129,7 +130,8 @@ def test_scores_stay_in_range_and_shown_support_changes_nothing(
     assert 0 <= before.s_reason <= 1
     assert 0 <= before.s_cot <= 1
     after = rating(answer, *found, verdict("supported", shown=True))
-    assert (after.s_reason, after.s_cot) == (before.s_reason, before.s_cot)
+    assert after.s_reason <= before.s_reason
+    assert after.s_cot <= before.s_cot
     worse = rating(answer, *found, verdict("contradicted"))
     assert worse.s_reason <= before.s_reason
     assert worse.s_cot <= before.s_cot

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from pipeline.outputs import AnnotationCounts, CheckCounts, Totals
+from pipeline.commands.printing import print_status
+from pipeline.metrics.proportion import wilson_interval
+from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, Totals
 from pipeline.status import hallucination, totals
 from schemas.records import Annotation, Check
 from schemas.store import CallEvent, ItemOutcome
@@ -85,9 +89,18 @@ def test_an_empty_project_counts_nothing(tmp_path: Path) -> None:
 def test_contradicted_claims_are_counted_by_annotator(project: Project) -> None:
     rates = hallucination(project.store)
     assert set(rates) == set(NAMES)
-    counted = {"contradicted": 7, "measurable": 14, "rate": 0.5}
-    assert rates["facial"] == {**counted, "not_shown": counted}
-    assert rates["prosody"]["measurable"] == 12  # one of its answers never came
+    counted = ClaimRate(
+        claims=14,
+        supported=7,
+        contradicted=7,
+        measurable=14,
+        rate=0.5,
+        low=0.268,
+        high=0.732,
+        not_measurable_share=0.0,
+    )
+    assert rates["facial"] == ClaimRates(**dict(counted), not_shown=counted)
+    assert rates["prosody"].measurable == 12  # one of its answers never came
 
 
 def test_claims_that_were_shown_are_counted_apart(project: Project) -> None:
@@ -96,5 +109,46 @@ def test_claims_that_were_shown_are_counted_apart(project: Project) -> None:
     shown = tuple(verdict.model_copy(update={"shown": True}) for verdict in told.verdicts)
     project.store.add([told.model_copy(update={"verdicts": shown})])
     rates = hallucination(project.store)[of]
-    assert rates["measurable"] - rates["not_shown"]["measurable"] == len(shown) > 0
-    assert rates["contradicted"] - rates["not_shown"]["contradicted"] == 1
+    assert rates.shown.measurable == rates.measurable - rates.not_shown.measurable == len(shown) > 0
+    assert rates.shown.contradicted == rates.contradicted - rates.not_shown.contradicted == 1
+
+
+def test_what_could_not_be_measured_has_its_share(project: Project) -> None:
+    told = project.store.live(Check)[0]
+    of = {answer.id: answer.annotator for answer in project.store.live(Annotation)}[told.annotation_id]
+    before = hallucination(project.store)[of]
+    names = ("not_measurable", "outside_clip")
+    verdicts = tuple(
+        verdict.model_copy(update={"verdict": name})
+        for verdict, name in zip(told.verdicts, names, strict=True)
+    )
+    project.store.add([told.model_copy(update={"verdicts": verdicts})])
+    after = hallucination(project.store)[of]
+    assert (after.claims, after.measurable) == (before.claims, before.measurable - 2)
+    assert (after.not_measurable, after.outside_clip) == (1, 1)
+    assert after.not_measurable_share == round(1 / before.claims, 4)
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [
+        (0, 0, 0.0, 1.0),
+        (0, 10, 0.0, 0.2775),
+        (1, 10, 0.0179, 0.4042),
+        (10, 10, 0.7225, 1.0),
+        (15, 148, 0.0624, 0.1605),
+    ],
+)
+def test_wilson_by_hand(hits: int, of: int, low: float, high: float) -> None:
+    """The last is worked in Newcombe 1998, Statistics in Medicine 17, 857."""
+    assert wilson_interval(hits, of) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_status_tells_each_annotator_in_one_line(project: Project) -> None:
+    console = Console(width=400, record=True, file=io.StringIO())
+    print_status(console, totals(project.store), hallucination(project.store), {"facial"})
+    line = next(line for line in console.export_text().splitlines() if line.startswith("lexicon"))
+    assert line == (
+        "lexicon: 7 of 14 (50 %, 27-73 %) measurable claims contradicted: not told 7 of 14 (50 %, 27-73 %), "
+        "told 0 of 0; 0 of 14 claims not measurable, 0 outside the clip"
+    )
