@@ -92,7 +92,19 @@ class Annotator(Asker[Sample, Annotation]):
     def _read(self, item: Sample, answers: Sequence[Receipt]) -> dict[str, Any]:
         wire, last = self.model.wire, answers[-1]
         receipt = joined(answers[0], last if len(answers) > 1 else None) if self._two_steps else last
-        shown = shown_features(item, self.section) if wire else measured_features(item)
+        parsed = self._parsed(item, receipt)
+        labelled = parsed["outcome"] == "labelled"
+        probabilities = label_probabilities(last.raw, last.logprobs, self.taxonomy) if labelled else {}
+        told = "logprobs" if probabilities else "stated"
+        return {
+            **parsed,
+            "model_version": last.model_version,
+            "prob_source": told if wire else "rule",
+            "probabilities": probabilities,
+        }
+
+    def _parsed(self, item: Sample, receipt: Receipt) -> dict[str, Any]:
+        shown = shown_features(item, self.section) if self.model.wire else measured_features(item)
         parsed = parse_annotation(
             receipt.raw,
             receipt.finish_reason,
@@ -101,12 +113,4 @@ class Annotator(Asker[Sample, Annotation]):
             shown=shown,
             free_text=may_answer_in_lines(self.section),
         )
-        labelled = parsed.outcome == "labelled"
-        probabilities = label_probabilities(last.raw, last.logprobs, self.taxonomy) if labelled else {}
-        told = "logprobs" if probabilities else "stated"
-        return {
-            **parsed._asdict(),
-            "model_version": last.model_version,
-            "prob_source": told if wire else "rule",
-            "probabilities": probabilities,
-        }
+        return parsed._asdict()

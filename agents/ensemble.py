@@ -4,6 +4,8 @@ Voting and averaging over instructions: Shou et al. 2025, https://arxiv.org/abs/
 Samples of one question are marginalised over their rationales: the share of the samples that end in a label, or
 the mean of their distributions, estimates the label's probability whatever the reasons that lead there.
 Reference: Wang et al. 2023, self-consistency, https://arxiv.org/abs/2203.11171.
+Contextual calibration divides what a model says by what it says to content-free questions.
+Reference: Zhao et al. 2021, https://arxiv.org/abs/2102.09690.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from schemas.parts import Voice
 from schemas.records import Annotation
@@ -25,23 +27,60 @@ Distribution = dict[str, float]
 
 @dataclass(frozen=True)
 class Hearing:
-    """How the answers of one annotator are combined."""
+    """How the answers of one annotator are combined. `priors`: its answers to the content-free questions."""
 
     combine: Literal["vote", "mean"] = "vote"
+    calibrate: bool = False
+    priors: tuple[Annotation, ...] = ()
 
     @property
-    def params(self) -> dict[str, str]:
+    def params(self) -> dict[str, Any]:
         """What of it changes the voice, as the question of a consensus tells it."""
-        return {"combine": self.combine}
+        if not self.calibrate:
+            return {"combine": self.combine}
+        priors = sorted(f"{prior.id}:{prior.digest}" for prior in self.priors)
+        return {"combine": self.combine, "priors": priors}
 
 
 ONE_VOTE_EACH = Hearing()
+# How many answers are added to the content-free ones for each class, so that none has a prior of 0. A vote is one
+# draw of chance, so that one of each class is added (Laplace); a distribution tells what is rare by itself.
+ADDED = {"vote": 1.0, "mean": 0.01}
 
 
-def hearings(sections: Iterable[AnnotatorSection]) -> dict[str, Hearing]:
-    """By annotator; only of those that are not heard as every other one."""
-    found = {section.name: Hearing(section.prompting.combine) for section in sections}
+def hearings(
+    sections: Iterable[AnnotatorSection], priors: Mapping[str, Sequence[Annotation]]
+) -> dict[str, Hearing]:
+    """By annotator; only of those that are not heard as every other one. `priors`: those of each annotator."""
+    found = {
+        one.name: Hearing(one.prompting.combine, one.prompting.calibrate, tuple(priors.get(one.name, ())))
+        for one in sections
+    }
     return {name: hearing for name, hearing in found.items() if hearing != ONE_VOTE_EACH}
+
+
+def prior_of(hearing: Hearing, variant: int, taxonomy: Taxonomy) -> Distribution | None:
+    """What the annotator says to content-free questions in one wording, sums to 1; None: that is not known."""
+    labels = taxonomy.groups
+    asked = [p for p in hearing.priors if p.variant == variant and p.outcome == "labelled"]
+    given = [d for d, source in (opinion(p, hearing, taxonomy) for p in asked) if _tells(hearing, source)]
+    if not given:
+        return None
+    added = ADDED[hearing.combine]
+    total = len(given) + added * len(labels)
+    return {label: (math.fsum(d.get(label, 0.0) for d in given) + added) / total for label in labels}
+
+
+def _tells(hearing: Hearing, source: str | None) -> bool:
+    """Whether an opinion can be calibrated: a stated confidence says nothing of the other labels."""
+    return hearing.combine == "vote" or source == "logprobs"
+
+
+def calibrated(distribution: Distribution, prior: Distribution) -> Distribution:
+    """Divided by the prior; sums to 1."""
+    parts = {label: p / prior[label] for label, p in distribution.items()}
+    total = math.fsum(parts.values())
+    return {label: p / total for label, p in parts.items()}
 
 
 class Heard(NamedTuple):
@@ -51,6 +90,7 @@ class Heard(NamedTuple):
     weight: float
     distribution: Distribution
     prob_sources: tuple[str, ...]
+    calibrated: bool
 
 
 def hear(
@@ -79,7 +119,21 @@ def _voice(
         weights = [1.0] * len(pairs)
     opinions = [opinion(annotation, hearing, taxonomy) for annotation, _ in pairs]
     sources = tuple(sorted({source for _, source in opinions if source}))
-    return Heard(name, weight, mean([d for d, _ in opinions], weights), sources)
+    variants = [annotation.variant for annotation, _ in pairs]
+    priors = {variant: prior_of(hearing, variant, taxonomy) for variant in set(variants)}
+    known = {variant: prior for variant, prior in priors.items() if prior is not None}
+    own = {label for distribution, _ in opinions for label in distribution}
+    possible = hearing.calibrate and len(known) == len(priors) and bool(own) and own <= set(taxonomy.groups)
+    if not possible or not all(_tells(hearing, source) for _, source in opinions):
+        return Heard(name, weight, mean([d for d, _ in opinions], weights), sources, calibrated=False)
+    parts, totals = [], []
+    for variant, prior in sorted(known.items()):
+        mine = [n for n, other in enumerate(variants) if other == variant]
+        of_variant = [weights[n] for n in mine]
+        if any(of_variant):
+            parts.append(calibrated(mean([opinions[n][0] for n in mine], of_variant), prior))
+            totals.append(math.fsum(of_variant))
+    return Heard(name, weight, mean(parts, totals), sources, calibrated=True)
 
 
 def opinion(annotation: Annotation, hearing: Hearing, taxonomy: Taxonomy) -> tuple[Distribution, str | None]:
@@ -152,6 +206,7 @@ def _record(
         agreement=max(given.values(), default=0) / len(asked),
         combine=hearing.combine,
         prob_sources=() if heard is None else heard.prob_sources,
+        calibrated=heard is not None and heard.calibrated,
     )
 
 

@@ -50,17 +50,18 @@ def annotation_request(
     variant: int = 0,
     deployment: str = "",
     examples: Sequence[Example] = (),
+    instead: str | None = None,
 ) -> Request:
     """The question put to one annotator about one sample; neither sample id nor file name stands in it.
 
-    `examples` stand before the question (see `agents.examples`).
+    `examples` stand before the question (see `agents.examples`); `instead` is told in place of what the sample
+    holds.
     """
     view = sample_view(sample, measurements="text" in section.takes)
+    data = view.text if instead is None else instead
     shown = [example_data(example, measurements="text" in section.takes) for example in examples]
     lines = may_answer_in_lines(section)
-    system, (fenced, *others) = _fill(
-        "annotate.md", taxonomy, view.text, *shown, variant=variant, in_lines=lines
-    )
+    system, (fenced, *others) = _fill("annotate.md", taxonomy, data, *shown, variant=variant, in_lines=lines)
     count = len(examples)
     before = [
         TextPart(text=example_text(example, other, number, count))

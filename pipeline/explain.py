@@ -11,6 +11,7 @@ from agents.annotator import Annotator
 from agents.asking import Asker, Question, R, T
 from agents.components import changed, components
 from agents.engine import call_key, key_of
+from agents.ensemble import Hearing
 from agents.panel import asked_about, panel
 from agents.parsing import PARSER_VERSION
 from agents.protocol import Request
@@ -22,6 +23,7 @@ from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
 from pipeline.project import Project
 from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
+from pipeline.stages.calibrate import heard
 from pipeline.stages.contested import is_contested
 from pipeline.stages.samples import cases
 from pipeline.stages.selection import Selection, selection
@@ -123,6 +125,10 @@ class _Known:
     @cached_property
     def consent(self) -> Consent:
         return Consent(self.store.facts(), self.project.settings.consent)
+
+    @cached_property
+    def hearings(self) -> dict[str, Hearing]:
+        return heard(self.store, self.project.settings, self.project.taxonomy)
 
     @cached_property
     def away(self) -> dict[tuple[str, str], str]:
@@ -234,7 +240,7 @@ class _Looked(Generic[T, R]):
             for one in self.item.annotations
             if one.annotator in always and ("annotate", one.id) not in self.known.dead
         ]
-        return is_contested(self.item.sample, said, project.settings, project.taxonomy)
+        return is_contested(self.item.sample, said, project.settings, project.taxonomy, self.known.hearings)
 
     def _before(self, record_id: str, request: Request) -> list[Before]:
         """Earlier answers to another form of this question, the newest first, with what has changed since."""

@@ -27,6 +27,7 @@ from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
+from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.check import CheckStage
 from pipeline.stages.compose import ComposeStage
 from pipeline.stages.contested import ContestedStage
@@ -62,6 +63,7 @@ def all_stages() -> list[Stage]:
         *(ExtractStage(stage) for stage in (*FEATURE_STAGES, *MORE_STAGES)),
         SpeakersStage(),
         ComposeStage(),
+        CalibrateStage(),
         AnnotateStage(),
         ContestedStage(),
         CheckStage(),

@@ -89,6 +89,7 @@ class PromptingSection(Section):
     style: Literal["triplet", "rationale_then_verbalizer"] = "triplet"
     examples: Annotated[int, Field(ge=0, le=32)] = 0
     diversity: Literal["max_min", "determinantal"] = "max_min"
+    calibrate: bool = False
 
 
 class AnnotatorSection(ModelSection):
@@ -101,6 +102,30 @@ class AnnotatorSection(ModelSection):
         if self.replicates > 1 and self.temperature == 0:
             message = f"{self.replicates} replicates at temperature 0 are one answer {self.replicates} times"
             raise wrong_at(message, "replicates")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_calibrated(self) -> AnnotatorSection:
+        if not self.prompting.calibrate:
+            return self
+        place = ("prompting", "calibrate")
+        if self.prompting.examples:
+            raise wrong_at("examples differ from clip to clip, so that there is no one prior", *place)
+        if self.prompting.combine == "vote" and self.replicates == 1:
+            message = (
+                "one vote cannot be divided by a prior: ask for replicates, or for log-probabilities and "
+            )
+            raise wrong_at(f'{message}combine = "mean"', *place)
+        if self.prompting.combine == "mean" and self.top_logprobs is None:
+            message = "a stated confidence cannot be divided by a prior: ask for top_logprobs, or for votes"
+            raise wrong_at(message, *place)
+        return self
+
+    @model_validator(mode="after")
+    def _can_answer_in_steps(self) -> AnnotatorSection:
+        if self.prompting.style != "triplet" and self.answer_format == "text":
+            message = "two steps need answers in JSON: add json_schema or json_object to gives"
+            raise wrong_at(message, "prompting", "style")
         return self
 
 

@@ -28,6 +28,7 @@ from pipeline.release.progress import SILENT
 from pipeline.release.stale import Today
 from pipeline.release.telling import RUN
 from pipeline.stages.base import Progress
+from pipeline.stages.calibrate import heard
 from pipeline.stages.selection import last_release, selection
 from schemas.errors import UserError
 from schemas.ids import file_digest
@@ -133,12 +134,13 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         UserError: code "stale_decisions", a decision does not follow from the facts, answers, reviews and
             settings as they are now.
     """
-    consent = Consent(store.facts(), settings.consent)
+    consent, hearings = Consent(store.facts(), settings.consent), heard(store, settings, taxonomy)
     today = Today(
         settings,
         taxonomy,
         consent,
         lambda: banks_now(store, settings, lambda: selection(store, settings).placed),
+        hearings,
     )
     for item in live_items(store):
         # What is left out anyway need not be brought up to date first.

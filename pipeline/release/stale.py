@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from agents.annotator import Annotator
 from agents.asking import Model
-from agents.ensemble import hearings
+from agents.ensemble import Hearing
 from agents.judge import Case, Juror
 from agents.panel import asked_about, panel
 from pipeline.aggregate.base import consensus_question
@@ -28,9 +28,15 @@ class Today:
     """The questions that the settings of now ask; nothing is asked."""
 
     def __init__(
-        self, settings: Settings, taxonomy: Taxonomy, consent: Consent, banks: Callable[[], Banks]
+        self,
+        settings: Settings,
+        taxonomy: Taxonomy,
+        consent: Consent,
+        banks: Callable[[], Banks],
+        hearings: Mapping[str, Hearing],
     ) -> None:
-        self.settings, self.taxonomy, self.consent, self.banks = settings, taxonomy, consent, banks
+        self.settings, self.taxonomy, self.consent = settings, taxonomy, consent
+        self.banks, self.hearings = banks, hearings
 
     @cached_property  # made when there is an item to look at: without one their names need not be right
     def _annotators(self) -> list[Annotator]:
@@ -73,7 +79,7 @@ class Today:
             return True
         always = {other.section.name for other in self._annotators if other.section.when == "always"}
         first = [annotation for annotation in item.annotations if annotation.annotator in always]
-        return is_contested(item.sample, first, self.settings, self.taxonomy)
+        return is_contested(item.sample, first, self.settings, self.taxonomy, self.hearings)
 
     def _judged(self, item: LiveItem) -> bool:
         cases = [Case(item.sample, a, item.checks[a.id]) for a in item.annotations if a.id in item.checks]
@@ -97,12 +103,11 @@ class Today:
         judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
         said = (*item.annotations, *item.checks.values(), *judgements)
         params = self.settings.aggregate
-        heard = hearings(self.settings.annotators)
         voted = consensus_question(
             sample.segment_id,
             sample.target,
             said,
-            hearings=heard,
+            hearings=self.hearings,
             taxonomy=self.taxonomy,
             params=params,
             seed=seed,

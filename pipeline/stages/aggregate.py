@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agents.ensemble import Hearing, hearings
+from agents.ensemble import Hearing
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each
+from pipeline.stages.calibrate import heard
 from pipeline.stages.samples import SampleRef
 from schemas.record import Record
 from schemas.records import Annotation, Check, Consensus, Judgement
@@ -65,7 +66,7 @@ class AggregateStage:
 def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
     """Consensus id -> sample, of those that were asked about; samples dropped by `select` are not."""
     settings = run.project.settings
-    heard = hearings(settings.annotators)
+    found = heard(run.project.store, settings, run.project.taxonomy)
     wanted = {}
     for ref, said in _said(run.project.store, page):
         if said:
@@ -73,7 +74,7 @@ def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
                 ref.segment_id,
                 ref.target,
                 said,
-                hearings=heard,
+                hearings=found,
                 taxonomy=run.project.taxonomy,
                 params=settings.aggregate,
                 seed=settings.project.seed,
@@ -99,7 +100,8 @@ def _standing(store: Store, cls: type[Record], parents: list[str]) -> dict[str, 
 
 
 def _ballots(run: Run, refs: Sequence[SampleRef]) -> list[Ballot]:
-    store, heard = run.project.store, hearings(run.project.settings.annotators)
+    store, project = run.project.store, run.project
+    found = heard(store, project.settings, project.taxonomy)
     said: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in store.live(Annotation, [ref.id for ref in refs]):
         said[annotation.sample_id].append(annotation)
@@ -108,7 +110,7 @@ def _ballots(run: Run, refs: Sequence[SampleRef]) -> list[Ballot]:
     judgements: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in store.live(Judgement, ids):
         judgements[judgement.annotation_id].append(judgement)
-    return [_ballot(ref, said[ref.id], checks, judgements, heard) for ref in refs]
+    return [_ballot(ref, said[ref.id], checks, judgements, found) for ref in refs]
 
 
 def _ballot(
@@ -116,7 +118,7 @@ def _ballot(
     annotations: list[Annotation],
     checks: dict[str, Check],
     judgements: dict[str, list[Judgement]],
-    heard: dict[str, Hearing],
+    hearings: dict[str, Hearing],
 ) -> Ballot:
     return Ballot(
         segment_id=ref.segment_id,
@@ -125,5 +127,5 @@ def _ballot(
         annotations=tuple(annotations),
         checks=tuple(checks[a.id] for a in annotations if a.id in checks),
         judgements=tuple(j for a in annotations for j in judgements[a.id]),
-        hearings=heard,
+        hearings=hearings,
     )

@@ -84,7 +84,7 @@ class AskStage(ABC, Generic[T, R]):
         letters = store.outcomes(self.name, status="dead")
         self._dead = {item: letter for (_, item), letter in letters.items()}
         self._tried = {item for _, item in store.outcomes(self.name, status="failed")}
-        may_see = self._reader(run, run.facts)
+        may_see = self.reader(run, run.facts)
         questions = self.questions(run)
         while page := list(islice(questions, PAGE)):
             asked = {one[0].question_id(*one[1:]): (one, segment_id) for one, segment_id in page}
@@ -104,7 +104,7 @@ class AskStage(ABC, Generic[T, R]):
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
-        may_see = self._reader(run, run.project.store.facts())  # people may have said more since
+        may_see = self.reader(run, run.project.store.facts())  # people may have said more since
         questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
@@ -130,7 +130,7 @@ class AskStage(ABC, Generic[T, R]):
                 ),
             )
 
-    def _reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
+    def reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
         """Whether an item may be shown to whom a question is put to, as consent has it."""
         consent = Consent(facts, run.project.settings.consent)
         segments = {segment.id: segment for segment in run.segments}
@@ -184,7 +184,7 @@ class AskStage(ABC, Generic[T, R]):
     def finish(self, run: Run) -> None:
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
-        store.set_live(self.record_class, [*there, *self.beside(run)])
+        self.stand(run, there)
         ended = run.lines.ended(self.section_class)
         unclear = (
             (key, error) for key, error in self._unclear.items() if self._expected[key].asked not in ended
@@ -197,6 +197,10 @@ class AskStage(ABC, Generic[T, R]):
         run.waiting.update(of.sample_id for of in waiting)
         for name, n in Counter(of.asked for of in waiting).items():
             run.failures[self.name, name] = self._away(name, ended[name], n)
+
+    def stand(self, run: Run, ids: Collection[str]) -> None:
+        """Say which records stand now."""
+        run.project.store.set_live(self.record_class, [*ids, *self.beside(run)])
 
     def _away(self, name: str, error: ProviderError, waiting: int) -> ItemOutcome:
         """One line for a model that was not asked to the end, whatever number of questions waits for it."""

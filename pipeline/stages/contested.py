@@ -5,16 +5,17 @@ What is contested follows from the answers of the others alone: those that it ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from agents.asking import Question
-from agents.ensemble import hearings
+from agents.ensemble import Hearing
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot
 from pipeline.policy import review_reasons
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.asking import ASK_AGAIN, replicated
 from pipeline.stages.base import Run, shards
+from pipeline.stages.calibrate import heard
 from pipeline.stages.samples import PAGE
 from schemas.records import Annotation, Sample
 from schemas.registry import resolve
@@ -39,7 +40,8 @@ class ContestedStage(AnnotateStage):
         return [section for section in settings.annotators if section.when == "contested"]
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
-        annotators = self.annotators(run)
+        annotators, project = self.annotators(run), run.project
+        hearings = heard(project.store, project.settings, project.taxonomy)
         letters = run.project.store.outcomes(AnnotateStage.name, status="dead")
         given_up = {record_id for _, record_id in letters}
         for page in shards(run.chosen if annotators else (), PAGE):
@@ -56,7 +58,7 @@ class ContestedStage(AnnotateStage):
                 sample.id
                 for sample in samples
                 if sample.id in run.waiting
-                or not is_contested(sample, said[sample.id], run.project.settings, run.project.taxonomy)
+                or not is_contested(sample, said[sample.id], project.settings, project.taxonomy, hearings)
             }
             for record_id, one in asked.items():
                 answered = record_id in there and there[record_id].brief["outcome"] != ASK_AGAIN
@@ -77,7 +79,13 @@ def _first(run: Run, sample_ids: Sequence[str], given_up: Collection[str]) -> di
     return said
 
 
-def is_contested(sample: Sample, first: Sequence[Annotation], settings: Settings, taxonomy: Taxonomy) -> bool:
+def is_contested(
+    sample: Sample,
+    first: Sequence[Annotation],
+    settings: Settings,
+    taxonomy: Taxonomy,
+    hearings: Mapping[str, Hearing],
+) -> bool:
     """Whether the answers of those who are always asked leave the label open.
 
     They are counted as they would be without anybody else, before judges. While one of them is still to come
@@ -87,8 +95,7 @@ def is_contested(sample: Sample, first: Sequence[Annotation], settings: Settings
     if any(annotation.outcome == ASK_AGAIN for annotation in first):
         return False
     aggregate = resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
-    heard = hearings(settings.annotators)
-    ballot = Ballot(sample.segment_id, sample.target, sample.id, tuple(first), (), (), heard)
+    ballot = Ballot(sample.segment_id, sample.target, sample.id, tuple(first), (), (), hearings)
     seed = settings.project.seed
     (consensus,) = aggregate([ballot], taxonomy=taxonomy, params=settings.aggregate, seed=seed)
     reasons = review_reasons(consensus, sample.missing, settings.policy, taxonomy=taxonomy, seed=seed)

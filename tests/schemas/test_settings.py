@@ -316,3 +316,21 @@ def test_a_table_within_an_annotator_is_found_and_its_keys_are_known(tmp_path: P
     assert (wrong.code, wrong.line) == ("bad_setting", text.splitlines().index("variants = 2") + 1)
     inline = f"{ANNOTATOR}\n{other}\nprompting = {{ variants = 9 }}\n"
     assert refusal(tmp_path, inline).line == inline.count("\n")
+
+
+def test_a_single_vote_is_not_calibrated(tmp_path: Path) -> None:
+    text = f"{ANNOTATOR}\n[annotators.prompting]\ncalibrate = true\n"
+    error = refusal(tmp_path, text)
+    assert "one vote cannot be divided" in error.message
+    assert error.line == text.splitlines().index("calibrate = true") + 1
+    load_settings(project(tmp_path, text.replace("[annotators.", "replicates = 9\n[annotators.")))
+    stated = refusal(tmp_path, f'{text}combine = "mean"\n')
+    assert "a stated confidence cannot be divided" in stated.message
+    tokens = 'gives = ["json_schema", "logprobs"]\ntop_logprobs = 10\n[annotators.'
+    load_settings(project(tmp_path, text.replace("[annotators.", tokens) + 'combine = "mean"\n'))
+
+
+def test_two_steps_need_answers_in_json(tmp_path: Path) -> None:
+    text = f'{ANNOTATOR}gives = []\n[annotators.prompting]\nstyle = "rationale_then_verbalizer"\n'
+    error = refusal(tmp_path, text)
+    assert ("two steps need answers in JSON" in error.message, error.line) == (True, text.count("\n"))

@@ -10,7 +10,9 @@ from typing import Any
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, Stage
+from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.samples import SampleRef, Samples
+from pipeline.status import totals
 from schemas.records import Annotation, Consensus
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
@@ -35,6 +37,8 @@ class Told:
         ids = [ref.id for ref in run.samples.refs]
         self.annotations = run.project.store.live(Annotation, ids)
         of_segment = {c.segment_id: c for c in run.project.store.live(Consensus)}
+        self.failures, self.counts = run.failures, run.counts
+        self.totals = totals(run.project.store)
         self.consensus = [of_segment[ref.segment_id] for ref in run.samples.refs]
 
     @property
@@ -49,12 +53,14 @@ def asking(
     *,
     settings: str = "",
     clips: int = 1,
-    stages: Sequence[type[Stage]] = (AnnotateStage, AggregateStage),
+    retry_failed: bool = False,
+    stages: Sequence[type[Stage]] = (CalibrateStage, AnnotateStage, AggregateStage),
 ) -> Told:
     """Ask about so many clips, each of another length, and let the answers vote."""
     text = MODEL.format(url=models.openai_url, settings=settings, prompting=prompting)
     with project_in(folder, text) as project:
         run, of = make_run(project), source(1)
+        run.retry_failed = retry_failed
         run.sources[of.id] = of
         run.segments = [segment(of, n) for n in range(clips)]
         samples = [make_sample(segment_id=one.id, duration_s=3.0 + n) for n, one in enumerate(run.segments)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +197,121 @@ def test_a_second_step_that_failed_is_asked_again_alone_and_the_record_keeps_its
     with FakeModels(mind=led_by_its_own_label) as models:
         models.script(Reply(match="Lowered brows", status=400))
         failed = asking(models, tmp_path, TWO_STEPS)
-        healed = asking(models, tmp_path, TWO_STEPS)
+        healed = asking(models, tmp_path, TWO_STEPS, retry_failed=True)
         steps = Counter("evidence" in fields_of(request.body) for request in models.requests)
     assert [one.outcome for one in (*failed.annotations, *healed.annotations)] == ["failed", "labelled"]
     assert failed.annotations[0].id == healed.annotations[0].id
     assert steps == {True: 1, False: 2}
+
+
+# --- contextual calibration -------------------------------------------------------------------------
+
+LABELS = ("neutral", "joy", "sadness", "anger", "fear", "disgust", "surprise")
+CLIPS = 42
+
+
+def clip_of(body: dict[str, Any]) -> int | None:
+    """Which of the clips of `asking` is shown, by its length; None: there is no clip."""
+    found = re.search(r"length of the clip: (\d+)", data_of(body))
+    return None if found is None else int(found[1]) - 3
+
+
+def truth(clip: int) -> str:
+    return LABELS[clip % len(LABELS)]
+
+
+def fond_of_joy(clip: int | None) -> dict[str, float]:
+    """What it thinks of a clip: the signs, times a habit of joy. In every second clip the signs are weaker than
+    the habit: joy is said more than twice as often as it is true. Without a clip there is the habit alone."""
+    habit = {label: 12.0 if label == "joy" else 1.0 for label in LABELS}
+    signs = dict.fromkeys(LABELS, 1.0)
+    if clip is not None:
+        signs[truth(clip)] = 8.0 if clip % 2 else 60.0
+    both = {label: habit[label] * signs[label] for label in LABELS}
+    return {label: p / sum(both.values()) for label, p in both.items()}
+
+
+def draws(body: dict[str, Any]) -> Reply:
+    """One label by chance, as likely as it thinks it."""
+    thought = fond_of_joy(clip_of(body))
+    up_to = list(accumulate(thought.values()))
+    drawn = chance(clip_of(body), data_of(body), body["seed"])
+    return Reply(label=next(label for label, end in zip(thought, up_to, strict=True) if drawn < end + 1e-9))
+
+
+def right(labels: list[str | None]) -> int:
+    return sum(label == truth(clip) for clip, label in enumerate(labels))
+
+
+def test_a_habit_shows_in_questions_without_content_and_is_taken_off_the_votes(tmp_path: Path) -> None:
+    settings = "replicates = 9\nseed = 0\nconcurrency = 32"
+    with FakeModels(mind=draws) as models:
+        raw = asking(models, tmp_path, settings=settings, clips=CLIPS)
+        sent = len(models.requests)
+        told = asking(models, tmp_path, "calibrate = true", settings=settings, clips=CLIPS)
+        again = asking(models, tmp_path, "calibrate = true", settings=settings, clips=CLIPS)
+        without_clip = [request.body for request in models.requests[sent:]]
+    true = [truth(clip) for clip in range(CLIPS)].count("joy")
+    assert (true, sent, len(without_clip)) == (6, 9 * CLIPS, 9 * 3)
+    assert {clip_of(body) for body in without_clip} == {None}
+    assert raw.labels.count("joy") >= 2 * true
+    assert true - 2 <= told.labels.count("joy") <= true + 2
+    assert right(told.labels) >= right(raw.labels) + 3
+    assert again.labels == told.labels
+    assert all(one.voices[0].calibrated for one in told.consensus)
+    assert not any(one.voices[0].calibrated for one in raw.consensus)
+    # What the model said stands as it was said, and what it said of nothing stands nowhere.
+    assert {one.id: one.answer for one in told.annotations} == {one.id: one.answer for one in raw.annotations}
+    assert told.totals.annotations.labelled == 9 * CLIPS
+    assert told.counts["content_free.labelled"] == 27
+
+
+def test_questions_without_content_show_nothing_and_ask_the_same(tmp_path: Path) -> None:
+    with FakeModels(mind=draws) as models:
+        asking(models, tmp_path, "calibrate = true\nvariants = 2", settings="replicates = 2\nseed = 0")
+        bodies = [request.body for request in models.requests]
+    free = [body for body in bodies if clip_of(body) is None]
+    shown = [body for body in bodies if clip_of(body) is not None]
+    assert (len(free), len(shown)) == (3 * 2 * 2, 2 * 2)
+    assert bodies[: len(free)] == free  # they come first
+    texts = Counter(re.sub(r"data-\w+", "", data_of(body)) for body in free)
+    assert set(texts.values()) == {4}
+    assert any("<Text>\nN/A\n</Text>" in text for text in texts)
+    bare = {re.sub(r"data-\w+", "", system_of(body)) for body in shown}
+    assert {re.sub(r"data-\w+", "", system_of(body)) for body in free} == bare
+    assert all(body["response_format"] == shown[0]["response_format"] for body in free)
+
+
+def test_a_prior_that_is_not_known_calibrates_nothing_and_is_asked_for_again(tmp_path: Path) -> None:
+    with FakeModels(mind=draws) as models:
+        models.script(Reply(match="<Context>\\n", status=400, times=0))
+        models.replies[-1] = models.replies[-1].model_copy(update={"match": "</Context>\\n<Text>\\nN/A"})
+        models.script(Reply(match="[MASK]", status=400, times=0))
+        models.script(Reply(match="<Context>\\n\\n</Context>", status=400, times=0))
+        settings = "replicates = 3\nseed = 0"
+        failed = asking(models, tmp_path, "calibrate = true", settings=settings)
+        models.replies.clear()
+        healed = asking(models, tmp_path, "calibrate = true", settings=settings, retry_failed=True)
+    assert [one.voices[0].calibrated for one in (*failed.consensus, *healed.consensus)] == [False, True]
+    assert len([1 for stage, _ in failed.failures if stage == "calibrate"]) == 9
+    assert failed.consensus[0].id != healed.consensus[0].id
+    assert not healed.failures
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply(text='{"labels": [], "abstain_reason": "nothing is there"}', times=0), "abstained"),
+        (Reply(text="I see nothing", times=0), "unparsed"),
+        (Reply(refusal="no", times=0), "refused"),
+        (Reply(text='{"labels": ["joy"]}', times=0), "labelled"),
+    ],
+)
+def test_what_a_model_says_of_nothing_has_an_outcome(reply: Reply, outcome: str, tmp_path: Path) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        return reply if clip_of(body) is None else Reply(label="joy")
+
+    with FakeModels(mind=mind) as models:
+        told = asking(models, tmp_path, "calibrate = true", settings="replicates = 2\nseed = 0")
+    assert told.counts[f"content_free.{outcome}"] == 6
+    assert told.consensus[0].voices[0].calibrated == (outcome == "labelled")
