@@ -65,13 +65,14 @@ def init(
         Path | None, typer.Argument(help="The folder to make.", show_default="--project")
     ] = None,
     project: ProjectDir = HERE,
+    taxonomy: Annotated[str, typer.Option(help="The label set: a shipped name or your own file.")] = "ekman7",
     as_json: AsJson = False,
 ) -> int:
     """Make a project folder with a commented settings file."""
     from pipeline.commands.init import create_project
     from pipeline.outputs import InitOutput
 
-    path = create_project(folder or project)
+    path = create_project(folder or project, taxonomy)
     if as_json:
         emit(InitOutput(project=str(path.parent), settings=str(path)))
     else:

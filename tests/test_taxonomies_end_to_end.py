@@ -54,7 +54,7 @@ model = "lexicon"
 {scripted}
 [policy]
 random_review_share = 0
-accept_probability = 0.6
+accept_probability = 0.7
 accept_confidence = 0.3
 accept_s_final = 0.2
 [release]

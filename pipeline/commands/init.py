@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from schemas.errors import UserError
 from schemas.settings import PROJECT_FILE
+from schemas.taxonomy import load_taxonomy
 
 NAME_CHARS = 64  # as many as the settings take
 TEMPLATE = """\
@@ -15,7 +17,7 @@ TEMPLATE = """\
 
 [project]
 name = "{name}"
-taxonomy = "ekman7"        # a shipped label set, or the path of your own TOML file
+taxonomy = {taxonomy}        # a shipped label set, or the path of your own TOML file
 # language = "en"          # the language spoken, unless a manifest says otherwise
 
 [segment]
@@ -41,21 +43,24 @@ split_policy = "speaker"   # speaker | source | single
 """
 
 
-def create_project(folder: Path) -> Path:
-    """Make the folder and its settings file; returns the file.
+def create_project(folder: Path, taxonomy: str = "ekman7") -> Path:
+    """Make the folder and its settings file; returns the file. A path of a label set is taken from the folder.
 
     Raises:
-        UserError: there is a project already, or the folder cannot be made.
+        UserError: there is a project already, no such label set, or the folder cannot be made.
     """
     path = folder / PROJECT_FILE
     if path.exists():
         raise UserError(
             "project_exists", "this folder is a project already", "use it, or init another", str(path)
         )
+    load_taxonomy(taxonomy, folder)
     name = project_name(folder.resolve().name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(TEMPLATE.format(name=name), encoding="utf-8")
+        path.write_text(
+            TEMPLATE.format(name=name, taxonomy=json.dumps(taxonomy, ensure_ascii=False)), encoding="utf-8"
+        )
     except OSError as error:
         raise UserError(
             "cannot_create", f"cannot make {path}: {error.strerror}", "choose another folder"

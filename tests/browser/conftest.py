@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 @pytest.fixture(scope="module")
 def address(project: Project) -> Iterator[str]:
     """The address that the server prints, token and all."""
-    command = [sys.executable, "-m", "review_ui", "--project", str(project.path), "--port", "0"]
+    with served(project.path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def served(path: Path) -> Iterator[str]:
+    """The review page of a project, by a server of its own."""
+    command = [sys.executable, "-m", "review_ui", "--project", str(path), "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
@@ -82,6 +90,13 @@ class Watch:
 
 @pytest.fixture
 def page(chromium: playwright.Browser, address: str) -> Iterator[playwright.Page]:
+    with opened(chromium, address) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def opened(chromium: playwright.Browser, address: str) -> Iterator[playwright.Page]:
+    """A page at this address; what it complains of is a failure."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     watch = Watch(page, address)

@@ -42,3 +42,11 @@ def test_a_project_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         create_project(tmp_path)
     assert error.value.code == "project_exists"
+
+
+def test_the_label_set_is_written_into_the_file_and_must_exist(tmp_path: Path) -> None:
+    create_project(tmp_path / "a", "sentiment-continuous")
+    assert load_settings(tmp_path / "a").project.taxonomy == "sentiment-continuous"
+    with pytest.raises(UserError, match='did you mean "iemocap'):
+        create_project(tmp_path / "b", "iemocap5")
+    assert not (tmp_path / "b").exists()

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.artifacts import Artifacts
 from schemas.parts import (
+    Dimensions,
     Evidence,
     FaceTrack,
     LabelScore,
@@ -18,6 +19,7 @@ from schemas.parts import (
     MediaRef,
     MergedEvidence,
     Readings,
+    Spread,
     Step,
     Target,
     Triplet,
@@ -29,6 +31,7 @@ from schemas.records import Annotation, Consensus, Decision, Sample, Segment, So
 from schemas.settings import artifacts_url, store_url
 from schemas.settings_file import load_settings
 from schemas.store import Store
+from schemas.taxonomy import Taxonomy, load_taxonomy
 
 CANARY = "canary"  # stands in every piece of model output, and nowhere else
 SCRIPTS = (
@@ -68,13 +71,18 @@ class Project:
         return next(item for item in self.items if item.decision.status == "auto_accepted")
 
 
-def make_project(folder: Path) -> Project:
+def make_project(folder: Path, taxonomy: str = "ekman7") -> Project:
+    """`taxonomy`: with a shipped one of dimensions alone the models give its numbers instead of labels."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "emotrace.toml").write_text('[project]\nname = "corpus"\n', encoding="utf-8")
+    text = f'[project]\nname = "corpus"\ntaxonomy = "{taxonomy}"\n'
+    (folder / "emotrace.toml").write_text(text, encoding="utf-8")
+    asked = load_taxonomy(taxonomy)
     settings = load_settings(folder)
     store = Store.open(store_url(folder, settings))
     artifacts = Artifacts(artifacts_url(folder, settings))
-    items = tuple(_item(n, status) for n, status in enumerate(["needs_review"] * 3 + ["auto_accepted"]))
+    items = tuple(
+        _item(n, status, asked) for n, status in enumerate(["needs_review"] * 3 + ["auto_accepted"])
+    )
     for n, with_picture in ((0, True), (1, False), (3, True)):
         clip = items[n].sample.clip
         assert clip is not None
@@ -101,7 +109,9 @@ def set_live(project: Project, **replaced: list[Record]) -> None:
         project.store.set_live(cls, [record.id for record in records])
 
 
-def _item(n: int, status: str) -> Item:
+def _item(n: int, status: str, taxonomy: Taxonomy) -> Item:
+    numbers = Dimensions.of({name: scale.scaled(0.25) for name, scale in taxonomy.dimensions.items()})
+    labels = {"fear": 0.7319, "joy": 0.2681} if taxonomy.asks_labels else {}
     source = Source(
         sha256=f"{n:064x}", size_bytes=1, media=MediaFacts(kind="video", container="mp4", duration_s=CLIP_S)
     )
@@ -150,9 +160,10 @@ def _item(n: int, status: str) -> Item:
         answer=Triplet(
             evidence=evidence,
             rationale=rationale,
-            readings=Readings(text="joy"),
-            labels=(LabelScore(label="fear"),),
+            readings=Readings(text="joy") if labels else Readings(),
+            labels=tuple(LabelScore(label=name) for name in list(labels)[:1]),
             confidence=0.7319,
+            dimensions=numbers,
         ),
     )
     consensus = Consensus(
@@ -162,10 +173,12 @@ def _item(n: int, status: str) -> Item:
         method="vote",
         version="1",
         sample_id=sample.id,
-        distribution={"fear": 0.7319, "joy": 0.2681},
-        label="fear",
+        distribution=labels,
+        label="fear" if labels else None,
         margin=0.4638,
         entropy=0.58,
+        dimensions=numbers,
+        spread={name: Spread(sd=0.1, n=3) for name in numbers.given},
         conflict=f"{CANARY}_conflict",
         rationale=rationale,
         evidence=tuple(
