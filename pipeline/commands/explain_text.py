@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.commands.hints import complete
 from pipeline.outputs import DeadLetter, ExplainedQuestion, ExplainedSample, ExplainOutput
@@ -21,17 +21,18 @@ def explain_lines(found: ExplainOutput) -> Iterator[str]:
 
 def _sample(sample: ExplainedSample) -> Iterator[str]:
     yield f"{sample.span} s  {sample.segment}  {sample.target}"
+    names = {question.id: question.asked for question in sample.questions}
     for question in sample.questions:
         again = "; asked by the next run" if question.will_be_asked else ""
-        yield f"  {_who(question)}: {_state(question)}{again}"
+        yield f"  {_who(question, names)}: {_state(question)}{again}"
         for before in question.before:
             changed = ", ".join(part.replace("_", " ") for part in before.changed) or "nothing that was noted"
             yield f"    before: {before.id} {before.outcome}; since then another: {changed}"
 
 
-def _who(question: ExplainedQuestion) -> str:
+def _who(question: ExplainedQuestion, names: Mapping[str, str]) -> str:
     repetition = f" ({question.repetition + 1})" if question.repetition else ""
-    about = f" about {question.about}" if question.about else ""
+    about = f" about {names.get(question.about, question.about)}" if question.about else ""
     return f"{question.asked}{repetition}{about}"
 
 

@@ -157,6 +157,31 @@ def test_attempts_are_counted_and_then_the_error_stays(models: FakeModels, statu
     assert outcome.calls == len(models.requests) == journal.count("intend") == 3
 
 
+@pytest.mark.parametrize(
+    ("headers", "least_s", "most_s"),
+    [
+        ({"retry-after": "0"}, 0, 1),
+        ({"retry-after": "5"}, 5, 6),
+        ({"retry-after": "120"}, 120, 121),
+        ({"retry-after": "121"}, 121, 122),
+        ({"retry-after-ms": "1500"}, 1.5, 2.5),
+        ({"retry-after": "Fri, 20 Nov 2015 10:00:00 GMT"}, 0, 1),  # long past
+        ({"retry-after": "soon"}, 0, 1),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m2s"}, 62, 63),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_server_is_left_alone_as_long_as_it_asks(
+    models: FakeModels, status: int, headers: dict[str, str], least_s: float, most_s: float
+) -> None:
+    models.script(Reply(status=status, headers=headers))
+    clock = InstantClock()
+    outcome = run_one(models, clock=clock)
+    assert (outcome.error, outcome.calls, len(models.requests)) == (None, 2, 2)
+    # The question's own wait and that of all who ask there run side by side, each with its jitter.
+    assert least_s <= clock.now <= most_s + 1
+
+
 def test_being_asked_to_wait_very_long_fails_now(models: FakeModels) -> None:
     models.script(Reply(status=429, headers={"retry-after": "3600"}, times=0))
     clock = InstantClock()

@@ -100,6 +100,7 @@ def test_before_and_after_an_answer(models: FakeModels, tmp_path: Path) -> None:
         for what in (str(project.root / "a.mp4"), "a.mp4", sample.segment_id[:12], after.id, rules.id):
             assert told(project, what)["m"] == after
         assert "m: answered: labelled, 2" in text(project, sample.id)
+        assert "rules about m: answered: scored, " in text(project, sample.id)
         assert "100 + 20 tokens, one-2026-01-01" in text(project, sample.id)
         with pytest.raises(UserError):
             explain(project, "nowhere")
