@@ -6,14 +6,13 @@ How a command ends, and with which exit status, is in `pipeline/commands/endings
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.commands import asked, hints
-from pipeline.commands.arguments import HERE, AsJson, ProjectDir, out
+from pipeline.commands import asked, hints, judging
+from pipeline.commands.arguments import HERE, AsJson, ProjectDir, app, command, out
 from pipeline.commands.endings import (
     INTERRUPTED,
     OK,
@@ -27,36 +26,6 @@ from pipeline.commands.endings import (
     usage_error,
 )
 from schemas.errors import UserError
-
-app = typer.Typer(
-    name="emotrace",
-    help="From raw recordings of people to a released, explainable emotion dataset.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _tell_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        out.print(f"emotrace {version('emotrace')}", highlight=False)
-        raise typer.Exit(OK)
-
-
-@app.callback()
-def program(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Tell the version.", callback=_tell_version, is_eager=True)
-    ] = False,
-) -> None:
-    """From raw recordings of people to a released, explainable emotion dataset."""
-
-
-def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Register a command whose help ends with an example; it returns its exit status."""
-    return app.command(name, epilog=f"Example: {example}")
 
 
 @command("init", "emotrace init my-project")
@@ -376,6 +345,10 @@ def demo(
 
         print_demo(out, result)
     return OK if result.verified and not result.run.failed_items else SOME_FAILED
+
+
+command("report", "emotrace report --project my-project")(judging.report)
+command("import", "emotrace import ratings.csv --project my-project")(judging.import_ratings)
 
 
 def main() -> NoReturn:

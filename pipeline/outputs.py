@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.judging.parts import JudgesReport
 from schemas.store import ItemOutcome
 
 
@@ -247,6 +248,22 @@ class ReviewOutput(Output):
     waiting: int
 
 
+class ReportOutput(Output):
+    """`path`: the same as a page; None where none was asked for."""
+
+    judges: JudgesReport
+    path: str | None
+
+
+class ImportOutput(Output):
+    """`known`: rows that say what was stored already."""
+
+    rows: int
+    new: int
+    known: int
+    raters: list[str]
+
+
 class BackendsOutput(Output):
     backends: list[dict[str, Any]]
 
@@ -289,6 +306,8 @@ OUTPUTS: dict[str, type[Output]] = {
     "release": ReleaseOutput,
     "verify": VerifyOutput,
     "review": ReviewOutput,
+    "report": ReportOutput,
+    "import": ImportOutput,
     "backends": BackendsOutput,
     "doctor": DoctorOutput,
     "demo": DemoOutput,

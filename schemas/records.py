@@ -39,6 +39,7 @@ from schemas.parts import (
     Word,
 )
 from schemas.record import Record
+from schemas.rubric import RubricRating
 
 NOT_SPEAKING = "does_not_speak"  # why a face that nobody hears has neither words nor a voice
 
@@ -346,6 +347,7 @@ class Review(Record):
     seconds: float | None = None
     blind_review_id: str | None = None
     consensus_id: str | None = None  # what was revealed
+    ratings: tuple[RubricRating, ...] = ()  # of phase "rubric", which no decision rests on
 
 
 class Decision(Record):

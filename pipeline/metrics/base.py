@@ -17,6 +17,7 @@ REASONS = {
     "constant": "one side never varies",
     "explained": "what is held constant determines the rest",
     "no_variance_between_items": "all items are rated alike",
+    "one_group": "only one of two groups is there",
     "no_pairs": "no item has two ratings",
     "one_cluster": "no interval: all items belong to one cluster",
     "unstable": "no interval: undefined in too many resamples",

@@ -1,0 +1,203 @@
+"""The report as one HTML page with drawings in SVG: no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from pipeline.judging.parts import Comparison, Finding, JudgeReport, JudgesReport, Measured
+from pipeline.metrics import METRICS
+from pipeline.metrics.base import Metric
+from schemas.registry import resolve
+
+MARKS = {
+    False: ("bad", "✗", "a problem"),
+    None: ("open", "?", "open"),
+    True: ("good", "✓", "as it should be"),
+}
+COMPARED = {
+    "label": "people's labels (the share that agrees)",
+    "rubric": "people's ratings on the same scale",
+}
+DRAWN = (
+    "quadratic_kappa",
+    "cohen_kappa",
+    "spearman",
+    "icc_1",
+    "icc_a_1",
+    "icc_c_1",
+    "icc_1_k",
+    "icc_a_k",
+    "icc_c_k",
+)
+TABLED = ("mean_difference", "ece", "brier")
+POSITIONS = {
+    "asked": "rating and place among the annotations asked about (rho)",
+    "claimed_label": "s_rec and place of the claimed label (rho)",
+    "implied_label": "place of the implied label, from the middle",
+}
+STYLE = """
+:root { color-scheme: light dark; --line: #8886; --ink: #1f5fa8; }
+:root { --bad: #b3261e; --good: #1b6e3c; --open: #7a5b00; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #7db4ee; --bad: #ff8a80; --good: #7fd6a0; --open: #e2c15c; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; }
+td, th { padding: .15rem .8rem .15rem 0; text-align: left; }
+th { font-weight: 600; border-bottom: 1px solid var(--line); } td { font-variant-numeric: tabular-nums; }
+ul.findings { list-style: none; padding: 0; }
+ul.findings li { margin: .3rem 0; padding-left: 1.6rem; text-indent: -1.6rem; }
+.mark { display: inline-block; width: 1.6rem; text-indent: 0; font-weight: 700; }
+.bad .mark { color: var(--bad); } .good .mark { color: var(--good); } .open .mark { color: var(--open); }
+.drawings { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; max-width: 100%; }
+figure svg { max-width: 100%; } figcaption { font-size: .9rem; max-width: 26rem; }
+svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+section { border-top: 1px solid var(--line); }
+"""
+
+
+def html_page(report: JudgesReport, title: str) -> str:
+    """The whole page; every text of the project is escaped."""
+    body = "".join(_judge(judge) for judge in report.judges) or "<p>No judge has rated anything yet.</p>"
+    together = "".join(_together(report.together)) if report.together else ""
+    csp = "default-src 'none'; style-src 'unsafe-inline'"
+    unit = {"source": "recording", "speaker": "speaker"}[report.cluster]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{csp}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Judges of {escape(title)}</title><style>{STYLE}</style></head><body>\n"
+        f"<h1>Judges of {escape(title)}</h1>\n"
+        f"<p>Intervals are 95 %, by a bootstrap over whole {unit}s. Marks: "
+        + ", ".join(f"{sign} {meaning}" for _, sign, meaning in MARKS.values())
+        + f".</p>\n{body}{together}</body></html>\n"
+    )
+
+
+def _judge(judge: JudgeReport) -> str:
+    means = ", ".join(
+        f"{name} {judge.means[name]:.2f} (sd {judge.spreads[name]:.2f})" for name in judge.means
+    )
+    return "".join(
+        [
+            f"<section><h2>{escape(judge.judge)}</h2>\n",
+            f"<p>{judge.annotations} annotations rated. Mean scores: {means or 'none'}.</p>\n",
+            '<ul class="findings">',
+            *map(_finding, judge.findings),
+            "</ul>\n",
+            *map(_comparison, judge.comparisons),
+            _numbers("Length of the rationale and ratings (rho)", judge.length),
+            _numbers("The same, people's score held constant", judge.length_beside_people),
+            _numbers("Places", {POSITIONS[name]: found for name, found in judge.position.items()}),
+            "</section>\n",
+        ]
+    )
+
+
+def _finding(finding: Finding) -> str:
+    name, sign, meaning = MARKS[finding.good]
+    return f'<li class="{name}"><span class="mark" title="{meaning}">{sign}</span>{escape(finding.text)}</li>'
+
+
+def _comparison(one: Comparison) -> str:
+    drawn = {_title(name): one.metrics[name] for name in DRAWN if name in one.metrics}
+    plain = {_title(name): one.metrics[name] for name in TABLED if name in one.metrics}
+    needed = f" {one.more_needed} more are needed before anything follows." if one.more_needed else ""
+    return (
+        f"<h3>{one.score} beside {COMPARED[one.people]}: {one.n} annotations</h3>"
+        f"<p>Mean of the judge {one.judge_mean:.2f}, of people {one.people_mean:.2f}.{needed}</p>"
+        f'<div class="drawings"><figure>{_reliability(one)}<figcaption>Calibration: what people say of ratings '
+        f"of one height; on the line they mean what they say. The area is the number of annotations.</figcaption>"
+        f"</figure><figure>{_forest(drawn)}<figcaption>Agreement, with its interval.</figcaption></figure></div>"
+        + _numbers("Further numbers", plain)
+        + _numbers("Agreement in numbers", drawn)
+    )
+
+
+def _numbers(title: str, found: Mapping[str, Measured]) -> str:
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(one.text)}</td><td>{one.n}</td><td>{one.missing}</td></tr>"
+        for name, one in found.items()
+    )
+    return (
+        f"<table><tr><th>{escape(title)}</th><th>value</th><th>n</th><th>left out</th></tr>{rows}</table>\n"
+    )
+
+
+def _reliability(one: Comparison) -> str:
+    """Each bin as a circle at (mean rating, mean of people), on unit axes."""
+    size, edge, top = 220, 36, 18  # room for the largest circle
+    most = max((b.n for b in one.bins), default=1) or 1
+
+    def x(value: float) -> float:
+        return edge + value * size
+
+    def y(value: float) -> float:
+        return top + (1 - value) * size
+
+    circles = "".join(
+        f'<circle cx="{x(b.score):.1f}" cy="{y(b.people):.1f}" r="{3 + 11 * (b.n / most) ** 0.5:.1f}" '
+        'fill="var(--ink)" fill-opacity=".55"><title>'
+        f"{b.n} rated {b.score:.2f}, people {b.people:.2f}</title></circle>"
+        for b in one.bins
+        if b.score is not None and b.people is not None
+    )
+    ticks = "".join(
+        f'<text x="{x(v):.0f}" y="{size + top + 16}" text-anchor="middle">{v:g}</text>'
+        f'<text x="{edge - 6}" y="{y(v) + 4:.0f}" text-anchor="end">{v:g}</text>'
+        for v in (0, 0.5, 1)
+    )
+    return (
+        f'<svg width="{size + edge + top}" height="{size + top + 36}" role="img" '
+        f'aria-label="Calibration of {one.score}; the numbers stand below">'
+        f'<rect x="{edge}" y="{top}" width="{size}" height="{size}" fill="none" stroke="var(--line)"/>'
+        f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="var(--line)" stroke-dasharray="4 4"/>'
+        f"{circles}{ticks}"
+        f'<text x="{edge + size / 2:.0f}" y="{size + top + 32}" text-anchor="middle">judge</text></svg>'
+    )
+
+
+def _forest(found: Mapping[str, Measured]) -> str:
+    """One line a metric from -1 to 1: its interval, and a dot for the value."""
+    name_px, width, step = 200, 260, 24
+    height = step * len(found) + 30
+
+    def x(value: float) -> float:
+        return name_px + (max(-1.0, min(1.0, value)) + 1) / 2 * width
+
+    lines = []
+    for place, (name, one) in enumerate(found.items()):
+        y = 16 + place * step
+        lines.append(f'<text x="{name_px - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+        if one.low is not None and one.high is not None:
+            ends = f'x1="{x(one.low):.1f}" y1="{y}" x2="{x(one.high):.1f}" y2="{y}"'
+            lines.append(f'<line {ends} stroke="var(--ink)" stroke-width="3"/>')
+        if one.value is None:
+            lines.append(f'<text x="{name_px + 4}" y="{y + 4}">none</text>')
+        else:
+            lines.append(f'<circle cx="{x(one.value):.1f}" cy="{y}" r="5" fill="var(--ink)"/>')
+    grid = "".join(
+        f'<line x1="{x(v):.1f}" y1="4" x2="{x(v):.1f}" y2="{height - 22}" stroke="var(--line)"/>'
+        f'<text x="{x(v):.1f}" y="{height - 6}" text-anchor="middle">{v:g}</text>'
+        for v in (-1, 0, 0.5, 1)
+    )
+    return (
+        f'<svg width="{name_px + width + 20}" height="{height}" role="img" '
+        f'aria-label="Agreement with intervals; the numbers stand below">{grid}{"".join(lines)}</svg>'
+    )
+
+
+def _together(found: Mapping[str, Mapping[str, Measured]]) -> Iterator[str]:
+    yield "<section><h2>The judges beside each other</h2>"
+    yield "<p>Judges that agree may share a fault: this is no reliability.</p>"
+    for score, metrics in found.items():
+        yield _numbers(score, {_title(name): one for name, one in metrics.items()})
+    yield "</section>"
+
+
+def _title(name: str) -> str:
+    metric: Metric = resolve(METRICS, name, what="metric")
+    return metric.title

@@ -1,0 +1,81 @@
+"""One row per judge and annotation: what the judge gave, what people say, and what should not matter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+
+from pipeline.judging.people import SCORES
+from schemas.records import Annotation, Judgement
+
+
+@dataclass(frozen=True)
+class Row:
+    """`scores` are means over the repetitions, `spread` their standard deviation where there are two or more.
+
+    `label_place` is where the claimed label stood among the labels, `implied_place` where the one did that the
+    second look found, both from 0 (first) to 1 (last). `human` is by comparison: "label", or a score's name.
+    """
+
+    judge: str
+    annotation_id: str
+    annotator: str
+    source_id: str
+    speaker: str
+    length_chars: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # of its ratings
+    look: str | None = None  # outcome of the second look, None: there was none
+    flags: frozenset[str] = frozenset()
+    position: int | None = None
+    label_place: float | None = None
+    implied_place: float | None = None
+    human: Mapping[str, float] = field(default_factory=dict)
+
+
+def row_of(
+    judge: str,
+    annotation: Annotation,
+    judgements: Sequence[Judgement],
+    *,
+    human: Mapping[str, float],
+    source_id: str,
+    speaker: str,
+) -> Row:
+    """What one judge says of one annotation, over its repetitions and its second look."""
+    ratings = [one for one in judgements if one.kind == "rating"]
+    looks = [one for one in judgements if one.kind == "second_look"]
+    given = {name: _given(ratings, name) for name in SCORES}
+    steps = annotation.answer.rationale if annotation.answer else ()
+    claimed = annotation.answer.primary if annotation.answer else None
+    return Row(
+        judge=judge,
+        annotation_id=annotation.id,
+        annotator=annotation.annotator,
+        source_id=source_id,
+        speaker=speaker,
+        length_chars=sum(len(step.text) for step in steps),
+        scores={name: fmean(values) for name, values in given.items() if values},
+        spread={name: stdev(values) for name, values in given.items() if len(values) > 1},
+        outcomes=Counter(one.outcome for one in ratings),
+        look=looks[-1].outcome if looks else None,
+        flags=frozenset(flag for one in judgements for flag in one.flags),
+        position=next((one.position for one in ratings if one.position is not None), None),
+        label_place=_place(ratings[:1], claimed),
+        implied_place=_place(looks[-1:], looks[-1].implied_label if looks else None),
+        human=human,
+    )
+
+
+def _given(ratings: Sequence[Judgement], name: str) -> list[float]:
+    values = (getattr(one, name) for one in ratings if one.outcome == "scored")
+    return [value for value in values if value is not None]
+
+
+def _place(judgements: Sequence[Judgement], label: str | None) -> float | None:
+    """Where a label stood among those that the question named; None when it named them in no order."""
+    order = judgements[0].label_order if judgements else ()
+    return order.index(label) / (len(order) - 1) if label in order and len(order) > 1 else None

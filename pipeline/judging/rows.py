@@ -1,0 +1,54 @@
+"""The rows of the report on judges, from the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.facts import facts_around, target_facts
+from pipeline.judging.people import Truth, rubric_of, truth_of
+from pipeline.judging.row import Row, row_of
+from pipeline.project import Project
+from pipeline.stages.base import shards
+from pipeline.stages.samples import PAGE, reviews_by_item
+from schemas.records import Annotation, Judgement, Sample, Segment
+from schemas.taxonomy import Taxonomy
+
+
+def judge_rows(project: Project) -> Iterator[Row]:
+    """The rows of everything that stands, a page of segments at a time."""
+    store, taxonomy = project.store, project.taxonomy
+    for page in shards(sorted(store.live(Segment), key=lambda segment: segment.id), PAGE):
+        segments = {segment.id: segment for segment in page}
+        samples = store.live(Sample, list(segments))
+        facts = facts_around(store, page)
+        reviews = reviews_by_item(store, [(s.segment_id, s.target.key) for s in samples])
+        said = _by(store.live(Annotation, [sample.id for sample in samples]), "sample_id")
+        ids = [annotation.id for found in said.values() for annotation in found]
+        judged = _by(store.live(Judgement, ids), "annotation_id")
+        for sample in samples:
+            segment, mine = segments[sample.segment_id], reviews[sample.segment_id, sample.target.key]
+            of_target = target_facts(facts, segment, sample.target.speaker)
+            truth, rubric = truth_of(mine, of_target, taxonomy), rubric_of(mine)
+            speaker = str(of_target.get("speaker") or sample.target.speaker or segment.source_id)
+            for annotation in said.get(sample.id, ()):
+                where = {"source_id": segment.source_id, "speaker": speaker}
+                human = _human(annotation, truth, rubric, taxonomy)
+                for judge, judgements in _by(judged.get(annotation.id, ()), "judge").items():
+                    yield row_of(judge, annotation, judgements, human=human, **where)
+
+
+def _human(
+    annotation: Annotation, truth: Truth, rubric: Mapping[str, Mapping[str, float]], taxonomy: Taxonomy
+) -> dict[str, float]:
+    found = dict(rubric.get(annotation.id, {}))
+    agreement = truth.agreement(annotation, taxonomy)
+    return found if agreement is None else {"label": agreement, **found}
+
+
+def _by(records: Any, name: str) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for record in records:
+        found[getattr(record, name)].append(record)
+    return found
