@@ -96,6 +96,19 @@ class StageCounts(Part):
         return self.model_copy(update={"items_per_s": rate})
 
 
+class VoiceCounts(Part):
+    """How the answers of an annotator that is asked more than once agree, over all its clips.
+
+    `agreement` is its self-consistency: the share of the asked that gave the most frequent label of their clip.
+    """
+
+    clips: int = 0
+    asked: int = 0
+    labelled: int = 0
+    agreement: float = 0.0
+    variants: int = 1  # wordings, at most
+
+
 class Totals(Part):
     """Counts of what stands. `provider_calls` are requests put on a wire; keyless annotators make none."""
 
@@ -107,6 +120,7 @@ class Totals(Part):
     kept_here: dict[str, int] = {}  # what consent keeps from a third party, by annotator or judge
     annotations: AnnotationCounts = AnnotationCounts()
     checks: CheckCounts = CheckCounts()
+    voices: dict[str, VoiceCounts] = {}  # of annotators that are asked more than once about a clip
     judgements: int = 0
     provider_calls: int = 0
     cached_calls: int = 0

@@ -16,9 +16,10 @@ from pipeline.outputs import (
     FailedItem,
     StageCounts,
     Totals,
+    VoiceCounts,
 )
 from schemas.record import Record
-from schemas.records import Annotation, Check, Decision, Judgement, Sample, Segment
+from schemas.records import Annotation, Check, Consensus, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
 ASKING = ("annotate", "contested", "judge")  # the stages that ask models
@@ -39,6 +40,7 @@ def totals(store: Store) -> Totals:
         kept_here=last.get("kept_here", {}) if last else {},
         annotations=AnnotationCounts.model_validate(_counts(store, Annotation, "outcome")),
         checks=CheckCounts.model_validate(_verdicts(store)),
+        voices=_voices(store),
         judgements=_number(store, Judgement),
         provider_calls=int(calls["intent"]),
         cached_calls=sum(run["counts"]["cached_calls"] for run in runs),
@@ -50,6 +52,27 @@ def totals(store: Store) -> Totals:
         stages=_stages(runs, last_failures(store)),
         failed_items=[*ingest_failures(store), *last_failures(store)],
     )
+
+
+def _voices(store: Store) -> dict[str, VoiceCounts]:
+    """Of each annotator that is asked more than once: how often, and how its answers agree."""
+    sums: dict[str, list[int]] = {}
+    for brief, count in store.tally(Consensus):
+        for name, (asked, labelled, agreeing, variants) in brief.get("voices", {}).items():
+            before = sums.setdefault(name, [0, 0, 0, 0, 1])
+            for n, value in enumerate((1, asked, labelled, agreeing)):
+                before[n] += count * value
+            before[4] = max(before[4], variants)
+    return {
+        name: VoiceCounts(
+            clips=clips,
+            asked=asked,
+            labelled=labelled,
+            agreement=round(agreeing / asked, 4),
+            variants=variants,
+        )
+        for name, (clips, asked, labelled, agreeing, variants) in sorted(sums.items())
+    }
 
 
 def _stages(runs: list[dict[str, Any]], failed: list[FailedItem]) -> dict[str, StageCounts]:

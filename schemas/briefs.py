@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from schemas.record import Record
-from schemas.records import Annotation, Baseline, Check, Decision, Features, Judgement, Sample
+from schemas.records import Annotation, Baseline, Check, Consensus, Decision, Features, Judgement, Sample
 
 Brief = dict[str, Any]
 
@@ -71,6 +71,15 @@ def _judgement(judgement: Judgement) -> Brief:
     return {"outcome": judgement.outcome}
 
 
+def _consensus(consensus: Consensus) -> Brief:
+    """Annotator -> how often it was asked, how many gave a label, how many the most frequent one, wordings."""
+    voices = {
+        voice.annotator: [voice.asked, voice.labelled, round(voice.agreement * voice.asked), voice.variants]
+        for voice in consensus.voices
+    }
+    return {"voices": voices} if voices else {}
+
+
 def _decision(decision: Decision) -> Brief:
     return {"status": decision.status}
 
@@ -82,5 +91,6 @@ BRIEFS: dict[type[Record], Callable[[Any], Brief]] = {
     Annotation: _annotation,
     Check: _check,
     Judgement: _judgement,
+    Consensus: _consensus,
     Decision: _decision,
 }

@@ -85,6 +85,7 @@ MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0004_tell_baselines": renew_briefs,  # whether a baseline is of a voice or of a face
     "0005_add_call_details": add_call_details,
     "0006_add_components": add_components,
+    "0007_tell_voices": renew_briefs,  # how the answers of an annotator agree
 }
 
 

@@ -24,7 +24,7 @@ from rich.text import Text
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.ingest import IngestReport
-from pipeline.outputs import ClaimRate, ClaimRates, DemoOutput, FailedItem, StageCounts, Totals
+from pipeline.outputs import ClaimRate, ClaimRates, DemoOutput, FailedItem, StageCounts, Totals, VoiceCounts
 from pipeline.splits import SPLITS
 
 MAX_FAILED_SHOWN = 20
@@ -146,6 +146,7 @@ def print_totals(console: Console, totals: Totals) -> None:
             f"{totals.needs_review} wait for a person",
         ),
     ]
+    rows[5:5] = [("asked repeatedly", _agreeing(name, voice)) for name, voice in totals.voices.items()]
     if totals.kept_here:
         kept = ", ".join(f"{n} from {name}" for name, n in sorted(totals.kept_here.items()))
         rows.insert(2, ("consent keeps", kept))
@@ -153,6 +154,11 @@ def print_totals(console: Console, totals: Totals) -> None:
     for name, text in rows:
         table.add_row(name, text)
     console.print(table)
+
+
+def _agreeing(name: str, voice: VoiceCounts) -> str:
+    wordings = f" in {voice.variants} wordings" if voice.variants > 1 else ""
+    return f"{name}: {voice.asked} answers{wordings} about {voice.clips} clips, {voice.agreement:.0%} agree"
 
 
 def _planned(split: str, samples: int) -> str:

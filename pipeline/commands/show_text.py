@@ -32,12 +32,30 @@ def item_lines(item: Json) -> Iterator[str]:
         yield f"  distribution: {_distribution(item['consensus'])}"
     if item["decision"]:
         yield f"  decision: {_decision(item['decision'])}"
+    voices = {voice["annotator"]: voice for voice in item["consensus"]["voices"]} if item["consensus"] else {}
     for annotation in item["annotations"]:
-        yield f"  {annotation['annotator']}: {_answer(annotation)}"
+        yield f"  {_asked(annotation, voices)}: {_answer(annotation)}"
+    for voice in voices.values():
+        yield f"  {_voice(voice)}"
     if item["consensus"] and item["consensus"]["evidence"]:
         yield f"  {_claims(item['consensus']['evidence'])}"
     for claim in item["consensus"]["evidence"] if item["consensus"] else ():
         yield f"  {_claim(claim)}"
+
+
+def _asked(annotation: Json, voices: Json) -> str:
+    """Who answered; of an annotator that is asked more than once, also which of its questions."""
+    name = str(annotation["annotator"])
+    if name not in voices or voices[name]["asked"] == 1:
+        return name
+    return f"{name}, wording {annotation['variant'] + 1}, sample {annotation['replicate'] + 1}"
+
+
+def _voice(voice: Json) -> str:
+    """What the answers of one annotator come to."""
+    counts = f"{voice['labelled']} of {voice['asked']} answers have a label, {voice['agreement']:.0%} agree"
+    how = ", calibrated" if voice["calibrated"] else ""
+    return f"{voice['annotator']} in all: {_shares(voice['distribution']) or 'no label'} ({counts}{how})"
 
 
 def _target(sample: Json) -> str:
@@ -63,10 +81,14 @@ def told(dimensions: Json) -> str:
 
 
 def _distribution(consensus: Json) -> str:
-    by_size = sorted(consensus["distribution"].items(), key=lambda pair: (-pair[1], pair[0]))
-    shares = ", ".join(f"{label} {p:.2f}" for label, p in by_size)
+    shares = _shares(consensus["distribution"])
     shares = ", ".join(filter(None, (shares, told(consensus["dimensions"])))) or "nobody gave a label"
     return f"{shares}; margin {consensus['margin']:.2f}, conflict {consensus['conflict']}"
+
+
+def _shares(distribution: Json) -> str:
+    by_size = sorted(distribution.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{label} {p:.2f}" for label, p in by_size)
 
 
 def _decision(decision: Json) -> str:

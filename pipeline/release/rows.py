@@ -82,9 +82,10 @@ SCHEMA = pa.schema(
         "uncertainty": _struct(probability=NUMBER, margin=NUMBER, entropy_nats=NUMBER, s_final=NUMBER),
         "outcomes": _many(outcome=TEXT, n=COUNT),
         "annotations": _many(
-            annotator=TEXT, provider=TEXT, model=TEXT, model_version=TEXT, replicate=COUNT, outcome=TEXT,
-            reason=TEXT, label=TEXT, intensity=NUMBER, dimensions=_many(name=TEXT, value=NUMBER),
-            heads=_many(name=TEXT, value=TEXT), confidence=NUMBER, s_rec=NUMBER, s_rec_source=TEXT,
+            annotator=TEXT, provider=TEXT, model=TEXT, model_version=TEXT, variant=COUNT, replicate=COUNT,
+            outcome=TEXT, reason=TEXT, label=TEXT, intensity=NUMBER, dimensions=_many(name=TEXT, value=NUMBER),
+            heads=_many(name=TEXT, value=TEXT), confidence=NUMBER, prob_source=TEXT,
+            probabilities=_many(label=TEXT, p=NUMBER), s_rec=NUMBER, s_rec_source=TEXT,
             s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER, request_digest=TEXT, id=TEXT, digest=TEXT,
         ),
         "human": _struct(reviewers=COUNT, blind=COUNT, revealed=COUNT, adjudications=COUNT),
@@ -251,7 +252,7 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
     answer = annotation.answer
     return {
         **annotation.model_dump(
-            include={"annotator", "provider", "model", "model_version", "replicate", "outcome"}
+            include={"annotator", "provider", "model", "model_version", "variant", "replicate", "outcome"}
         ),
         "reason": outcome_code(annotation) or None,
         "label": None if answer is None or annotation.outcome != "labelled" else answer.primary,
@@ -259,6 +260,8 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
         "dimensions": [] if answer is None else _named(answer.dimensions.given),
         "heads": [] if answer is None else _named(answer.heads),
         "confidence": None if answer is None else answer.confidence,
+        "prob_source": annotation.prob_source,
+        "probabilities": [{"label": label, "p": p} for label, p in sorted(annotation.probabilities.items())],
         **{
             name: None if score is None else getattr(score, name)
             for name in ("s_rec", "s_rec_source", "s_reason", "s_cot", "s_final")
@@ -297,7 +300,7 @@ def _provenance(item: LiveItem, consensus: Consensus, decision: Decision) -> dic
 
 
 def _by_name(annotations: Iterable[Annotation]) -> list[Annotation]:
-    return sorted(annotations, key=lambda a: (a.annotator, a.replicate, a.id))
+    return sorted(annotations, key=lambda a: (a.annotator, a.variant, a.replicate, a.id))
 
 
 def _base_name(name: Any) -> str | None:

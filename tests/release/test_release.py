@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.live import live_items
 from pipeline.release.build import build_release, current_items, release, release_record
 from pipeline.release.files import file_names
 from pipeline.release.progress import Silent
+from pipeline.release.rows import make_row
 from pipeline.release.verify import verify
 from schemas.errors import UserError
 from schemas.parts import Target
@@ -420,6 +422,24 @@ def test_a_row_carries_evidence_doubt_and_provenance(tmp_path: Path) -> None:
     assert row["uncertainty"] == {"probability": 1.0, "margin": 1.0, "entropy_nats": 0.0, "s_final": 0.75}
     assert row["provenance"]["extractors"][0]["name"] == "sidecar"
     assert len(row["annotations"]) == 3
+
+
+def test_a_row_tells_which_question_an_annotation_answers_and_what_its_probabilities_are(
+    tmp_path: Path,
+) -> None:
+    project = small_project(tmp_path)
+    told = rows(make(project, tmp_path / "r")[0])[0]["annotations"][0]
+    assert (told["variant"], told["prob_source"], told["probabilities"]) == (0, "stated", [])
+    item = next(item for item in live_items(project.store) if item.decision and item.consensus)
+    changes = {"variant": 2, "prob_source": "logprobs", "probabilities": {"joy": 0.7, "anger": 0.3}}
+    first = item.annotations[0].model_copy(update=changes)
+    changed = replace(item, annotations=(first, *item.annotations[1:]))
+    assert changed.consensus is not None
+    assert changed.decision is not None
+    said = make_row(changed, changed.consensus, changed.decision, TAXONOMY)["annotations"]
+    (found,) = [one for one in said if one["id"] == first.id]
+    assert (found["variant"], found["prob_source"]) == (2, "logprobs")
+    assert found["probabilities"] == [{"label": "anger", "p": 0.3}, {"label": "joy", "p": 0.7}]
 
 
 def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands.show_text import item_lines
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, Stage
 from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.samples import SampleRef, Samples
 from pipeline.status import totals
-from schemas.records import Annotation, Consensus
+from schemas.records import Annotation, Consensus, Sample
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels
@@ -40,6 +41,27 @@ class Told:
         self.failures, self.counts = run.failures, run.counts
         self.totals = totals(run.project.store)
         self.consensus = [of_segment[ref.segment_id] for ref in run.samples.refs]
+
+        self.shown = [self._lines(run, n) for n in range(len(ids))]
+
+    def _lines(self, run: Run, clip: int) -> list[str]:
+        """What `emotrace show` prints of a clip."""
+        (sample,) = run.project.store.by_id(Sample, [run.samples.refs[clip].id])
+        nothing = dict.fromkeys(("not_annotated", "planned_split", "decision"))
+        annotations = [one.as_json() for one in self.annotations if one.sample_id == sample.id]
+        records = {"segment": run.segments[clip].as_json(), "sample": sample.as_json()}
+        consensus = self.consensus[clip].as_json()
+        return list(
+            item_lines(
+                {
+                    **nothing,
+                    **records,
+                    "third_parties": True,
+                    "annotations": annotations,
+                    "consensus": consensus,
+                }
+            )
+        )
 
     @property
     def labels(self) -> list[str | None]:

@@ -95,6 +95,32 @@ def test_what_failed_is_among_the_asked_and_is_no_vote(tmp_path: Path) -> None:
     assert told.consensus[0].outcomes == {"failed": 1, "labelled": 3}
 
 
+def test_show_and_status_tell_which_question_was_answered_how_and_how_the_answers_agree(
+    tmp_path: Path,
+) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        if body["seed"] == 1 and FIRST_WORDS in system_of(body):
+            return Reply(status=400)
+        return set_off_by_a_wording(body)
+
+    with FakeModels(mind=mind) as models:
+        settings = "replicates = 2\nseed = 0"
+        told = asking(models, tmp_path, "variants = 3", settings=settings, clips=2)
+    shown = [line.strip() for line in told.shown[0]]
+    assert sum(line.startswith("model, wording 2, sample") for line in shown) == 2
+    assert "model, wording 1, sample 1: anger, confidence 0.70" in shown
+    in_all = "model in all: joy 0.80, anger 0.20 (5 of 6 answers have a label, 67% agree)"
+    assert in_all in shown
+    voice = told.totals.voices["model"]
+    assert (voice.clips, voice.asked, voice.labelled, voice.variants) == (2, 12, 10, 3)
+    assert voice.agreement == pytest.approx(2 / 3, abs=1e-4)
+    with FakeModels(mind=mind) as models:
+        (tmp_path / "once").mkdir()
+        once = asking(models, tmp_path / "once")
+    assert once.totals.voices == {}
+    assert any(line.strip().startswith("model: ") for line in once.shown[0])
+
+
 def test_the_mean_of_stated_probabilities_lets_the_sure_answer_win(tmp_path: Path) -> None:
     def mind(body: dict[str, Any]) -> Reply:
         sure = FIRST_WORDS in system_of(body)
