@@ -32,6 +32,8 @@ multi_label = false
 verbalizers = ["happy"]
 [labels.sadness]
 verbalizers = ["sad"]
+[labels.calm]
+verbalizers = []
 [heads.intent]
 question = "What does the person want to do?"
 labels_of = "mintrec20"
@@ -78,7 +80,7 @@ SAYS: dict[str, tuple[tuple[Any, Any], tuple[Any, Any]]] = {
         ),
     ),
     "open": ((["joyful", "nostalgic"], ["delighted"]), (["neutral"], ["heartbroken"])),
-    "own.toml": ((["joy"], ["joy"]), (["sadness"], ["joy"])),
+    "own.toml": ((["joy"], ["joy"]), (["calm"], ["joy"])),
 }
 FORM = {
     "sentiment-continuous": {"dim-sentiment": "-2"},
@@ -88,16 +90,17 @@ FORM = {
 }
 
 
-def scripted(taxonomy: Taxonomy, which: int, says: Any) -> str:
-    """A section of an annotator that follows a script."""
-    answers = [
+def scripted(folder: Path, taxonomy: Taxonomy, which: int, says: Any) -> str:
+    """A section of an annotator that follows a script, which is written beside the project file."""
+    script = folder / f"script{which}.jsonl"
+    rules = (
         {"text": word, "answer": said(taxonomy, says[clip][which], word)}
         for clip, word in enumerate(("picnic", "grave"))
-    ]
-    lines = "".join(f"'{json.dumps(rule)}',\n" for rule in answers)  # a literal string takes JSON as it is
+    )
+    script.write_text("".join(json.dumps(rule) + "\n" for rule in rules), encoding="utf-8")
     return (
         f'[[annotators]]\nname = "script{which}"\nprovider = "scripted"\nmodel = "m{which}"\n'
-        f"[annotators.options]\nanswers = [\n{lines}]\n"
+        f'options = {{ script = "{script}" }}\n'
     )
 
 
@@ -126,7 +129,7 @@ def made(folder: Path, name: str) -> tuple[Path, Taxonomy]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "own.toml").write_text(INTENTS, encoding="utf-8")
     taxonomy = load_taxonomy(name, folder)
-    sections = "".join(scripted(taxonomy, which, SAYS[name]) for which in (0, 1))
+    sections = "".join(scripted(folder, taxonomy, which, SAYS[name]) for which in (0, 1))
     recordings = folder / "recordings"
     recordings.mkdir()
     talk(recordings / "glad.mp4", text=GLAD, seed=0)
