@@ -22,7 +22,7 @@ from schemas.record import Record
 from schemas.records import Annotation, Check, Consensus, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
-ASKING = ("annotate", "contested", "judge")  # the stages that ask models
+ASKING = ("calibrate", "annotate", "contested", "judge")  # the stages that ask models
 KINDS = ("shown", "not_shown")  # of claims: whether the annotator had been told the measurement
 
 
@@ -116,8 +116,9 @@ def last_failures(store: Store) -> list[FailedItem]:
 
 def dead_letters(store: Store) -> list[DeadLetter]:
     """Questions to models that are not sent again by themselves, as far as they still stand."""
-    live = store.live_ids(Annotation) | store.live_ids(Judgement)
-    standing = [letter for letter in store.dead_letters(ASKING) if letter.item in live]
+    stand = store.live_ids(Annotation) | store.live_ids(Judgement)
+    stand |= {item.id for item in last_failures(store) if item.dead_letter}  # those about no clip, too
+    standing = [letter for letter in store.dead_letters(ASKING) if letter.item in stand]
     return [
         DeadLetter(**FailedItem.of(letter).model_dump(), since=store.ended_at(letter.stage, letter.item))
         for letter in standing
