@@ -35,7 +35,7 @@ class Annotator(Asker[Sample, Annotation]):
         if (examples is None) != (section.prompting.examples == 0):
             raise ValueError(f"{section.name}: examples are wanted or not, and given or not")
         super().__init__(section, taxonomy)
-        self._examples = examples
+        self.examples = examples
 
     @property
     def repetitions(self) -> int:
@@ -60,7 +60,7 @@ class Annotator(Asker[Sample, Annotation]):
                 replicate=replicate,
                 variant=variant,
                 deployment=model.deployment,
-                examples=() if self._examples is None else self._examples(item),
+                examples=() if self.examples is None else self.examples(item),
             )
         return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
 

@@ -55,6 +55,7 @@ class Request(BaseModel):
     answer_schema: InstanceOf[AnswerSchema] = Field(exclude=True)
     sampling: dict[str, Any] = {}
     replicate: int = 0
+    occasion: str = ""  # a question that is put again later, to see whether the model still answers alike
     variant: int = 0
     local_inputs: tuple[str, ...] = ()
     # What the prompt had no room for, lines by section. The text says it too, so the digest need not.

@@ -152,27 +152,20 @@ def status(
 ) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
     from pipeline.commands.printing import print_decisions, print_failures, print_status
-    from pipeline.commands.show import decision_rows
-    from pipeline.live import live_items
-    from pipeline.outputs import StatusOutput
+    from pipeline.commands.status import status_of
     from pipeline.project import open_project
-    from pipeline.stages.decide import bring_decisions_up_to_date
-    from pipeline.status import hallucination, totals
 
     with open_project(project) as opened:
-        bring_decisions_up_to_date(opened)
-        whole, rates = totals(opened.store), hallucination(opened.store)
-        rows = decision_rows(live_items(opened.store)) if clips else None
-        name = opened.settings.project.name
+        told = status_of(opened, clips=clips)
         rules = {section.name for section in opened.settings.annotators if section.provider == "cues"}
     if as_json:
-        emit(StatusOutput(**dict(whole), project=name, hallucination=rates, clips=rows))
+        emit(told)
     else:
-        if rows is not None:
-            print_decisions(out, rows)
-        print_status(out, whole, rates, rules)
-        print_failures(err, whole.failed_items)
-    return SOME_FAILED if whole.failed_items else OK
+        if told.clips is not None:
+            print_decisions(out, told.clips)
+        print_status(out, told, rules)
+        print_failures(err, told.failed_items)
+    return SOME_FAILED if told.failed_items else OK
 
 
 @command("show", "emotrace show --project my-project interview.mp4 --json")

@@ -15,7 +15,7 @@ from agents.annotator import Annotator
 from agents.asking import Model
 from agents.examples import Bank, Choose, Example
 from pipeline.consent import Consent
-from pipeline.facts import Facts, is_withdrawn, segment_facts, target_facts
+from pipeline.facts import FEW_SHOT, Facts, is_withdrawn, segment_facts, target_facts
 from pipeline.features.speakers import is_counted
 from pipeline.splits import Placed, Split, SplitKey, ties_of
 from schemas.errors import UserError
@@ -26,7 +26,7 @@ from schemas.settings_models import AnnotatorSection
 from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
-SUBJECT, KEY = "few_shot", "bank"
+KEY = "bank"
 VERIFIED = ("reviewed", "adjudicated")
 
 
@@ -40,13 +40,13 @@ class Saved(NamedTuple):
 
     @classmethod
     def of(cls, facts: Mapping[str, Facts]) -> Saved | None:
-        kept = facts.get(SUBJECT, {}).get(KEY)
+        kept = facts.get(FEW_SHOT, {}).get(KEY)
         return None if kept is None else cls(**kept)
 
 
 def pinned(store: Store) -> Mapping[str, Split]:
     """The recordings, speakers and groups of examples, for `pipeline.splits`: all are train."""
-    saved = Saved.of(store.facts([SUBJECT]))
+    saved = Saved.of(store.facts([FEW_SHOT]))
     return {} if saved is None else dict.fromkeys(saved.pinned, "train")
 
 
@@ -93,7 +93,7 @@ def banks_now(
 
 
 def save(store: Store, saved: Saved) -> None:
-    store.add_facts([(SUBJECT, KEY, saved._asdict())])
+    store.add_facts([(FEW_SHOT, KEY, saved._asdict())])
 
 
 def frozen(

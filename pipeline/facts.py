@@ -18,6 +18,7 @@ from schemas.store import Store
 Facts = dict[str, Any]
 WITHDRAWN = "withdrawn"
 ROW = "row"  # of a stretch: the manifest and the line that gave it last
+FEW_SHOT, SENTINEL = "few_shot", "sentinel"  # subjects of what runs themselves keep: nobody says it
 _STRETCH = "stretch "
 TOUCH_S = 0.25  # a segment that is padded into the stretch of a neighbour does not show them
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.drift import Drift
 from pipeline.judging.parts import JudgesReport
 from schemas.store import ItemOutcome
 
@@ -145,6 +146,7 @@ class RunOutput(Output, Totals):
 
 class StatusOutput(Output, Totals):
     project: str
+    drift: list[Drift] = []  # of the models that the sentinel asked more than once
     hallucination: dict[str, ClaimRates] = {}  # annotator -> how many of its claims the signal contradicts
     clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip
 

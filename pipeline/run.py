@@ -37,6 +37,7 @@ from pipeline.stages.extract import ExtractStage
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.media import MediaStage
 from pipeline.stages.segment import SegmentStage
+from pipeline.stages.sentinel import SentinelStage
 from pipeline.stages.speakers import SpeakersStage
 from pipeline.status import totals
 from pipeline.unchanged import Chosen, forget, look, remember
@@ -71,6 +72,7 @@ def all_stages() -> list[Stage]:
         AggregateStage(),
         DecideStage(),
         MediaStage(),
+        SentinelStage(),
     ]
 
 

@@ -20,12 +20,14 @@ from typing import Any, NamedTuple
 from huggingface_hub import constants
 
 from pipeline.artifacts import MEDIA_NAMES
+from pipeline.facts import FEW_SHOT, SENTINEL
 from pipeline.features.asr_aligners import TORCH_MODELS, torch_folder
 from pipeline.features.asr_weights import cached_whisper
 from pipeline.features.au_weights import find_pyfeat_weights
 from pipeline.features.backends import built
 from pipeline.outputs import RunOutput, ThisRun
 from pipeline.project import Project, only_run
+from pipeline.sentinel import is_due
 from pipeline.status import totals
 from schemas.ids import canonical_json
 from schemas.parts import MediaRef
@@ -36,7 +38,7 @@ from schemas.store import utc_now
 STATE_FILE = ".emotrace.unchanged.json"
 PROGRAM = Path(__file__).parents[1]
 PACKAGES = ("schemas", "agents", "pipeline")
-FORM = 3  # of the state file and of what is digested
+FORM = 4  # of the state file and of what is digested
 # What `auto` takes once its environment lies here. That of any other backend is made when it is needed.
 WAIT_FOR_ENVIRONMENT = {"asr": "asr.whisperx", "au": "au.pyfeat", "diarize": "diarize.pyannote"}
 
@@ -71,7 +73,8 @@ def nothing_to_do(project: Project) -> RunOutput | None:
     """
     started_at, clock = utc_now(), time.monotonic()
     with only_run(project.root):
-        chosen = unchanged(project, look(project))
+        due = is_due(project.store, project.settings.sentinel)
+        chosen = None if due else unchanged(project, look(project))
         if chosen is None:
             return None
         this_run = ThisRun.model_validate({**chosen._asdict(), "wall_s": round(time.monotonic() - clock, 3)})
@@ -122,7 +125,9 @@ def _state(project: Project, before: Before) -> str:
 def _of_people(project: Project) -> list[int]:
     """The newest of what others than a run write: recordings, reviews, facts."""
     newest = project.store.newest_by_kind()
-    return [newest.get(kind, 0) for kind in ("source", "review")] + [project.store.newest_fact()]
+    return [newest.get(kind, 0) for kind in ("source", "review")] + [
+        project.store.newest_fact(leave_out=(FEW_SHOT, SENTINEL))
+    ]
 
 
 def _outside(project: Project) -> Iterator[Any]:

@@ -139,6 +139,13 @@ class ExamplesSection(Section):
     embedding: str = "words_and_cues"
 
 
+class SentinelSection(Section):
+    """A fixed set of clips about which models are asked again, to see whether they change."""
+
+    size: Annotated[int, Field(ge=0)] = 0  # 0: none
+    every_days: NotNegative = 7.0
+
+
 class PolicySection(Section):
     """When a machine label may stand without a person. Ties, conflicts and low margins never do."""
 
@@ -216,6 +223,7 @@ class Settings(BaseSettings):
     policy: PolicySection = PolicySection()
     consent: ConsentSection = ConsentSection()
     examples: ExamplesSection = ExamplesSection()
+    sentinel: SentinelSection = SentinelSection()
     budget: BudgetSection = BudgetSection()
     run: RunSection = RunSection()
     review: ReviewSection = ReviewSection()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -137,10 +137,11 @@ class Notes:
                     found.setdefault(row.subject, {})[row.key] = json.loads(row.value)
         return found
 
-    def newest_fact(self) -> int:
-        """The number of the newest fact; it grows with every fact that is added."""
+    def newest_fact(self, leave_out: Collection[str] = ()) -> int:
+        """The number of the newest fact, but for some subjects; it grows with every fact that is added."""
+        query = sa.select(sa.func.max(_facts.c.seq)).where(_facts.c.subject.not_in(leave_out))
         with self._database.reading() as connection:
-            return int(connection.execute(sa.select(sa.func.max(_facts.c.seq))).scalar() or 0)
+            return int(connection.execute(query).scalar() or 0)
 
     def set_paths(self, paths: Iterable[StoredPath]) -> None:
         """Remember where sources are; what is said last of a path stands."""

@@ -23,9 +23,25 @@ from rich.text import Text
 
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
+from pipeline.drift import Drift
 from pipeline.ingest import IngestReport
-from pipeline.outputs import ClaimRate, ClaimRates, DemoOutput, FailedItem, StageCounts, Totals, VoiceCounts
+from pipeline.outputs import (
+    ClaimRate,
+    ClaimRates,
+    DemoOutput,
+    FailedItem,
+    StageCounts,
+    StatusOutput,
+    Totals,
+    VoiceCounts,
+)
 from pipeline.splits import SPLITS
+
+VERDICTS = {
+    "steady": "Steady.",
+    "other_version": "Another version of the model answers: labels of before and after may not mix.",
+    "other_answers": "DRIFT: labels of before and after do not mix.",
+}
 
 MAX_FAILED_SHOWN = 20
 MAX_NAMES_SHOWN = 5
@@ -165,13 +181,24 @@ def _planned(split: str, samples: int) -> str:
     return f"{samples} {split}" if split in SPLITS else f"none, cannot be divided ({split})"
 
 
-def print_status(
-    console: Console, totals: Totals, rates: Mapping[str, ClaimRates], rules: Collection[str]
-) -> None:
-    """What stands, what each stage did, and how far each annotator's claims hold."""
-    print_totals(console, totals)
-    _print_stages(console, totals.stages)
-    _print_claim_rates(console, rates, rules)
+def print_status(console: Console, status: StatusOutput, rules: Collection[str]) -> None:
+    """What stands, what each stage did, how far each annotator's claims hold, and whether models have changed.
+
+    `rules` are the names of annotators that cite nothing but what they measured.
+    """
+    print_totals(console, status)
+    _print_stages(console, status.stages)
+    _print_claim_rates(console, status.hallucination, rules)
+    for one in status.drift:
+        say(console, _drift(one))
+
+
+def _drift(one: Drift) -> str:
+    changed = f"{one.changed} of {one.compared} answers changed"
+    text = f"{one.annotator}: {changed} since {one.first[:10]} (95 %: {one.low:.0%} to {one.high:.0%})"
+    if one.versions != one.versions_now:
+        text += f"; it was {', '.join(one.versions) or '?'} and is {', '.join(one.versions_now) or '?'}"
+    return f"{text}. {VERDICTS[one.verdict]}"
 
 
 def _print_stages(console: Console, stages: Mapping[str, StageCounts]) -> None:

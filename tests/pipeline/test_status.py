@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipeline.commands.printing import print_status
 from pipeline.metrics.proportion import wilson_interval
-from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, Totals
+from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, StatusOutput, Totals
 from pipeline.status import hallucination, totals
 from schemas.records import Annotation, Check
 from schemas.store import CallEvent, ItemOutcome
@@ -146,7 +146,10 @@ def test_wilson_by_hand(hits: int, of: int, low: float, high: float) -> None:
 
 def test_status_tells_each_annotator_in_one_line(project: Project) -> None:
     console = Console(width=400, record=True, file=io.StringIO())
-    print_status(console, totals(project.store), hallucination(project.store), {"facial"})
+    whole = StatusOutput(
+        **dict(totals(project.store)), project="p", hallucination=hallucination(project.store)
+    )
+    print_status(console, whole, {"facial"})
     line = next(line for line in console.export_text().splitlines() if line.startswith("lexicon"))
     assert line == (
         "lexicon: 7 of 14 (50 %, 27-73 %) measurable claims contradicted: not told 7 of 14 (50 %, 27-73 %), "
