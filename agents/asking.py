@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -77,16 +78,30 @@ class Model:
 
 
 def _together(usages: Sequence[Usage]) -> Usage:
-    """What the calls of one question used; money only where all of it is known."""
+    """What the calls of one question used; money and kinds of tokens only where all of them tell it."""
     if len(usages) == 1:
         return usages[0]
-    costs = [usage.cost_usd for usage in usages if usage.cost_usd is not None]
+    modalities: Counter[str] = Counter()
+    for usage in usages:
+        modalities.update(usage.input_by_modality)
+    cost = _sum([usage.cost_usd for usage in usages])
+    cached = _sum([usage.cached_input_tokens for usage in usages])
+    reasoning = _sum([usage.reasoning_tokens for usage in usages])
     return Usage(
         input_tokens=sum(usage.input_tokens for usage in usages),
         output_tokens=sum(usage.output_tokens for usage in usages),
-        cost_usd=round(sum(costs), 9) if len(costs) == len(usages) else None,
+        cost_usd=None if cost is None else round(cost, 9),
         estimated=any(usage.estimated for usage in usages),
+        input_by_modality=dict(modalities) if all(usage.input_by_modality for usage in usages) else {},
+        cached_input_tokens=None if cached is None else int(cached),
+        reasoning_tokens=None if reasoning is None else int(reasoning),
     )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum, None when one of them is not told."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 class Asker(ABC, Generic[T, R]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from pipeline.stages.base import Run, Stage
 from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.samples import SampleRef, Samples
 from pipeline.status import totals
+from schemas.ports import TokenLogprob
 from schemas.records import Annotation, Consensus, Sample
 from tests.pipeline.records import make_run, project_in, segment, source
+from tests.wire.answers import answer_text
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels
+from tests.wire.vendors import Reply
 
+LABEL = '"labels": [{"label": "'
 MODEL = """[[annotators]]
 name = "model"
 provider = "openai_compatible"
@@ -107,3 +112,17 @@ def chance(*parts: Any) -> float:
     """A number in [0, 1) that is the same for the same question: chance that can be repeated."""
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def thinks(body: dict[str, Any], words: dict[str, float], written: str | None = None) -> Reply:
+    """An answer whose label is the likeliest of `words` (or `written`), with the probabilities of all of them."""
+    word = written or max(words, key=lambda one: words[one])
+    text = answer_text(body, label=word)
+    start = text.index(LABEL) + len(LABEL)
+    rows = [(one, math.log(p)) for one, p in sorted(words.items(), key=lambda pair: -pair[1])]
+    places = [
+        TokenLogprob(text[:start], -0.01),
+        TokenLogprob(word, math.log(words[word]), tuple(rows)),
+        TokenLogprob(text[start + len(word) :], -0.01),
+    ]
+    return Reply(text=text, logprobs=places)

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from agents.prompting import PROMPT_DIR, VARIANTS
+from pipeline.policy import review_reasons
+from schemas.ports import TokenLogprob
+from schemas.settings import PolicySection
 from schemas.settings_models import MAX_VARIANTS
-from tests.wire.robust import asking, chance, data_of, system_of
+from tests.wire.material import taxonomy
+from tests.wire.robust import asking, chance, data_of, system_of, thinks
 from tests.wire.server import FakeModels, Reply
 
 FIRST_WORDS = "You annotate emotion in short recordings of people."
@@ -181,7 +185,8 @@ def test_reasons_that_are_asked_for_first_lead_to_the_label(tmp_path: Path) -> N
     (annotation,) = told.annotations
     assert annotation.answer is not None
     assert annotation.answer.rationale[0].text == "Lowered brows and a hard look."
-    assert annotation.usage.input_tokens == 200  # of both calls
+    assert (annotation.usage.input_tokens, annotation.usage.output_tokens) == (200, 40)  # of both calls
+    assert annotation.usage.input_by_modality == {}
 
 
 def test_the_first_step_has_no_place_for_a_label_and_the_second_begins_with_it(tmp_path: Path) -> None:
@@ -341,3 +346,76 @@ def test_what_a_model_says_of_nothing_has_an_outcome(reply: Reply, outcome: str,
         told = asking(models, tmp_path, "calibrate = true", settings="replicates = 2\nseed = 0")
     assert told.counts[f"content_free.{outcome}"] == 6
     assert told.consensus[0].voices[0].calibrated == (outcome == "labelled")
+
+
+# --- log-probabilities ------------------------------------------------------------------------------
+
+TOKENS = 'gives = ["json_schema", "logprobs"]\ntop_logprobs = 12'
+
+
+def torn_between_words(body: dict[str, Any]) -> Reply:
+    """It means joy, in three words; the one word for sadness is likelier than each of these."""
+    return thinks(body, {"sadness": 0.4, "joy": 0.25, "happiness": 0.2, "happy": 0.1, "anger": 0.05})
+
+
+def test_words_of_one_meaning_outweigh_the_likeliest_word(tmp_path: Path) -> None:
+    with FakeModels(mind=torn_between_words) as models:
+        vote = asking(models, tmp_path, settings=TOKENS)
+        mean = asking(models, tmp_path, 'combine = "mean"', settings=TOKENS)
+        assert len(models.requests) == 1  # the tokens are kept with the answer
+    assert (vote.labels, mean.labels) == (["sadness"], ["joy"])
+    (annotation,) = mean.annotations
+    assert annotation.answer is not None
+    assert (annotation.answer.primary, annotation.prob_source) == ("sadness", "logprobs")
+    assert annotation.probabilities["joy"] == pytest.approx(0.55)
+    assert sum(annotation.probabilities.values()) == pytest.approx(1)
+    consensus = mean.consensus[0]
+    assert consensus.voices[0].prob_sources == ("logprobs",)
+    assert consensus.distribution["joy"] == pytest.approx(0.55)
+    # Nobody gave reasons for joy: there is no rationale to release, and the label waits for a person.
+    assert (consensus.rationale, consensus.best_annotation_id) == ((), None)
+    policy = PolicySection(accept_confidence=0, accept_s_final=0)
+    reasons = review_reasons(consensus, {}, policy, taxonomy=taxonomy(), seed=0)
+    assert "not_rated" in reasons
+
+
+def test_a_vendor_that_tells_no_tokens_leaves_what_is_stated(tmp_path: Path) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        return Reply(label="joy", logprobs=[TokenLogprob("other tokens", -0.1)])
+
+    with FakeModels(mind=mind) as models:
+        told = asking(models, tmp_path, 'combine = "mean"', settings=TOKENS)
+    (annotation,) = told.annotations
+    assert (annotation.prob_source, annotation.probabilities) == ("stated", {})
+    assert told.consensus[0].voices[0].prob_sources == ("stated",)
+    assert told.consensus[0].distribution["joy"] == pytest.approx(0.7)
+
+
+def tells_what_it_thinks(body: dict[str, Any]) -> Reply:
+    return thinks(body, fond_of_joy(clip_of(body)))
+
+
+def test_a_habit_is_taken_off_the_probabilities_and_every_label_is_right(tmp_path: Path) -> None:
+    with FakeModels(mind=tells_what_it_thinks) as models:
+        raw = asking(models, tmp_path, 'combine = "mean"', settings=TOKENS, clips=CLIPS)
+        sent = len(models.requests)
+        told = asking(models, tmp_path, 'combine = "mean"\ncalibrate = true', settings=TOKENS, clips=CLIPS)
+        assert len(models.requests) == sent + 3
+    true = [truth(clip) for clip in range(CLIPS)].count("joy")
+    assert raw.labels.count("joy") > 2 * true
+    assert right(raw.labels) < CLIPS
+    assert (told.labels.count("joy"), right(told.labels)) == (true, CLIPS)
+    assert all(one.voices[0].calibrated for one in told.consensus)
+
+
+def test_tokens_are_asked_for_in_the_second_step_alone(tmp_path: Path) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        if "evidence" in fields_of(body):
+            return led_by_its_own_label(body)
+        return thinks(body, {"anger": 0.9, "joy": 0.1})
+
+    with FakeModels(mind=mind) as models:
+        told = asking(models, tmp_path, TWO_STEPS, settings=TOKENS)
+        asked = [request.body.get("top_logprobs") for request in models.requests]
+    assert asked == [None, 12]
+    assert told.annotations[0].probabilities["anger"] == pytest.approx(0.9)
