@@ -95,7 +95,9 @@ async def ask(
         UserError: the journal allows no further call (code "budget_reached").
         Unasked: the provider is not asked any more, and no answer was there already.
     """
-    gate = gate or open_gate(Lines(), job, clock, rng)
+    if gate is None:
+        line = Lines().of(job.section, job.provider, clock.monotonic())
+        gate = Gate(line, clock, rng, watched=job.provider.wire)
     durable = journal if job.provider.wire else None
     if durable is not None and (receipt := durable.find(job.key)) is not None:
         return Outcome(receipt, None, cached=True, calls=0)
@@ -110,11 +112,6 @@ async def ask(
         return await _Asking(job, job.key, durable, clock, gate, media).go()
     finally:
         media.let_go()
-
-
-def open_gate(lines: Lines, job: Job, clock: Clock, rng: random.Random) -> Gate:
-    line = lines.of(job.section, job.provider, clock.monotonic())
-    return Gate(line, clock, rng, watched=job.provider.wire)
 
 
 @dataclass
@@ -282,14 +279,17 @@ class _Crew(Generic[T]):
     on_outcome: Callable[[T, Outcome], None]
     rng: random.Random
     lines: Lines
-    gates: dict[int, Gate] = field(default_factory=dict)  # by provider instance
+    gates: dict[int, Gate] = field(
+        default_factory=dict
+    )  # by line: whatever kinds of questions a section puts
     flights: dict[str, asyncio.Future[Outcome | None]] = field(default_factory=dict)
     stopped: UserError | None = None
 
     def gate(self, job: Job) -> Gate:
-        if id(job.provider) not in self.gates:
-            self.gates[id(job.provider)] = open_gate(self.lines, job, self.clock, self.rng)
-        return self.gates[id(job.provider)]
+        line = self.lines.of(job.section, job.provider, self.clock.monotonic())
+        if id(line) not in self.gates:
+            self.gates[id(line)] = Gate(line, self.clock, self.rng, watched=job.provider.wire)
+        return self.gates[id(line)]
 
     def window(self, job: Job) -> int:
         """How many questions may wait or run: as many again as there are slots, so that none is empty while there

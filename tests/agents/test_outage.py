@@ -113,6 +113,22 @@ def test_a_server_that_is_fine_is_asked_by_as_many_as_are_allowed_all_the_time()
     assert server.clock.now == pytest.approx(256 / 16)
 
 
+def test_all_kinds_of_questions_of_one_section_share_its_slots() -> None:
+    """A judge's ratings and its second looks have an instance of the provider each."""
+    clock = VirtualClock()
+    together: set[int] = set()
+
+    def say(*_: object) -> Response:
+        together.add(ratings.open_now + looks.open_now)
+        return good()
+
+    ratings, looks = Server(clock, say), Server(clock, say)
+    judge = section(concurrency=4)
+    asked = [(judge, ratings, map(question, range(20))), (judge, looks, map(question, range(20, 40)))]
+    assert len(run(clock, asked)) == 40
+    assert max(together) == 4
+
+
 def test_requests_per_minute_are_kept_by_all_who_ask_the_same_server_with_the_same_key() -> None:
     def times(*keys: str) -> list[float]:
         clock = VirtualClock()
