@@ -112,5 +112,6 @@ class Annotator(Asker[Sample, Annotation]):
             self.taxonomy,
             shown=shown,
             free_text=may_answer_in_lines(self.section),
+            language=self.written_in,
         )
         return parsed._asdict()

@@ -117,6 +117,11 @@ class Asker(ABC, Generic[T, R]):
         """How often each item is asked about."""
         return self.section.replicates
 
+    @property
+    def written_in(self) -> str | None:
+        """In which language the answer was asked for; None: nobody was told one."""
+        return self.section.answer_language if self.model.wire else None
+
     @abstractmethod
     def request(self, item: T, repetition: int = 0) -> Request:
         """The question about one item. A provider without a wire reads the records themselves, so their digests

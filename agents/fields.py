@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from agents.jsontext import NotJsonError, answer_part, find_object
+from agents.language import other_language
 from agents.refusals import is_refusal
+from schemas.languages import LANGUAGES
 from schemas.taxonomy import Head, Taxonomy, match_label
 
 DETAIL_CHARS = 200
@@ -38,6 +40,16 @@ def read_object(text: str, finish_reason: str | None, reader: FieldReader) -> di
         raise BadAnswerError(error.reason, str(error)) from error
     reader.repaired |= found.repaired
     return found.value
+
+
+def check_language(texts: Iterable[str], language: str | None) -> None:
+    """Free texts that are plainly in another language than they were asked for in are no answer to the question.
+
+    Raises:
+        BadAnswerError: "other_language".
+    """
+    if language is not None and (found := other_language("\n".join(texts), language)):
+        raise BadAnswerError("other_language", f"{found} instead of {LANGUAGES[language]}")
 
 
 class FieldReader:

@@ -196,7 +196,7 @@ class Judge(Juror):
         view = sample_view(item.sample, measurements="text" in self.section.takes)
         view = view.then(reasons_view(answer, verdicts)).then(_claim_view(answer))
         taxonomy = self.turned(self.label_order(item, repetition))
-        system, fenced = fill_judge_prompt("judge.md", view.text, taxonomy)
+        system, fenced = fill_judge_prompt("judge.md", view.text, taxonomy, self.section.answer_language)
         parts = (TextPart(text=fenced), *media_parts(item.sample, self.section))
         schema = judgement_schema()
         return self.asked(
@@ -225,5 +225,7 @@ class Judge(Juror):
     def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:  # noqa: ARG002 - as declared
         (receipt,) = answers
         by_rules = self.section.provider == RULES_PROVIDER
-        parsed = parse_judgement(receipt.raw, receipt.finish_reason, self.taxonomy, by_rules=by_rules)
+        parsed = parse_judgement(
+            receipt.raw, receipt.finish_reason, self.taxonomy, by_rules=by_rules, language=self.written_in
+        )
         return parsed._asdict()

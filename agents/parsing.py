@@ -12,7 +12,14 @@ from typing import Any, Literal, NamedTuple, cast
 
 from agents.answer_schema import DIRECTIONS, QUOTE
 from agents.claims import restated
-from agents.fields import DETAIL_CHARS, REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
+from agents.fields import (
+    DETAIL_CHARS,
+    REFUSAL_IN_WORDS,
+    BadAnswerError,
+    FieldReader,
+    check_language,
+    read_object,
+)
 from agents.freetext import read_lines
 from agents.prompting import is_shown
 from schemas.cues import cue_table
@@ -32,7 +39,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy
 
-PARSER_VERSION = "3"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "4"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -76,10 +83,12 @@ def parse_annotation(
     *,
     shown: frozenset[str],
     free_text: bool = False,
+    language: str | None = None,
 ) -> ParsedAnnotation:
     """The outcome of an answer; `shown` is what the prompt told (see `prompting.shown_features`).
 
     `free_text`: the model was allowed to answer in lines (see `freetext`), which counts as repaired.
+    `language`: the one that free texts were asked for in; None: any.
     """
     if finish_reason in REFUSALS:
         return ParsedAnnotation("refused", str(finish_reason), text[:DETAIL_CHARS], None, False)
@@ -87,6 +96,8 @@ def parse_annotation(
     try:
         read = reader.object_or_lines if free_text else reader.object
         answer = reader.triplet(read(text, finish_reason))
+        said = [*(item.description for item in answer.evidence), *(step.text for step in answer.rationale)]
+        check_language(said, language)
     except BadAnswerError as error:
         return ParsedAnnotation(_outcome(error), error.reason, error.detail, None, False)
     except AbstainedError as error:
@@ -95,7 +106,12 @@ def parse_annotation(
 
 
 def parse_judgement(
-    text: str, finish_reason: str | None, taxonomy: Taxonomy, *, by_rules: bool = False
+    text: str,
+    finish_reason: str | None,
+    taxonomy: Taxonomy,
+    *,
+    by_rules: bool = False,
+    language: str | None = None,
 ) -> ParsedJudgement:
     """The outcome of a judge's answer. A rating that cannot be read is "unparsed", never a zero.
 
@@ -108,7 +124,7 @@ def parse_judgement(
         data = read_object(text, finish_reason, reader)
         return ParsedJudgement(
             "scored",
-            reasons=_reasons(data, reader),
+            reasons=_reasons(data, reader, language),
             s_rec=(reader.maybe_number if by_rules else reader.number)(data, "s_rec", 0, 1),
             s_reason=reader.number(data, "s_reason", 0, 1),
             s_cot=reader.number(data, "s_cot", 0, 1),
@@ -119,7 +135,9 @@ def parse_judgement(
         return ParsedJudgement(_outcome(error), error.reason, error.detail)
 
 
-def parse_second_look(text: str, finish_reason: str | None, taxonomy: Taxonomy) -> ParsedJudgement:
+def parse_second_look(
+    text: str, finish_reason: str | None, taxonomy: Taxonomy, *, language: str | None = None
+) -> ParsedJudgement:
     """The outcome of a second look: "answered", with the implied label or None where the reasons imply none."""
     if finish_reason in REFUSALS:
         return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
@@ -128,16 +146,17 @@ def parse_second_look(text: str, finish_reason: str | None, taxonomy: Taxonomy) 
         data = read_object(text, finish_reason, reader)
         if "implied_label" not in data:
             raise BadAnswerError("wrong_shape", "implied_label is missing")
-        reasons = _reasons(data, reader)
+        reasons = _reasons(data, reader, language)
         return ParsedJudgement("answered", reasons=reasons, implied_label=_implied(data, reader))
     except BadAnswerError as error:
         return ParsedJudgement(_outcome(error), error.reason, error.detail)
 
 
-def _reasons(data: dict[str, Any], reader: FieldReader) -> tuple[str, ...]:
+def _reasons(data: dict[str, Any], reader: FieldReader, language: str | None) -> tuple[str, ...]:
     reasons = tuple(filter(None, reader.texts(data, "reasons")))
     if not reasons:
         raise BadAnswerError("empty_rationale")
+    check_language(reasons, language)
     return reasons
 
 

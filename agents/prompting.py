@@ -24,6 +24,7 @@ from agents.protocol import AnswerSchema, MediaPart, Request, TextPart
 from agents.serialise import sample_view
 from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
+from schemas.languages import LANGUAGES
 from schemas.records import Sample
 from schemas.settings_models import AnnotatorSection, ModelSection
 from schemas.taxonomy import Taxonomy
@@ -39,6 +40,14 @@ TRANSPORT_OPTIONS = frozenset({"api_version", "script"})
 VARIANTS = ("checked", "observer", "rater", "alternatives", "change")
 
 Parts = tuple[TextPart | MediaPart, ...]
+
+
+class Form(NamedTuple):
+    """How a question is worded, and how it may be answered: language of free text, opening, lines of text."""
+
+    language: str = "en"
+    variant: str = VARIANTS[0]
+    in_lines: bool = False
 
 
 def annotation_request(
@@ -60,8 +69,8 @@ def annotation_request(
     view = sample_view(sample, measurements="text" in section.takes)
     data = view.text if instead is None else instead
     shown = [example_data(example, measurements="text" in section.takes) for example in examples]
-    lines = may_answer_in_lines(section)
-    system, (fenced, *others) = _fill("annotate.md", taxonomy, data, *shown, variant=variant, in_lines=lines)
+    form = Form(section.answer_language, VARIANTS[variant], may_answer_in_lines(section))
+    system, (fenced, *others) = _fill("annotate.md", taxonomy, form, data, *shown)
     count = len(examples)
     before = [
         TextPart(text=example_text(example, other, number, count))
@@ -86,9 +95,9 @@ def may_answer_in_lines(section: ModelSection) -> bool:
     return section.answer_format == "text"
 
 
-def fill_judge_prompt(name: str, data: str, taxonomy: Taxonomy) -> tuple[str, str]:
+def fill_judge_prompt(name: str, data: str, taxonomy: Taxonomy, language: str) -> tuple[str, str]:
     """System text and fenced data of a judge's question, by the name of its prompt."""
-    system, (fenced,) = _fill(name, taxonomy, data)
+    system, (fenced,) = _fill(name, taxonomy, Form(language), data)
     return system, fenced
 
 
@@ -221,23 +230,22 @@ def second_look_schema(taxonomy: Taxonomy) -> AnswerSchema:
     return AnswerSchema(strict(reasons=array({"type": "string"}), implied_label=implied))
 
 
-def _fill(
-    name: str, taxonomy: Taxonomy, *data: str, variant: int = 0, in_lines: bool = False
-) -> tuple[str, list[str]]:
+def _fill(name: str, taxonomy: Taxonomy, form: Form, *data: str) -> tuple[str, list[str]]:
     """The system text, and each piece of data between two lines that none of them can contain."""
     open_fence, close_fence = fence_of("\n".join(data))
-    text = _system_text(name, taxonomy, VARIANTS[variant], in_lines)
+    text = _system_text(name, taxonomy, form)
     system = text.replace(OPEN_FENCE, open_fence).replace(CLOSE_FENCE, close_fence)
     return system, [f"{open_fence}\n{piece}\n{close_fence}" for piece in data]
 
 
 @cache
-def _system_text(name: str, taxonomy: Taxonomy, variant: str, in_lines: bool) -> str:
+def _system_text(name: str, taxonomy: Taxonomy, form: Form) -> str:
     """What is the same for every sample; only the fences are left to be filled in."""
-    opening = (PROMPT_DIR / "variants" / f"{variant}.md").read_text(encoding="utf-8")
+    opening = (PROMPT_DIR / "variants" / f"{form.variant}.md").read_text(encoding="utf-8")
     return Template((PROMPT_DIR / name).read_text(encoding="utf-8")).safe_substitute(
         opening=opening.strip(),
-        in_lines=f"\n{(PROMPT_DIR / 'lines.md').read_text(encoding='utf-8')}" if in_lines else "",
+        in_lines=f"\n{(PROMPT_DIR / 'lines.md').read_text(encoding='utf-8')}" if form.in_lines else "",
+        language=LANGUAGES[form.language],
         instruction=taxonomy.instruction.strip(),
         answer_labels=labels_text(taxonomy, "labels"),
         labels=labels_text(taxonomy, "judge"),

@@ -34,13 +34,17 @@ class SecondLook(Juror):
         answer = without_label(neutral_answer(item), self.taxonomy)
         taxonomy = self.turned(self.label_order(item, repetition))
         view = reasons_view(answer, None)
-        system, fenced = fill_judge_prompt("second_look.md", view.text, taxonomy)
+        system, fenced = fill_judge_prompt(
+            "second_look.md", view.text, taxonomy, self.section.answer_language
+        )
         schema = second_look_schema(taxonomy)
         return self.asked(system, fenced, repetition, answer_schema=schema, left_out=view.left_out)
 
     def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:
         (receipt,) = answers
-        parsed = parse_second_look(receipt.raw, receipt.finish_reason, self.taxonomy)
+        parsed = parse_second_look(
+            receipt.raw, receipt.finish_reason, self.taxonomy, language=self.written_in
+        )
         fields = {**parsed._asdict(), "flags": ()}
         if parsed.outcome == "answered":
             claimed = item.annotation.answer.primary if item.annotation.answer else None

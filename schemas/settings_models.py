@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from schemas.errors import UserError
+from schemas.languages import known_language
 from schemas.settings_types import (
     Name,
     NotNegative,
@@ -37,6 +38,7 @@ class ModelSection(Section):
     gives: tuple[Literal["json_schema", "json_object", "logprobs"], ...] = ("json_schema",)
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     temperature: NotNegative | None = None
+    answer_language: Annotated[str, AfterValidator(known_language)] = "en"
     max_output_tokens: Annotated[int, Field(ge=1)] = 2000
     seed: int | None = None
     replicates: Annotated[int, Field(ge=1)] = 1

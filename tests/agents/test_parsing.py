@@ -21,7 +21,7 @@ REASONS = {
     "refusal", "content_filter", "refusal_in_words", "truncated", "empty_answer", "not_json", "several_answers",
     "no_label_line", "duplicate_key", "too_long", "wrong_shape", "wrong_enum", "out_of_range", "unknown_label",
     "several_labels", "span_outside_clip", "missing_modality_cited", "empty_rationale", "no_evidence",
-    "bad_step_reference",
+    "bad_step_reference", "other_language",
 }  # fmt: skip
 
 
