@@ -9,11 +9,19 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from schemas.rows import CallRow, OutcomeRow, RecordRow
-from schemas.store_notes import CallEvent, ItemOutcome, Notes, chunks, utc_now
+from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks, receipt_of, utc_now
 
 _calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
 _outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
+
+
+# Made once: to put it together takes longer than to ask it.
+_SUMS = sa.select(
+    sa.func.max(_calls.c.seq),
+    sa.func.sum(sa.case((_calls.c.event == "intent", 1), else_=0)),
+    sa.func.sum(_calls.c.cost_usd),
+).where(_calls.c.seq > sa.bindparam("after"))
 
 
 class CallSums(NamedTuple):
@@ -45,12 +53,11 @@ class Asked(Notes):
         whoever spent, and raises what keeps the call from being sent. `before` are sums that were given earlier.
         """
         with self._database.writing(alone_on=_calls) as connection:
-            receipt = connection.execute(_receipt_of(call.key)).mappings().first()
-            if receipt is not None:
-                return CallEvent(**{name: receipt[name] for name in CallEvent._fields}), before
+            if (receipt := receipt_of(connection, call.key)) is not None:
+                return receipt, before
             sums = _added(connection, before)
             refuse(sums)
-            connection.execute(_calls.insert(), [{**call._asdict(), "at": utc_now()}])
+            connection.execute(ADD_CALL, {**call._asdict(), "at": utc_now()})
             return None, sums
 
     def call_sums(self) -> CallSums:
@@ -108,15 +115,8 @@ class Asked(Notes):
         return [letter for stage in stages for letter in self.outcomes(stage, status="dead").values()]
 
 
-def _receipt_of(key: str) -> sa.Select[tuple[object]]:
-    found = sa.select(_calls).where(_calls.c.key == key, _calls.c.event == "receipt")
-    return found.order_by(_calls.c.seq.desc()).limit(1)
-
-
 def _added(connection: sa.Connection, before: CallSums) -> CallSums:
-    intents = sa.func.sum(sa.case((_calls.c.event == "intent", 1), else_=0))
-    query = sa.select(sa.func.max(_calls.c.seq), intents, sa.func.sum(_calls.c.cost_usd))
-    seq, more, spent = connection.execute(query.where(_calls.c.seq > before.seq)).one()
+    seq, more, spent = connection.execute(_SUMS, {"after": before.seq}).one()
     if seq is None:
         return before
     return CallSums(int(seq), before.intents + int(more), before.spent_usd + float(spent or 0.0))

@@ -62,6 +62,22 @@ class CallEvent(NamedTuple):
     components: str = "{}"  # JSON
 
 
+# Made once: to put a statement together takes longer than to run it, and these run for every call.
+ADD_CALL = _calls.insert()
+_RECEIPT = (
+    sa.select(*(_calls.c[name] for name in CallEvent._fields))
+    .where(_calls.c.key == sa.bindparam("wanted"), _calls.c.event == "receipt")
+    .order_by(_calls.c.seq.desc())
+    .limit(1)
+)
+
+
+def receipt_of(connection: sa.Connection, key: str) -> CallEvent | None:
+    """The newest receipt of a call key."""
+    row = connection.execute(_RECEIPT, {"wanted": key}).first()
+    return None if row is None else CallEvent(*row)
+
+
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -165,18 +181,12 @@ class Notes:
     def add_call(self, call: CallEvent) -> None:
         """Append one ledger event; durable when this returns."""
         with self._database.writing() as connection:
-            connection.execute(_calls.insert(), [{**call._asdict(), "at": utc_now()}])
+            connection.execute(ADD_CALL, {**call._asdict(), "at": utc_now()})
 
     def receipt(self, key: str) -> CallEvent | None:
         """The receipt of a call key, None when no answer was ever received."""
-        query = (
-            sa.select(_calls)
-            .where(_calls.c.key == key, _calls.c.event == "receipt")
-            .order_by(_calls.c.seq.desc())
-        )
         with self._database.reading() as connection:
-            row = connection.execute(query.limit(1)).mappings().first()
-        return None if row is None else CallEvent(**{name: row[name] for name in CallEvent._fields})
+            return receipt_of(connection, key)
 
     def call_totals(self) -> dict[str, float]:
         """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""

@@ -60,7 +60,7 @@ class GeminiProvider:
         self.section, self.chosen = section, read_options(GeminiOptions, section)
         self._key = secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
         self.base_url = section.base_url or self.vendor_url
-        self._http = http_client(section.timeout_s)
+        self._http = http_client()
         options = types.HttpOptions(
             base_url=self.base_url,
             api_version=self.chosen.api_version,

@@ -12,7 +12,7 @@ from pydantic import Field
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import cannot, count, tidy, usage
-from agents.providers.openai_client import VENDOR_URL, OpenAIClient, data_url, token_logprobs
+from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
 from agents.providers.options import Options, read_options
 from schemas.errors import ProviderError
 from schemas.parts import Usage
@@ -47,7 +47,7 @@ class OpenAIProvider:
         if section.seed is not None:
             remedy = 'remove seed, or set provider = "openai_compatible"'
             raise cannot(section, "seed", "the Responses API knows no seed", remedy)
-        self._client = OpenAIClient(section)
+        self._client = OpenAIClient(section, "/responses")
         self.base_url = self._client.base_url
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
@@ -57,18 +57,18 @@ class OpenAIProvider:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
         return await self._client.ask(
-            "/responses", lambda: self._body(request, load), self._usage, self._response
+            lambda media: self._body(request, media), load, self._usage, self._response
         )
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _body(self, request: Request, load: MediaLoader) -> dict[str, Any]:
+    def _body(self, request: Request, media: Media) -> dict[str, Any]:
         sampling, chosen = request.sampling, self.chosen
         content = [
             {"type": "input_text", "text": part.text}
             if isinstance(part, TextPart)
-            else self._picture(part, load)
+            else self._picture(part, media)
             for part in request.parts
         ]
         body: dict[str, Any] = {
@@ -91,10 +91,10 @@ class OpenAIProvider:
             body["reasoning"] = {"effort": chosen.reasoning_effort}
         return body | chosen.extra_body
 
-    def _picture(self, part: MediaPart, load: MediaLoader) -> dict[str, Any]:
+    def _picture(self, part: MediaPart, media: Media) -> dict[str, Any]:
         return {
             "type": "input_image",
-            "image_url": data_url(part.ref, load),
+            "image_url": media.data_url(part.ref),
             "detail": self.chosen.image_detail,
         }
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import secrets
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 import openai
+from openai._models import FinalRequestOptions
 from pydantic_core import to_json
+from yarl import URL
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Response
 from agents.providers.common import bad_reply, request_error, status_error, timeout_error
 from agents.providers.headers import rate_limits
-from agents.providers.transport import http_client
+from agents.providers.transport import Connections, Headers, Reply, http_client
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret
@@ -25,72 +28,115 @@ from schemas.settings_types import is_loopback
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 VENDOR_URL = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
-HEADERS = {"content-type": "application/json"}
+STAND_IN = f"media-{secrets.token_hex(16)}"  # for media in a body that is being written; in no data by chance
+NOT_OF_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
-class Reply(NamedTuple):
-    content: bytes
-    headers: Mapping[str, str]
+class Media:
+    """The media of one body, in the order in which they stand in it.
+
+    JSON is written around stand-ins: to look at every letter of a clip takes longer than to send it.
+    """
+
+    def __init__(self, load: MediaLoader) -> None:
+        self._load = load
+        self._encoded: list[bytes] = []
+
+    def base64(self, ref: MediaRef) -> str:
+        self._encoded.append(base64.b64encode(self._load(ref)))
+        return STAND_IN
+
+    def data_url(self, ref: MediaRef) -> str:
+        return f"data:{ref.mime_type};base64,{self.base64(ref)}"
+
+    def put_into(self, body: dict[str, Any]) -> bytes:
+        """The body as JSON, with the media in their places."""
+        first, *rest = to_json(body).split(STAND_IN.encode())
+        pairs = zip(self._encoded, rest, strict=True)
+        return b"".join([first, *(piece for pair in pairs for piece in pair)])
 
 
 class OpenAIClient:
-    """Sends a body to a path once. The library builds the request, aiohttp sends it, retries are the engine's."""
+    """Sends a body to one path. The library builds the request, aiohttp sends it, retries are the engine's.
 
-    def __init__(self, section: ModelSection) -> None:
+    What the library builds is the same for every question but the body: it does so once. Its own methods would
+    look at every node of the answer schema for each question, to change nothing.
+    """
+
+    def __init__(self, section: ModelSection, path: str) -> None:
         """Raises UserError when the variable that holds the key is not set."""
         self.key = _key(section)
         self.base_url = section.base_url or VENDOR_URL
         self._timeout_s = section.timeout_s
-        self._client = openai.AsyncOpenAI(
-            api_key=self.key or "none",  # the client insists on a text
-            base_url=self.base_url,
-            max_retries=0,
-            timeout=section.timeout_s,
-            http_client=http_client(section.timeout_s),
-        )
-        # What the library has read from the environment, for whatever server is asked.
-        self._client.organization = self._client.project = None
-        self._client._custom_headers = {}
+        self._connections = Connections()
+        self._url, self._headers = _built(self.key, self.base_url, path)
 
     async def ask(
         self,
-        path: str,
-        body: Callable[[], dict[str, Any]],
+        body: Callable[[Media], dict[str, Any]],
+        load: MediaLoader,
         paid: Callable[[dict[str, Any]], Usage | None],
         read: Callable[[dict[str, Any], Usage | None], Response],
     ) -> Response:
         """What `paid` and `read` make of the answer to `body`, which is made in a thread of its own.
 
-        The library's typed methods would look at every node of the answer schema, to change nothing.
-
         Raises:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
-        content = await asyncio.to_thread(lambda: to_json(body()))
+
+        def written() -> bytes:
+            media = Media(load)
+            return media.put_into(body(media))
+
+        content = await asyncio.to_thread(written)
         try:
             async with asyncio.timeout(self._timeout_s):
-                reply: httpx2.Response = await self._client.post(
-                    path, cast_to=httpx2.Response, content=content, options={"headers": HEADERS}
-                )
-        except (TimeoutError, openai.APITimeoutError):
+                reply = await self._connections.send("POST", self._url, self._headers, content)
+        except TimeoutError:
             raise timeout_error(self._timeout_s) from None
-        except openai.APIStatusError as error:
-            # Not chained: the vendor's own error repeats the key.
-            headers = error.response.headers
-            raise status_error(error.status_code, error.message, headers, self.key, body=error.body) from None
-        except openai.APIConnectionError as error:
-            raise request_error(error.__cause__ or error, self.key) from None
+        except httpx2.RequestError as error:
+            raise request_error(error, self.key) from None
+        if reply.status != 200:
+            raise self._refused(reply)
         used: Usage | None = None
         try:
-            data = json.loads(reply.content)
+            data = json.loads(reply.body)
             used = paid(data)
             return read(data, used)._replace(limits=rate_limits(reply.headers))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            problem = f"not an answer of the protocol ({type(error).__name__}): {reply.content[:80]!r}"
+        except NOT_OF_THE_PROTOCOL as error:
+            problem = f"not an answer of the protocol ({type(error).__name__}): {reply.body[:80]!r}"
             raise bad_reply(problem, self.key, used) from None
 
+    def _refused(self, reply: Reply) -> Exception:
+        try:
+            body = json.loads(reply.body)
+        except (ValueError, RecursionError):
+            body = reply.body.decode().strip()
+        error = body.get("error", body) if isinstance(body, dict) else body
+        message = error.get("message") if isinstance(error, dict) else error
+        return status_error(reply.status, str(message or ""), reply.headers, self.key, body=error)
+
     async def close(self) -> None:
-        await self._client.close()
+        await self._connections.close()
+
+
+def _built(key: str, base_url: str, path: str) -> tuple[URL, Headers]:
+    """Address and headers of a question, as the library builds them."""
+    client = openai.AsyncOpenAI(
+        api_key=key or "none",  # the client insists on a text
+        base_url=base_url,
+        max_retries=0,
+        http_client=http_client(),
+    )
+    # What the library has read from the environment, for whatever server is asked.
+    client.organization = client.project = None
+    client._custom_headers = {}
+    json_type = {"content-type": "application/json"}
+    request = client._build_request(
+        FinalRequestOptions.construct(method="post", url=path, content=b"", headers=json_type)
+    )
+    headers = [(name, value) for name, value in request.headers.multi_items() if name != "content-length"]
+    return URL(str(request.url), encoded=True), headers
 
 
 def _key(section: ModelSection) -> str:
@@ -98,14 +144,6 @@ def _key(section: ModelSection) -> str:
     if section.api_key_env is None and is_loopback(section.base_url):
         return ""
     return secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
-
-
-def data_url(ref: MediaRef, load: MediaLoader) -> str:
-    return f"data:{ref.mime_type};base64,{base64_text(ref, load)}"
-
-
-def base64_text(ref: MediaRef, load: MediaLoader) -> str:
-    return base64.b64encode(load(ref)).decode("ascii")
 
 
 def token_logprobs(rows: Any) -> tuple[TokenLogprob, ...] | None:

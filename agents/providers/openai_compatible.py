@@ -12,13 +12,7 @@ from pydantic import Field
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import cannot, count, usage
-from agents.providers.openai_client import (
-    VENDOR_URL,
-    OpenAIClient,
-    base64_text,
-    data_url,
-    token_logprobs,
-)
+from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
 from agents.providers.options import Options, read_options
 from schemas.parts import MediaRef, Usage
 from schemas.settings_models import ModelSection
@@ -46,7 +40,7 @@ class OpenAICompatibleProvider:
         if section.base_url is None and "video" in section.takes:
             remedy = 'take "images": key frames stand for the clip'
             raise cannot(section, "takes", "OpenAI takes no video", remedy)
-        self._client = OpenAIClient(section)
+        self._client = OpenAIClient(section, "/chat/completions")
         self.base_url = self._client.base_url
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
@@ -56,16 +50,18 @@ class OpenAICompatibleProvider:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
         return await self._client.ask(
-            "/chat/completions", lambda: self._body(request, load), self._usage, self._response
+            lambda media: self._body(request, media), load, self._usage, self._response
         )
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _body(self, request: Request, load: MediaLoader) -> dict[str, Any]:
+    def _body(self, request: Request, media: Media) -> dict[str, Any]:
         sampling, chosen = request.sampling, self.chosen
         content = [
-            {"type": "text", "text": part.text} if isinstance(part, TextPart) else self._media(part.ref, load)
+            {"type": "text", "text": part.text}
+            if isinstance(part, TextPart)
+            else self._media(part.ref, media)
             for part in request.parts
         ]
         body: dict[str, Any] = {
@@ -88,13 +84,13 @@ class OpenAICompatibleProvider:
             body["reasoning_effort"] = chosen.reasoning_effort
         return body | chosen.extra_body
 
-    def _media(self, ref: MediaRef, load: MediaLoader) -> dict[str, Any]:
+    def _media(self, ref: MediaRef, media: Media) -> dict[str, Any]:
         if ref.kind == "audio":
-            return {"type": "input_audio", "input_audio": {"data": base64_text(ref, load), "format": "wav"}}
+            return {"type": "input_audio", "input_audio": {"data": media.base64(ref), "format": "wav"}}
         if ref.kind == "clip":  # no part of OpenAI's; vLLM and SGLang have it
-            return {"type": "video_url", "video_url": {"url": data_url(ref, load)}}
+            return {"type": "video_url", "video_url": {"url": media.data_url(ref)}}
         detail = {"detail": self.chosen.image_detail} if self.chosen.image_detail else {}
-        return {"type": "image_url", "image_url": {"url": data_url(ref, load), **detail}}
+        return {"type": "image_url", "image_url": {"url": media.data_url(ref), **detail}}
 
     def _usage(self, data: dict[str, Any]) -> Usage | None:
         counts = data.get("usage") or {}

@@ -1,7 +1,7 @@
-"""The HTTP client that the vendors' libraries send with: aiohttp behind the face of httpx2, which they insist on.
+"""How questions are sent: by aiohttp, also where a vendor's library insists on the face of httpx2.
 
-Requests are built and answers are read by the libraries. What lies between is aiohttp's, because httpx2's pool
-looks at every open connection for every request: at 256 at a time that takes longer than all the rest.
+The libraries build the requests. What lies between is aiohttp's, because httpx2's pool looks at every open
+connection for every request: at 256 at a time that takes longer than all the rest.
 
 No redirect is followed: it would carry the key and somebody's recording to whoever a server names. No proxy and
 no password file of the environment is used. What is honoured are `SSL_CERT_FILE` and `SSL_CERT_DIR`: the
@@ -12,66 +12,87 @@ from __future__ import annotations
 
 import io
 import ssl
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 import aiohttp
 import httpx2
+from yarl import URL
 
 LONGEST_REPLY_BYTES = 64 << 20
-# aiohttp has unpacked the body; the lengths would no longer fit.
-OF_THE_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+ACCEPTED = "gzip, deflate"  # what aiohttp unpacks by itself
+# The body is unpacked; these would no longer fit.
+OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+Headers = list[tuple[str, str]]
 
 
-def http_client(timeout_s: float) -> httpx2.AsyncClient:
-    """A client for one event loop; whoever makes it closes it."""
-    return httpx2.AsyncClient(
-        transport=AiohttpTransport(timeout_s),
-        timeout=timeout_s,
-        follow_redirects=False,
-        trust_env=False,
-        headers={"accept-encoding": "gzip, deflate"},
-    )
+class Reply(NamedTuple):
+    """What came back, unpacked; `headers` finds a name in any letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
-class AiohttpTransport(httpx2.AsyncBaseTransport):
-    """Sends over a pool of connections without a limit: how many are under way is the engine's say."""
+class Connections:
+    """A pool of connections without a limit: how many questions are under way is the engine's say.
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+    There is no limit of time either: whoever asks sets one around the whole of it.
+    """
+
+    def __init__(self) -> None:
         self._trusted = _trusted()
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Raises httpx2.RequestError as the libraries expect it: broken, too slow, or not readable."""
+    async def send(self, method: str, url: URL, headers: Headers, body: bytes) -> Reply:
+        """Send once.
+
+        Raises:
+            httpx2.RequestError: no connection, one that broke, or a reply that is too long or no UTF-8.
+        """
         try:
             async with self._open().request(
-                request.method,
-                str(request.url),
-                headers=request.headers.multi_items(),
-                data=aiohttp.payload.BytesIOPayload(io.BytesIO(request.content)),
+                method,
+                url,
+                headers=headers,
+                data=aiohttp.payload.BytesIOPayload(io.BytesIO(body)),
                 allow_redirects=False,
             ) as answer:
-                body = await _body(answer, request)
-        except TimeoutError as error:
-            raise httpx2.ReadTimeout(str(error), request=request) from error
+                return Reply(answer.status, answer.headers, await _body(answer))
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.NetworkError(str(error), request=request) from error
-        headers = [pair for pair in answer.raw_headers if pair[0].lower() not in OF_THE_TRANSFER]
-        return httpx2.Response(answer.status, headers=headers, content=body, request=request)
+            raise httpx2.NetworkError(str(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+        if self._session is None:  # it belongs to the event loop in which it is used
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=self._trusted),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 trust_env=False,
             )
         return self._session
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body, which must be UTF-8."""
+    pieces, size = [], 0
+    async for piece in answer.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > LONGEST_REPLY_BYTES:
+            raise httpx2.DecodingError(f"a reply of more than {LONGEST_REPLY_BYTES} bytes")
+    body = b"".join(pieces)
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise httpx2.DecodingError(f"not UTF-8: {error}") from error
+    return body
 
 
 @cache
@@ -80,17 +101,30 @@ def _trusted() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-async def _body(answer: aiohttp.ClientResponse, request: httpx2.Request) -> bytes:
-    """The whole body, which must be UTF-8 where the answer is one."""
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        if size > LONGEST_REPLY_BYTES:
-            raise httpx2.DecodingError(f"a reply of more than {LONGEST_REPLY_BYTES} bytes", request=request)
-    body = b"".join(pieces)
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise httpx2.DecodingError(f"not UTF-8: {error}", request=request) from error
-    return body
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """The connections as httpx2 wants them."""
+
+    def __init__(self) -> None:
+        self._connections = Connections()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Raises httpx2.RequestError as the libraries expect it."""
+        url = URL(str(request.url), encoded=True)
+        headers = request.headers.multi_items()
+        reply = await self._connections.send(request.method, url, headers, request.content)
+        told = [pair for pair in reply.headers.items() if pair[0].lower() not in OF_THE_TRANSFER]
+        return httpx2.Response(reply.status, headers=told, content=reply.body, request=request)
+
+    async def aclose(self) -> None:
+        await self._connections.close()
+
+
+def http_client() -> httpx2.AsyncClient:
+    """A client for one event loop; whoever makes it closes it."""
+    return httpx2.AsyncClient(
+        transport=AiohttpTransport(),
+        timeout=None,
+        follow_redirects=False,
+        trust_env=False,
+        headers={"accept-encoding": ACCEPTED},
+    )

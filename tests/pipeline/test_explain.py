@@ -112,7 +112,7 @@ def test_before_and_after_an_answer(models: FakeModels, tmp_path: Path) -> None:
     [
         ({"model": "two"}, {}, ["model"]),
         ({"more": "temperature = 0.5"}, {}, ["sampling"]),
-        ({"more": 'options = { response_format = "none" }'}, {}, ["sampling"]),
+        ({"more": 'options = { image_detail = "low" }'}, {}, ["sampling"]),
         ({"takes": '["text", "images"]'}, {}, ["media"]),
         ({"takes": '["images"]'}, {}, ["data", "media"]),
         ({"rest": '[project]\ntaxonomy = "iemocap4"\n'}, {}, ["answer_schema", "prompt"]),
