@@ -177,11 +177,13 @@ def _length(cue: Cue, curve: Curve, span: Span) -> Measured:
 
 
 def _share(cue: Cue, curve: Curve, span: Span) -> Measured:
-    """The share of the measured samples in the span that reach the level."""
+    """The share of the measured samples in the span that reach the level.
+
+    Of a span that is shorter than `min_duration_s` most must be measured.
+    """
     part = curve.inside(span).known()
-    if not len(part.values) or (
-        not curve.still and len(part.values) * curve.step_s < cue.min_duration_s - 1e-9
-    ):
+    wanted_s = 0.0 if curve.still else min(cue.min_duration_s, 0.8 * span.length_s)
+    if not len(part.values) or len(part.values) * curve.step_s < wanted_s - 1e-9:
         return TOO_SHORT
     return Measured(float(np.mean(part.values >= (cue.level or 0.0))))
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HELPERS = ("__main__", "paired")
+HELPERS = ("__main__", "paired", "evidence_media", "evidence_voice", "evidence_face", "evidence_probes")
 
 
 def benchmarks() -> dict[str, str]:

@@ -351,3 +351,11 @@ def test_movements_of_the_head(cue: str, curve: list[float], expected: float) ->
 def test_angles_of_a_head_are_no_slips_of_a_unit() -> None:
     """Only intensities have a neighbour that must be near: an angle below zero is no slip."""
     assert verdict(make.claim("head_down"), angles("head_pitch_deg", [-20.0] * 20)).verdict == "supported"
+
+
+@pytest.mark.parametrize(("span", "expected"), [((0.4, 0.8), "supported"), ((2.4, 2.8), "contradicted")])
+def test_what_lasts_is_measured_in_a_short_span_too(span: tuple[float, float], expected: str) -> None:
+    smile = make.aus({"AU12": [0.6] * 10 + [0.0] * 10})
+    assert verdict(make.claim("steady_smile", *span), smile).verdict == expected
+    hidden = make.aus({"AU12": [0.6, 0.6, None, None, None, None]})
+    assert verdict(make.claim("steady_smile", *span), hidden).verdict == "not_measurable"

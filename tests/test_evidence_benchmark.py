@@ -1,0 +1,117 @@
+"""The references of the evidence benchmark: right by hand, and made without what they are a reference for."""
+
+from __future__ import annotations
+
+import ast
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import evidence, evidence_face, evidence_probes, evidence_voice
+from benchmarks.evidence_face import DLIB, DLIB_EYES, EYES_MM, geometry
+from benchmarks.evidence_voice import Usual, Voice
+from schemas.cues import cue_table
+
+CHECKED = (
+    "agents",
+    "pipeline.features.au_geometry",
+    "pipeline.features.prosody",
+    "pipeline.features.baseline",
+)
+
+
+@pytest.mark.parametrize("module", [evidence_voice, evidence_face])
+def test_a_reference_imports_nothing_of_what_it_judges(module: object) -> None:
+    tree = ast.parse(Path(str(getattr(module, "__file__"))).read_text("utf-8"))  # noqa: B009 - a module
+    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names
+    assert [name for name in names if name.startswith(CHECKED)] == []
+
+
+def test_a_claim_is_decided_only_where_all_estimates_agree() -> None:
+    pause = cue_table().cues["pause"]  # 0.25 s and more
+    assert evidence_probes.decided(pause, [0.5, 0.9], "present") == ("supported", False)
+    assert evidence_probes.decided(pause, [0.5, 0.9], "absent") == ("contradicted", False)
+    assert evidence_probes.decided(pause, [0.0, 0.2], "present") == ("contradicted", True)
+    assert evidence_probes.decided(pause, [0.2, 0.3], "present") == (None, True)
+
+
+def tone(hz: float, seconds: float, level: float = 0.3) -> evidence_voice.Audio:
+    times = np.arange(round(seconds * 16_000)) / 16_000
+    return np.asarray(
+        level * sum(np.sin(2 * np.pi * k * hz * times) / k for k in range(1, 8)), dtype=np.float32
+    )
+
+
+def quiet(seconds: float) -> evidence_voice.Audio:
+    noise = np.random.default_rng(0).normal(0, 1e-5, round(seconds * 16_000))
+    return np.asarray(noise, dtype=np.float32)
+
+
+def test_praat_hears_pitch_level_and_pauses_of_a_made_voice() -> None:
+    voice = Voice(np.concatenate([tone(200, 1.0), quiet(0.6), tone(400, 1.0, level=0.15)]))
+    usual = Usual([(12 * np.log2(200), 2.0)] * 3, [(voice.level_db.max(), 3.0)] * 3)
+    assert evidence_voice.pitch_z(voice, 1.7, 2.5, usual) == pytest.approx([6.0] * 3, abs=0.1)  # an octave
+    assert evidence_voice.level_z(voice, 1.7, 2.5, usual) == pytest.approx([-2.0] * 3, abs=0.3)  # 6 dB
+    assert evidence_voice.longest_pause(voice, 0.0, 2.6, None) == pytest.approx([0.6] * 3, abs=0.05)
+    assert max(evidence_voice.longest_pause(voice, 0.1, 0.8, None)) == 0
+    assert evidence_voice.longest_unvoiced(voice, 0.5, 2.0, None) == pytest.approx([0.6] * 3, abs=0.06)
+    assert evidence_voice.pitch_z(voice, 1.1, 1.5, usual) == []  # nothing is voiced
+
+
+def test_praat_follows_a_glide() -> None:
+    times = np.arange(16_000) / 16_000
+    hz = 150 * 2 ** (times * 6 / 12)  # six semitones in a second
+    glide = 0.3 * np.sin(2 * np.pi * np.cumsum(hz) / 16_000) + 0.1 * np.sin(
+        4 * np.pi * np.cumsum(hz) / 16_000
+    )
+    voice = Voice(np.asarray(glide, dtype=np.float32))
+    assert evidence_voice.rise(voice, 0.0, 1.0, None) == pytest.approx([6.0] * 6, abs=0.4)
+    assert evidence_voice.fall(voice, 0.0, 1.0, None) == pytest.approx([0.0] * 6, abs=0.4)
+    assert evidence_voice.pitch_trend(voice, 0.0, 1.0, None) == pytest.approx([6.0] * 6, abs=0.4)
+
+
+def face(roll_deg: float = 0.0, mouth_mm: float = 50.0) -> np.ndarray:
+    """Landmarks (1, 68, 2) in pixels of a face whose outer eye corners are 178 px apart."""
+    points = np.full((68, 2), 1.0)
+    places = {
+        "eye_r": (-89, 0), "eye_l": (89, 0), "nose": (0, 76), "base": (0, 100), "upper": (0, 140),
+        "lower": (0, 150), "chin": (0, 220), "brow_r": (-30, -40), "brow_l": (30, -40), "outer_r": (-80, -44),
+        "outer_l": (80, -44), "mouth_r": (-mouth_mm, 145), "mouth_l": (mouth_mm, 145),
+    }  # fmt: skip
+    for name, place in places.items():
+        points[DLIB[name]] = place
+    angle = np.radians(roll_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (points @ turn.T + 300)[None]
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 12.0, -20.0])
+def test_distances_are_millimetres_whatever_the_tilt(roll_deg: float) -> None:
+    found = geometry(np.zeros(1), face(roll_deg, 60.0), DLIB, DLIB_EYES).mm
+    assert EYES_MM == 89.0
+    assert found["roll"] == pytest.approx(roll_deg)
+    assert found["mouth"] == pytest.approx(60.0)
+    assert found["gap"] == pytest.approx(5.0)
+    assert found["inner"] == pytest.approx(20.0)
+    assert found["yaw"] == pytest.approx(0.0, abs=1e-9)
+    assert found["pitch"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_between_surely_and_surely_not_nothing_is_decided() -> None:
+    low, high = evidence_face.BOUNDS["smile"][2:4]
+    assert evidence_face.decided("smile", (high + 1, high + 1), "present")[0] == "supported"
+    assert evidence_face.decided("smile", (low - 1, low - 1), "present")[0] == "contradicted"
+    assert evidence_face.decided("smile", (low + 1, low + 1), "present")[0] is None
+    assert evidence_face.decided("smile", (low - 1, high + 1), "present")[0] is None  # beside the span
+
+
+def test_the_sentences_are_many_and_none_was_used_to_make_the_rules() -> None:
+    with evidence.SENTENCES.open(encoding="utf-8", newline="") as file:
+        kept = [row["text"] for row in csv.DictReader(file)]
+    with (Path(__file__).parent / "agents" / "claims_dev.csv").open(encoding="utf-8", newline="") as file:
+        used = {row["text"] for row in csv.DictReader(file)}
+    assert len(set(kept)) == len(kept) >= 150
+    assert used.isdisjoint(kept)
