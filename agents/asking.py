@@ -145,8 +145,11 @@ class Asker(ABC, Generic[T, R]):
 
     def question_id(self, item: T, repetition: int = 0) -> str:
         """The id that the record has or would get; nothing is asked."""
-        question = self._question(item, self.request(item, repetition))
-        return self.record_class(**question, outcome="failed").id
+        return self.id_of(item, self.request(item, repetition))
+
+    def id_of(self, item: T, request: Request) -> str:
+        """The id of the record of a question about an item."""
+        return self.record_class(**self._question(item, request), outcome="failed").id
 
     def record(self, item: T, request: Request, outcome: Outcome) -> R:
         """The record of an outcome; an error is the outcome "failed"."""

@@ -12,6 +12,7 @@ import math
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ TOKENS_PER_WIDE, OTHER_PER_TOKEN = 0.9, 3
 DIGITS_PER_TOKEN = 3
 PATCH_PX, TILE_PX, LONGEST_PX, SHORT_PX = 32, 512, 2048, 768
 # A typical answer, where there is none yet: so many items in each list, so many tokens in each text.
-ITEMS_PER_LIST, TOKENS_PER_TEXT, TOKENS_PER_NUMBER = 3, 14, 3
+ITEMS_PER_LIST, TOKENS_PER_TEXT, TOKENS_PER_NUMBER = 3, 12, 3
 
 
 class Tiles(BaseModel):
@@ -86,16 +87,38 @@ class Fixed(BaseModel):
         return self.tokens_each
 
 
+ImageRule = Tiles | Patches | Crops | Fixed
+
+
+class Resolution(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    image: ImageRule | None
+    video_per_frame: float | None
+
+
 class TokenRule(BaseModel):
     """How media are counted; None: nobody knows. A clip counts by its frames and its sound, or by its seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     digits_per_token: int = DIGITS_PER_TOKEN
-    image: Tiles | Patches | Crops | Fixed | None = None
+    image: ImageRule | None = None
     audio_per_s: float | None = None
     video_per_frame: float | None = None
     video_fps: float = 1.0
     video_per_s: float | None = None  # all of a clip, its sound included
+    resolutions: dict[str, Resolution] = {}
+
+    def chosen(self, options: Mapping[str, Any]) -> TokenRule:
+        """The rule for what options ask of pictures and clips; unknown where the vendor states none."""
+        update: dict[str, Any] = {}
+        if (name := options.get("media_resolution")) is not None:
+            update = dict(self.resolutions.get(name, Resolution(image=None, video_per_frame=None)))
+        if options.get("image_detail") == "low":
+            low = self.image.base if isinstance(self.image, Tiles) else None
+            update["image"] = None if low is None else Fixed(kind="fixed", tokens_each=low)
+        if (fps := options.get("video_fps")) is not None:
+            update["video_fps"] = fps
+        return self.model_copy(update=update)
 
 
 class Stated(TokenRule):
@@ -126,7 +149,7 @@ class Counted(NamedTuple):
 def rule_of(section: ModelSection) -> TokenRule:
     """The vendor's rule, where the section asks the vendor itself, with what the section says in its place."""
     stated = None if deployment_of(section) else find_rule(vendor_of(section), section.model)
-    rule = TokenRule() if stated is None else stated
+    rule = (TokenRule() if stated is None else stated).chosen(section.options)
     own: dict[str, Any] = {}
     if section.tokens_per_image is not None:
         own["image"] = Fixed(kind="fixed", tokens_each=section.tokens_per_image)
@@ -154,15 +177,15 @@ def count_text(text: str, digits_per_token: int = DIGITS_PER_TOKEN) -> int:
     return math.ceil(sum(_tokens_of(piece, digits_per_token) for piece in PIECE.findall(text)))
 
 
-def count_media(rule: TokenRule, ref: MediaRef, size: MediaSize, fps: float | None = None) -> Counted:
-    """The tokens of one piece of media; `fps`: at how many frames a second a clip is sampled, if not as usual."""
+def count_media(rule: TokenRule, ref: MediaRef, size: MediaSize) -> Counted:
+    """The tokens of one piece of media."""
     if ref.kind == "image":
         return _one("image", None if rule.image is None else rule.image.tokens(size.width_px, size.height_px))
     if ref.kind == "audio":
         return _one("audio", _of_seconds(rule.audio_per_s, size.duration_s))
     if rule.video_per_s is not None or rule.video_per_frame is None:
         return _one("video", _of_seconds(rule.video_per_s, size.duration_s))
-    frames = max(1, math.ceil(size.duration_s * (fps or rule.video_fps) - 1e-6))
+    frames = max(1, math.ceil(size.duration_s * rule.video_fps - 1e-6))
     tokens, unknown = _one("video", math.ceil(frames * rule.video_per_frame))
     if not size.has_sound:
         return Counted(tokens, unknown)
@@ -180,7 +203,7 @@ def count_request(rule: TokenRule, request: Request, sizes: dict[str, MediaSize]
     unknown: frozenset[str] = frozenset()
     for part in request.parts:
         if isinstance(part, MediaPart):
-            media = count_media(rule, part.ref, sizes[part.ref.key], options.get("video_fps"))
+            media = count_media(rule, part.ref, _looked_at(part.ref, sizes[part.ref.key], options))
             tokens, unknown = tokens + media.tokens, unknown | media.unknown
     return Counted(tokens, unknown)
 
@@ -236,6 +259,14 @@ def _one(kind: str, tokens: int | None) -> Counted:
         if tokens is None
         else Counted(Counter({kind: tokens}), frozenset())
     )
+
+
+def _looked_at(ref: MediaRef, size: MediaSize, options: Mapping[str, Any]) -> MediaSize:
+    """A clip as far as the request has the model look at it."""
+    if ref.kind != "clip":
+        return size
+    start_s, end_s = options.get("video_start_s") or 0.0, options.get("video_end_s") or size.duration_s
+    return size._replace(duration_s=max(0.0, min(end_s, size.duration_s) - start_s))
 
 
 def _of_seconds(per_s: float | None, duration_s: float) -> int | None:

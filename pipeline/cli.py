@@ -70,9 +70,8 @@ def ingest(
     as_json: AsJson = False,
 ) -> int:
     """Take recordings into the project, identified by their bytes."""
-    from pipeline.commands.printing import TerminalProgress, print_failures, print_ingest
+    from pipeline.commands.printing import TerminalProgress, ingest_output, print_failures, print_ingest
     from pipeline.ingest import ingest as take
-    from pipeline.outputs import FailedItem, IngestOutput
     from pipeline.project import open_project
 
     said = {"speaker": speaker, "license": license_, "consent": consent, "language": language, "group": group}
@@ -88,25 +87,32 @@ def ingest(
             on_progress=bars.update("ingest"),
         )
         sources = len({path.source_id for path in opened.store.paths().values()})
-    failed = [FailedItem.of(outcome) for outcome in report.failed]
+    output = ingest_output(report, sources)
     if as_json:
-        counts = {
-            "new": report.new,
-            "known": report.known,
-            "duplicates": report.duplicates,
-            "ignored": len(report.ignored),
-        }
-        lists = {
-            "ignored_files": report.ignored,
-            "speakers": report.speakers,
-            "notes": report.notes,
-            "failed_items": failed,
-        }
-        emit(IngestOutput(**counts, **lists, sources=sources))
+        emit(output)
     else:
         print_ingest(out, report, sources)
-        print_failures(err, failed)
-    return SOME_FAILED if failed else OK
+        print_failures(err, output.failed_items)
+    return SOME_FAILED if output.failed_items else OK
+
+
+@command("plan", "emotrace plan --project my-project")
+def plan(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
+    """What the next run would ask of models, and what that costs. Makes missing samples; nothing is sent."""
+    from pipeline.commands.plan_text import print_plan
+    from pipeline.commands.printing import TerminalProgress
+    from pipeline.plan import plan as price
+    from pipeline.project import open_project
+
+    with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
+        planned = price(opened, progress=bars)
+    if as_json:
+        emit(planned)
+    else:
+        print_plan(out, err, planned)
+    if planned.missing:
+        return USER_MUST_ACT
+    return SOME_FAILED if planned.failed_items else OK
 
 
 @command("run", "emotrace run --project my-project")
@@ -126,7 +132,7 @@ def run(
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
     from pipeline.commands.engines import run_project
-    from pipeline.commands.printing import TerminalProgress, print_failures, print_totals
+    from pipeline.commands.printing import TerminalProgress, print_run
     from pipeline.project import open_project
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
@@ -135,10 +141,7 @@ def run(
     if as_json:
         emit(report)
     else:
-        print_totals(out, report)
-        print_failures(err, report.failed_items)
-        if not report.sources:
-            say(out, hints.complete("There is nothing to do yet. First: emotrace ingest FOLDER"))
+        print_run(out, err, report)
     return SOME_FAILED if report.failed_items else OK
 
 
@@ -262,15 +265,11 @@ def verify(
 ) -> int:
     """Prove that a release is whole, as declared, and leaks nothing between its splits."""
     from pipeline.commands.printing import TerminalProgress
-    from pipeline.commands.release_text import verify_lines, verify_output
+    from pipeline.commands.release_text import release_folder, verify_lines, verify_output
     from pipeline.release.recorded import recorded
     from pipeline.release.verify import verify as check
 
-    folder = path if path.is_dir() else project / "releases" / path
-    if not folder.is_dir():
-        raise UserError(
-            "no_release", f"no release folder {path}", "give the path that emotrace release printed"
-        )
+    folder = release_folder(path, project)
     with recorded(project, folder) as known, TerminalProgress(err, silent=as_json) as bars:
         report = check(
             folder,

@@ -151,6 +151,63 @@ class StatusOutput(Output, Totals):
     clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip
 
 
+class PlanSum(Part):
+    """What is planned. Money is None when a part of its price is not known."""
+
+    calls: int = 0
+    input_tokens: dict[str, int] = {}  # by modality: text, image, audio, video
+    output_tokens: int = 0
+    usd: float | None = 0.0
+    batch_usd: float | None = 0.0  # in batches where the vendor has them; of one model None where it has none
+    time_s: float = 0.0
+
+
+class PlanLine(PlanSum):
+    """What one annotator or judge is asked. `expected`: of answers that do not exist yet, too."""
+
+    stage: Literal["calibrate", "annotate", "contested", "judge", "sentinel"]
+    name: str
+    provider: str
+    model: str
+    answered: int  # questions whose answer is in the ledger already
+    expected: bool
+    output_from: Literal["history", "default"]  # whence the length of an answer is known
+    latency_from: Literal["history", "default"]
+    price_from: str | None  # "project file", or the page of the price table
+
+
+class PlanBudget(Part):
+    """What a budget leaves; when it does not suffice, where the run stops."""
+
+    usd_left: float | None
+    calls_left: int | None
+    enough: bool
+    stops_in: Literal["calibrate", "annotate", "contested", "judge", "sentinel"] | None = None
+    after_samples: int | None = None  # that all annotators, or all judges, are done with
+    of_samples: int | None = None
+
+
+class PlanMissing(Part):
+    name: str
+    what: str
+    remedy: str
+
+
+class PlanOutput(Output):
+    date: str
+    prices_read_on: str
+    execution: Literal["live"]
+    samples: int
+    dropped: dict[str, int]
+    lines: list[PlanLine]
+    providers: dict[str, PlanSum]
+    total: PlanSum
+    budget: PlanBudget | None
+    missing: list[PlanMissing]  # prices and token rules; with any of them the exit status is 2
+    notes: list[str]
+    failed_items: list[FailedItem]
+
+
 class IngestOutput(Output):
     new: int
     known: int
@@ -195,7 +252,7 @@ class Before(Part):
 class ExplainedQuestion(Part):
     """What one annotator or judge was or will be asked about a sample. `about`: what it judges."""
 
-    stage: Literal["annotate", "contested", "judge"]
+    stage: Literal["calibrate", "annotate", "contested", "judge", "sentinel"]
     asked: str
     repetition: int  # instruction variants and replicates, counted from 0
     about: str | None = None
@@ -314,6 +371,7 @@ class ErrorOutput(Output):
 OUTPUTS: dict[str, type[Output]] = {
     "init": InitOutput,
     "ingest": IngestOutput,
+    "plan": PlanOutput,
     "run": RunOutput,
     "status": StatusOutput,
     "show": ShowOutput,

@@ -24,7 +24,26 @@ def preflight(root: Path, settings: Settings) -> None:
     """Open every annotator and judge once, and look every other name up; nothing is asked of anybody.
 
     Raises:
-        UserError: an unknown name or a key that is not set, with file and line.
+        UserError: an unknown name, a key that is not set or a price that is missing, with file and line.
+    """
+    look_names_up(root, settings)
+    priced = settings.budget.usd is not None
+    for table, sections in (("annotators", settings.annotators), ("judges", settings.judges)):
+        for number, section in enumerate(sections):
+            with pointing_at(root, table, number):
+                model = Model(section)
+                if isinstance(section, AnnotatorSection) and not model.wire:
+                    _refuse_prompting(section)
+                asyncio.run(model.open().close())
+                if priced and model.wire and price_of(section) is None:
+                    raise _unpriced(section)
+
+
+def look_names_up(root: Path, settings: Settings) -> None:
+    """Everything that the settings name is there; no key is needed.
+
+    Raises:
+        UserError: an unknown name, or one model twice, with file and line.
     """
     for stage, section in settings.features.items():
         if section.backend not in ("auto", *backend_names(stage)):
@@ -41,26 +60,18 @@ def preflight(root: Path, settings: Settings) -> None:
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
     with pointing_at(root, "examples", "embedding"):
         resolve(EMBEDDINGS, settings.examples.embedding, what="embedding")
-    priced = settings.budget.usd is not None
-    _check_models(root, "annotators", settings.annotators, priced=priced)
-    _check_models(root, "judges", settings.judges, priced=priced)
+    _refuse_twins(root, "annotators", settings.annotators)
+    _refuse_twins(root, "judges", settings.judges)
     _check_kin(root, settings)
 
 
-def _check_models(root: Path, table: str, sections: Sequence[ModelSection], *, priced: bool) -> None:
-    """`priced`: every call has to have a price."""
+def _refuse_twins(root: Path, table: str, sections: Sequence[ModelSection]) -> None:
     names: dict[str, str] = {}  # identity -> the first section that has it
     for number, section in enumerate(sections):
         with pointing_at(root, table, number):
-            model = Model(section)
-            if isinstance(section, AnnotatorSection) and not model.wire:
-                _refuse_prompting(section)
-            asyncio.run(model.open().close())
-            first = names.setdefault(model.identity, section.name)
+            first = names.setdefault(Model(section).identity, section.name)
             if first != section.name:
                 raise _twins(first, section.name)
-            if priced and model.wire and price_of(section) is None:
-                raise _unpriced(section)
 
 
 def _refuse_prompting(section: AnnotatorSection) -> None:

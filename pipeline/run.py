@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from pipeline.decoding import MediaMaker
+from pipeline.estimate import planned_text
 from pipeline.features.environments import prepare_environments
 from pipeline.features.host import Host, hosted
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, StageCounts, ThisRun
-from pipeline.preflight import kin_notes, preflight
+from pipeline.preflight import kin_notes, look_names_up, preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
@@ -56,14 +58,21 @@ Execute = Callable[[str, list[list[Any]], Work], None]  # stage name, shards, wh
 Engine = Callable[[Callable[[Execute], None]], None]  # calls the body with an Execute
 
 
-def all_stages() -> list[Stage]:
-    """The stages in order; each one may rely on what those before it set on the `Run`."""
+def local_stages() -> list[Stage]:
+    """The stages up to the samples, in order: nobody is asked anything."""
     return [
         SegmentStage(),
         DiarizeStage(),
         *(ExtractStage(stage) for stage in (*FEATURE_STAGES, *MORE_STAGES)),
         SpeakersStage(),
         ComposeStage(),
+    ]
+
+
+def all_stages() -> list[Stage]:
+    """The stages in order; each one may rely on what those before it set on the `Run`."""
+    return [
+        *local_stages(),
         CalibrateStage(),
         AnnotateStage(),
         ContestedStage(),
@@ -91,38 +100,68 @@ def run(
         UserError: the user must change something (a key, the budget, the disk); what is done is kept.
         KeyboardInterrupt: interrupted; what is done is kept and the next run goes on from there.
     """
+    with _begun(project, progress) as began:
+        began.state.retry_failed, began.state.rebaseline = retry_failed, rebaseline
+        began.state.renew_examples = renew_examples
+        _whole_look(began.state, engine)
+        began.finished = True
+    return RunOutput(**dict(totals(project.store)), this_run=began.told)
+
+
+@contextmanager
+def up_to_samples(project: Project, *, progress: Progress) -> Iterator[Run]:
+    """A run that stops where the first question would be asked: everything before stands, in this process.
+
+    Raises:
+        UserError: the user must change something (a setting, the disk); what is done is kept. No key is needed.
+        KeyboardInterrupt: interrupted; what is done is kept.
+    """
+    with _begun(project, progress) as began:
+        began.noted = False
+        engine = local_engine(workers=workers_of(project.settings))
+        look_names_up(project.root, project.settings)
+        _drive(began.state, engine, local_stages())
+        yield began.state
+
+
+@dataclass
+class _Began:
+    """A run that is under way; what it has `told` stands when it is over. `noted`: also when it did nothing."""
+
+    state: Run
+    finished: bool = False
+    noted: bool = True
+    told: ThisRun = field(default_factory=ThisRun)
+
+
+@contextmanager
+def _begun(project: Project, progress: Progress) -> Iterator[_Began]:
+    """Hold the project for a run, and note in the end what it did."""
     started_at, clock = utc_now(), time.monotonic()
     ledger = Ledger(project.store, project.settings.budget)
     state: Run
     media = MediaMaker(project, on_decode=lambda: state.count("decodes"))
-    state = Run(
-        project,
-        media,
-        ledger,
-        progress,
-        retry_failed=retry_failed,
-        rebaseline=rebaseline,
-        renew_examples=renew_examples,
-    )
-    finished = False
+    state = Run(project, media, ledger, progress)
+    began = _Began(state)
     try:
         with only_run(project.root), _interruptible(state):
-            _whole_look(state, engine)
-            finished = True
+            yield began
     finally:
-        this_run = _this_run(state, time.monotonic() - clock)
-        counts = this_run.model_dump(mode="json")
+        began.told = _this_run(state, time.monotonic() - clock)
+        counts = began.told.model_dump(mode="json")
         failed = counts.pop("failed_items")
-        project.store.add_run(started_at, this_run.wall_s, counts, failed_items=failed, finished=finished)
-    whole = totals(project.store)
-    return RunOutput(**dict(whole), this_run=this_run)
+        if began.noted or state.worked:
+            project.store.add_run(
+                started_at, began.told.wall_s, counts, failed_items=failed, finished=began.finished
+            )
 
 
 def _whole_look(state: Run, engine: Engine) -> None:
     """Go through the stages; when nothing is left to do, the next call of `nothing_to_do` says so."""
     before = look(state.project)
     forget(state.project)
-    _drive(state, engine)
+    ready = partial(preflight, state.project.root, state.project.settings)
+    _drive(state, engine, all_stages(), ready)
     if not state.failures and not state.cancelled.is_set():
         chosen = Chosen(state.dropped, state.planned, state.kept_here)
         remember(state.project, before, chosen, state.clips)
@@ -156,13 +195,15 @@ def _stop(state: Run, *_signal: object) -> None:
     state.cancelled.set()
 
 
-def _drive(state: Run, engine: Engine) -> None:
-    """Plan stages until one has work; only then start the engine, and go on inside it."""
-    work = _pending(state, all_stages())
+def _drive(
+    state: Run, engine: Engine, stages: Sequence[Stage], ready: Callable[[], None] = lambda: None
+) -> None:
+    """Plan stages until one has work; only then see if all is `ready`, start the engine, and go on inside it."""
+    work = _pending(state, stages)
     first = next(work, None)
     if first is None:
         return
-    preflight(state.project.root, state.project.settings)
+    ready()
     for note in kin_notes(state.project.settings):
         state.progress.note("judge", note)
     prepare_environments(state.project.settings.features, state.progress.note)
@@ -244,6 +285,8 @@ def _pending(state: Run, stages: Sequence[Stage]) -> Iterator[tuple[Stage, list[
         state.stop_if_cancelled()
         with hosted(Host(partial(state.progress.note, stage.name))):
             items = stage.plan(state)
+        if planned := planned_text(state.meter.of_stage(stage.name)):
+            state.progress.note(stage.name, planned)
         if items:
             yield stage, items
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks,
 
 _calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
+NEWEST_EVENTS = 400  # of the ledger, from which it is told how long calls take
 _outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
 
 
@@ -39,6 +41,15 @@ class LoggedEvent(NamedTuple):
     event: str
     code: str
     message: str
+
+
+class PastCalls(NamedTuple):
+    """Means over `answers`; `latency_s` from intent to receipt, of the newest ones; None: there is none."""
+
+    answers: int
+    output_tokens: float
+    answer_chars: float
+    latency_s: float | None
 
 
 class Asked(Notes):
@@ -71,6 +82,28 @@ class Asked(Notes):
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(_calls.c.seq)).all()
         return [LoggedEvent(at, event, *_parted(message)) for at, event, message in rows]
+
+    def received(self, keys: Sequence[str]) -> set[str]:
+        """Those of some call keys to which an answer was received."""
+        found: set[str] = set()
+        for chunk in chunks(keys):
+            query = sa.select(_calls.c.key).where(_calls.c.key.in_(chunk), _calls.c.event == "receipt")
+            with self._database.reading() as connection:
+                found |= set(connection.execute(query).scalars())
+        return found
+
+    def past_calls(self, provider: str, model: str, annotator: str) -> PastCalls:
+        """What the answers were like that a model gave to one annotator or judge, and told its usage of."""
+        whose = (_calls.c.provider == provider, _calls.c.model == model, _calls.c.annotator == annotator)
+        told = sa.select(
+            sa.func.count(), sa.func.avg(_calls.c.output_tokens), sa.func.avg(sa.func.length(_calls.c.raw))
+        ).where(*whose, _calls.c.event == "receipt", _calls.c.message == "", _calls.c.output_tokens > 0)
+        events = sa.select(_calls.c.key, _calls.c.event, _calls.c.at)
+        events = events.where(*whose, _calls.c.event.in_(("intent", "receipt")))
+        with self._database.reading() as connection:
+            answers, tokens, chars = connection.execute(told).one()
+            newest = connection.execute(events.order_by(_calls.c.seq.desc()).limit(NEWEST_EVENTS)).all()
+        return PastCalls(int(answers), float(tokens or 0), float(chars or 0), _latency_s(reversed(newest)))
 
     def call_components(self, keys: Sequence[str]) -> dict[str, dict[str, str]]:
         """Call key -> digests of what its question is made of, of the last intent that tells them."""
@@ -120,6 +153,19 @@ def _added(connection: sa.Connection, before: CallSums) -> CallSums:
     if seq is None:
         return before
     return CallSums(int(seq), before.intents + int(more), before.spent_usd + float(spent or 0.0))
+
+
+def _latency_s(events: Iterable[sa.Row[Any]]) -> float | None:
+    """Mean time from intent to receipt over events in order, oldest first."""
+    sent: dict[str, datetime] = {}
+    waits = []
+    for key, event, at in events:
+        moment = datetime.fromisoformat(at)
+        if event == "intent":
+            sent[key] = moment
+        elif key in sent:
+            waits.append((moment - sent.pop(key)).total_seconds())
+    return sum(waits) / len(waits) if waits else None
 
 
 def _parted(message: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from pipeline.outputs import (
     ClaimRates,
     DemoOutput,
     FailedItem,
+    IngestOutput,
     StageCounts,
     StatusOutput,
     Totals,
@@ -105,6 +106,21 @@ class TerminalProgress:
             self._bars.update(self._tasks[stage], completed=task.total)
 
 
+def ingest_output(report: IngestReport, sources: int) -> IngestOutput:
+    """What `ingest --json` prints; `sources` are all recordings of the project."""
+    return IngestOutput(
+        new=report.new,
+        known=report.known,
+        duplicates=report.duplicates,
+        ignored=len(report.ignored),
+        ignored_files=report.ignored,
+        speakers=report.speakers,
+        notes=report.notes,
+        sources=sources,
+        failed_items=[FailedItem.of(outcome) for outcome in report.failed],
+    )
+
+
 def print_ingest(console: Console, report: IngestReport, sources: int) -> None:
     """What was taken in, what was left alone, and what a person should know of it."""
     lines = [
@@ -126,6 +142,14 @@ def print_ingest(console: Console, report: IngestReport, sources: int) -> None:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
     return ", ".join(names[:MAX_NAMES_SHOWN]) + more
+
+
+def print_run(console: Console, errors: Console, totals: Totals) -> None:
+    """What stands after a run, and what failed; or how to begin."""
+    print_totals(console, totals)
+    print_failures(errors, totals.failed_items)
+    if not totals.sources:
+        say(console, complete("There is nothing to do yet. First: emotrace ingest FOLDER"))
 
 
 def print_totals(console: Console, totals: Totals) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipeline.commands import hints
 from pipeline.outputs import ReleaseOutput, VerifyFinding, VerifyOutput
 from pipeline.release.build import Released
 from pipeline.release.telling import RUN, TAKE_DOWN, counted, left_out_text
 from pipeline.release.verify import VerifyReport
+from schemas.errors import UserError
 
 
 def release_output(made: Released, withdrawn_in: dict[str, int]) -> ReleaseOutput:
@@ -46,6 +48,20 @@ def _warnings(made: ReleaseOutput) -> Iterator[str]:
         yield "no licence for the dataset: set release.license and release a new version"
     for version, n in made.withdrawn_in.items():
         yield f"version {version} holds {counted(n, 'clip')} whose consent was withdrawn since: {TAKE_DOWN}"
+
+
+def release_folder(path: Path, project: Path) -> Path:
+    """A release by its folder, or by its version in a project.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = path if path.is_dir() else project / "releases" / path
+    if not folder.is_dir():
+        raise UserError(
+            "no_release", f"no release folder {path}", "give the path that emotrace release printed"
+        )
+    return folder
 
 
 def verify_output(report: VerifyReport) -> VerifyOutput:

@@ -50,6 +50,11 @@ class AnnotateStage(AskStage[Sample, Annotation]):
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id
 
+    def labelled(self, run: Run) -> list[str]:
+        """Ids of the annotations with a label, of those that have been planned for and are there."""
+        there = run.project.store.stubs(Annotation, list(self._expected))
+        return [record_id for record_id, stub in there.items() if stub.brief["outcome"] == "labelled"]
+
     def key(self, item: Sample) -> str:
         return item.id
 

@@ -11,7 +11,9 @@ from typing import Generic, NamedTuple
 from agents.asking import Asker, Question, R, T, collect
 from agents.engine import Outcome, SystemClock
 from agents.lines import AWAY_CODES, FATAL_CODES
+from agents.protocol import Request
 from pipeline.consent import Consent
+from pipeline.estimate import Wanted
 from pipeline.facts import Facts
 from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
@@ -87,9 +89,10 @@ class AskStage(ABC, Generic[T, R]):
         may_see = self.reader(run, run.facts)
         questions = self.questions(run)
         while page := list(islice(questions, PAGE)):
-            asked = {one[0].question_id(*one[1:]): (one, segment_id) for one, segment_id in page}
+            asked = dict(_identified(page))
             there = store.stubs(self.record_class, list(asked))
-            for record_id, ((asker, item, n), segment_id) in asked.items():
+            wanted = []
+            for record_id, ((asker, item, n), request, segment_id) in asked.items():
                 known = there.get(record_id)
                 missing = known is None or known.brief["outcome"] == ASK_AGAIN
                 if missing and not may_see(asker, item):
@@ -100,6 +103,8 @@ class AskStage(ABC, Generic[T, R]):
                 self._expected[record_id] = Expected(asker.section.name, segment_id, self.sample(item).id)
                 if missing and (run.retry_failed or record_id not in self._dead):
                     pending.append((asker, self.key(item), n))
+                    wanted.append(Wanted(asker, item, request, self.sample(item).id))
+            run.meter.add(self.name, wanted)
         return pending
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
@@ -221,6 +226,16 @@ class AskStage(ABC, Generic[T, R]):
         return ItemOutcome(
             self.name, record.id, "dead" if dead else "failed", path, record.reason, message, retry
         )
+
+
+def _identified(
+    page: Sequence[tuple[Question[T, R], str]],
+) -> Iterator[tuple[str, tuple[Question[T, R], Request, str]]]:
+    """Id of the record -> whom to ask about what, the question as it is sent, and the segment."""
+    for question, segment_id in page:
+        asker, item, repetition = question
+        request = asker.request(item, repetition)
+        yield asker.id_of(item, request), (question, request, segment_id)
 
 
 def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:

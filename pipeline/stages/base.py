@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from agents.lines import Lines
 from pipeline.decoding import MediaMaker
+from pipeline.estimate import Meter
 from pipeline.examples import Banks, banks_now, save
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
@@ -79,6 +80,7 @@ class Run:
     placed: Mapping[str, Placed] = field(default_factory=dict)  # sample -> the split that it is meant for
     renew_examples: bool = False
     chosen: list[str] = field(default_factory=list)  # samples that are worth annotating, in their order
+    meter: Meter = field(init=False)  # of what there is to ask
     clips: list[MediaRef] = field(default_factory=list)  # that people still need
     dropped: Counter[str] = field(default_factory=Counter)
     kept_here: Counter[str] = field(
@@ -97,6 +99,7 @@ class Run:
     def __post_init__(self) -> None:
         self.samples = Samples(self.project.store)
         self.lines = Lines(self.progress.note)
+        self.meter = Meter(self.project.store, lambda: self.sources)
         self._failed = self.project.store.outcomes(status="failed")
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from agents.asking import Question
 from agents.judge import Case
@@ -19,14 +19,22 @@ class JudgeStage(AskStage[Case, Judgement]):
     record_class = Judgement
     section_class = JudgeSection
 
+    def __init__(self, only: Container[str] | None = None) -> None:
+        """`only`: the annotations that are rated; None: all that stand."""
+        super().__init__()
+        self._only = only
+
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
         settings, store = run.project.settings, run.project.store
         seed = settings.project.seed
         jurors = panel(settings.judges, settings.annotators, run.project.taxonomy, seed=seed)
         for page in run.samples.pages() if jurors else ():
             for case in cases(store, [ref.id for ref in page], seed=seed):
-                for question in asked_about(jurors, case):
+                for question in asked_about(jurors, case) if self._rates(case) else ():
                     yield question, case.sample.segment_id
+
+    def _rates(self, case: Case) -> bool:
+        return self._only is None or case.annotation.id in self._only
 
     def key(self, item: Case) -> str:
         return item.annotation.id

@@ -83,7 +83,8 @@ def test_a_longer_clip_and_more_frames_never_cost_less(
 ) -> None:
     def cost(length_s: float, at_fps: float) -> int:
         size = MediaSize(duration_s=length_s, has_sound=True)
-        return sum(count_media(FLASH, ref("clip"), size, at_fps).tokens.values())
+        rule = FLASH.chosen({"video_fps": at_fps})
+        return sum(count_media(rule, ref("clip"), size).tokens.values())
 
     assert cost(duration_s, fps) <= cost(duration_s + longer_s, fps)
     assert cost(duration_s, fps) <= cost(duration_s, fps + more_fps)
@@ -92,7 +93,8 @@ def test_a_longer_clip_and_more_frames_never_cost_less(
 def test_a_clip_counts_by_its_frames_and_its_sound() -> None:
     size = MediaSize(duration_s=4.5, has_sound=True)
     assert count_media(FLASH, ref("clip"), size).tokens == {"video": 5 * 258, "audio": 144}
-    assert count_media(FLASH, ref("clip"), size, fps=2.0).tokens == {"video": 9 * 258, "audio": 144}
+    twice = FLASH.chosen({"video_fps": 2.0})
+    assert count_media(twice, ref("clip"), size).tokens == {"video": 9 * 258, "audio": 144}
     assert count_media(FLASH, ref("clip"), size._replace(has_sound=False)).tokens == {"video": 5 * 258}
     assert count_media(FLASH, ref("audio"), size).tokens == {"audio": 144}
 
@@ -116,6 +118,32 @@ def test_rules_are_the_vendors_own_and_a_section_may_say_its_own() -> None:
     size = MediaSize(640, 360, 2.0, True)
     counts = [count_media(rule_of(own), ref(kind), size).tokens for kind in ("image", "audio", "clip")]
     assert counts == [{"image": 300}, {"audio": 50}, {"video": 1025}]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "options", "image", "video"),
+    [
+        ("gemini", "gemini-2.5-flash", {"media_resolution": "low"}, 64, 3 * 64 + 96),
+        ("gemini", "gemini-3-flash-preview", {}, 1120, 3 * 70 + 75),
+        ("gemini", "gemini-3-flash-preview", {"media_resolution": "high"}, 1120, 3 * 280 + 75),
+        ("gemini", "gemini-2.5-flash", {"video_start_s": 1.0, "video_end_s": 2.0}, 6 * 258, 258 + 32),
+        ("openai_compatible", "gpt-4.1", {"image_detail": "low"}, 85, None),
+        ("openai_compatible", "gpt-4.1-mini", {"image_detail": "low"}, None, None),  # the vendor states none
+    ],
+)
+def test_what_options_ask_of_media_counts(
+    provider: str, model: str, options: dict[str, Any], image: int | None, video: int | None
+) -> None:
+    asked = section(provider, model=model, takes=("images", "video"), options=options, key_frames=1)
+    sample = make_sample()
+    request = annotation_request(sample, taxonomy(), asked)
+    refs = [frame.ref for frame in sample.key_frames] + [sample.clip]
+    sizes = {one.key: MediaSize(640, 360, 3.0, True) for one in refs if one is not None}
+    found = count_request(rule_of(asked), request, sizes)
+    assert found.tokens["image"] == (image or 0)
+    assert found.tokens["video"] + found.tokens["audio"] == (video or 0)
+    unknown = {"image"} if image is None else set()
+    assert found.unknown == unknown | ({"video"} if video is None else set())
 
 
 def test_a_question_is_the_sum_of_its_parts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -75,6 +76,20 @@ def test_status_and_show_fit_their_schemas(project: Path) -> None:
     status, output = emotrace("show", "--project", project, "hush.wav", "--json")
     assert status == 0
     assert fitting("show", output)["kind"] == "source"
+
+
+def test_a_plan_fits_its_schema_and_asks_for_a_price_by_its_status(project: Path, tmp_path: Path) -> None:
+    status, output = emotrace("plan", "--project", project, "--json")
+    assert status == 0
+    assert fitting("plan", output)["lines"] == []
+    copy = shutil.copytree(project, tmp_path / "copy")
+    model = '[[annotators]]\nname = "a"\nprovider = "openai_compatible"\nmodel = "nobodys"\n'
+    (copy / "emotrace.toml").write_text(f'{model}takes = ["text"]\n[select]\nrequire = "any"\n', "utf-8")
+    status, output = emotrace("plan", "--project", copy, "--json")
+    told = fitting("plan", output)
+    assert status == 2
+    assert [one["name"] for one in told["missing"]] == ["a"]
+    assert [(line["calls"], line["usd"]) for line in told["lines"]] == [(1, None)]
 
 
 def test_backends_fit_their_schema() -> None:

@@ -42,7 +42,8 @@ class Recorded(BaseModel):
 class FakeModels:
     """The server and what it has seen. `most_at_once` counts requests that were open at the same time.
 
-    `mind` chooses the reply to a body that no scripted reply is for: a model with a known habit.
+    `mind` chooses the reply to a body that no scripted reply is for: a model with a known habit. With `counting`
+    it reports the usage that `tests.wire.counting` makes of each request, else a few tokens.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class FakeModels:
         log: Path | None = None,
         delay_s: float = 0,
         mind: Callable[[dict[str, Any]], Reply] | None = None,
+        counting: bool = False,
     ) -> None:
-        self.mind = mind
+        self.mind, self.counting = mind, counting
         self.replies: list[Reply] = []
         self.requests: list[Recorded] = []
         self.log, self.delay_s = log, delay_s
@@ -139,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             if reply.reset:
                 self._reset()
             else:
-                self._send(reply, reply_body(self.path, raw, reply))
+                self._send(reply, reply_body(self.path, raw, reply, models.counting))
         finally:
             models.done()
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from schemas.ports import TokenLogprob
 from tests.wire.answers import answer_text
+from tests.wire.counting import chat_usage, gemini_usage, responses_usage
 
 
 class Reply(BaseModel):
@@ -40,13 +41,14 @@ class Reply(BaseModel):
     reset: bool = False
 
 
-def reply_body(path: str, raw: str, reply: Reply) -> bytes:
+def reply_body(path: str, raw: str, reply: Reply, counting: bool) -> bytes:
+    """`counting`: with the usage that `tests.wire.counting` makes of the request."""
     if reply.body_base64 is not None:
         return base64.b64decode(reply.body_base64)
-    return _text(path, raw, reply).encode("utf-8", "surrogatepass")
+    return _text(path, raw, reply, counting).encode("utf-8", "surrogatepass")
 
 
-def _text(path: str, raw: str, reply: Reply) -> str:
+def _text(path: str, raw: str, reply: Reply, counting: bool) -> str:
     if reply.body is not None:
         return reply.body
     gemini = ":generateContent" in path
@@ -59,9 +61,15 @@ def _text(path: str, raw: str, reply: Reply) -> str:
         if reply.text is not None
         else answer_text(body, label=reply.label, confidence=reply.confidence)
     )
+    responses = path.endswith("/responses")
     if gemini:
-        return json.dumps(_gemini(path, body, text, reply))
-    return json.dumps((_responses if path.endswith("/responses") else _chat)(body, text, reply))
+        whole = _gemini(path, body, text, reply)
+    else:
+        whole = (_responses if responses else _chat)(body, text, reply)
+    if counting:
+        count = gemini_usage if gemini else responses_usage if responses else chat_usage
+        whole["usageMetadata" if gemini else "usage"] = count(body, text)
+    return json.dumps(whole)
 
 
 def tokens(text: str, reply: Reply) -> list[TokenLogprob]:

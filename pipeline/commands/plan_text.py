@@ -1,0 +1,89 @@
+"""What `emotrace plan` prints: a row for each model that is asked, sums, what a budget pays, what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.commands.endings import say
+from pipeline.commands.printing import print_failures
+from pipeline.outputs import PlanBudget, PlanOutput, PlanSum
+
+KINDS = ("text", "image", "audio", "video")
+MINUTE_S, HOUR_S = 60, 3600
+
+
+def print_plan(console: Console, errors: Console, plan: PlanOutput) -> None:
+    """The table and the lines below it; as errors what failed, and what nobody says but the plan needs."""
+    if plan.lines:
+        console.print(_table(plan))
+        for line in _lines(plan):
+            say(console, line)
+    else:
+        say(console, f"{plan.samples} samples; nothing is left to ask of a model over a network")
+    print_failures(errors, plan.failed_items)
+    for one in plan.missing:
+        say(errors, f"missing: {one.name}: nobody says {one.what} -> {one.remedy}")
+
+
+def _table(plan: PlanOutput) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "asked", "model"):
+        table.add_column(column, overflow="fold")
+    for column in ("calls", *KINDS, "output", "USD", "in batches", "time"):
+        table.add_column(column, justify="right")
+    for line in plan.lines:
+        table.add_row(line.stage, line.name, line.model, *_cells(line))
+    if len(plan.providers) > 1:
+        for name, of in plan.providers.items():
+            table.add_row("", "", f"all of {name}", *_cells(of))
+    if len(plan.lines) > 1:
+        table.add_row("", "", "all", *_cells(plan.total))
+    return table
+
+
+def _cells(of: PlanSum) -> list[str]:
+    tokens = [f"{of.input_tokens.get(kind, 0):,}" for kind in KINDS]
+    return [
+        f"{of.calls:,}",
+        *tokens,
+        f"{of.output_tokens:,}",
+        _usd(of.usd),
+        _usd(of.batch_usd),
+        _time(of.time_s),
+    ]
+
+
+def _usd(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:.2f}" if usd >= 10 else f"{usd:.4f}"
+
+
+def _time(time_s: float) -> str:
+    if time_s < MINUTE_S:
+        return f"{time_s:.0f} s"
+    return f"{time_s / MINUTE_S:.0f} min" if time_s < HOUR_S else f"{time_s / HOUR_S:.1f} h"
+
+
+def _lines(plan: PlanOutput) -> Iterator[str]:
+    answered = sum(line.answered for line in plan.lines)
+    if answered:
+        yield f"{answered} questions are answered in the ledger already and cost nothing"
+    for line in plan.lines:
+        if line.price_from is not None:
+            yield f"{line.name}: prices of {line.price_from}"
+    yield f"table of prices last read on {plan.prices_read_on}; nothing was sent"
+    if plan.budget is not None:
+        yield _budget(plan.budget)
+    yield from (f"note: {note}" for note in plan.notes)
+
+
+def _budget(budget: PlanBudget) -> str:
+    left = [f"{budget.usd_left:.4g} USD"] if budget.usd_left is not None else []
+    left += [f"{budget.calls_left} calls"] if budget.calls_left is not None else []
+    held = f"budget: {' and '.join(left)} left"
+    if budget.enough:
+        return f"{held}, which is enough"
+    where = f"a run stops in {budget.stops_in} after {budget.after_samples} of {budget.of_samples} samples"
+    return f"WARNING {held}, which is not enough: {where}"
