@@ -33,7 +33,7 @@ def item_lines(item: Json) -> Iterator[str]:
     if item["decision"]:
         yield f"  decision: {_decision(item['decision'])}"
     voices = {voice["annotator"]: voice for voice in item["consensus"]["voices"]} if item["consensus"] else {}
-    for annotation in item["annotations"]:
+    for annotation in _in_turn(item["annotations"]):
         yield f"  {_asked(annotation, voices)}: {_answer(annotation)}"
     for voice in voices.values():
         yield f"  {_voice(voice)}"
@@ -41,6 +41,12 @@ def item_lines(item: Json) -> Iterator[str]:
         yield f"  {_claims(item['consensus']['evidence'])}"
     for claim in item["consensus"]["evidence"] if item["consensus"] else ():
         yield f"  {_claim(claim)}"
+
+
+def _in_turn(annotations: list[Json]) -> list[Json]:
+    """As they came, but those of one annotator together and in the order of its questions."""
+    names = [annotation["annotator"] for annotation in annotations]
+    return sorted(annotations, key=lambda a: (names.index(a["annotator"]), a["variant"], a["replicate"]))
 
 
 def _asked(annotation: Json, voices: Json) -> str:
