@@ -64,12 +64,6 @@ class Annotator(Asker[Sample, Annotation]):
             )
         return keyless_request(item, self.taxonomy, section, replicate=replicate, inputs=model.own_inputs)
 
-    def calls(self, item: Sample, repetition: int = 0) -> tuple[Request, ...]:
-        if not self._two_steps:
-            return super().calls(item, repetition)
-        whole = self._whole(item, *divmod(repetition, self.section.replicates))
-        return first_request(whole, self.taxonomy), second_request(whole, self.taxonomy, {})
-
     def then(self, item: Sample, request: Request) -> Callable[[Receipt], Request | None] | None:
         if not self._two_steps:
             return None

@@ -135,10 +135,6 @@ class Asker(ABC, Generic[T, R]):
     def _read(self, item: T, answers: Sequence[Receipt]) -> dict[str, Any]:
         """The fields of the record that an answer gives; a question in two steps has one or two."""
 
-    def calls(self, item: T, repetition: int = 0) -> tuple[Request, ...]:
-        """All that one question sends, as far as it is known before the first answer."""
-        return (self.request(item, repetition),)
-
     def then(self, item: T, request: Request) -> Callable[[Receipt], Request | None] | None:  # noqa: ARG002
         """For a question in two steps: what is asked once `request` is answered."""
         return None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from agents.annotator import Annotator
 from agents.asking import Asker, collect
 from agents.engine import SystemClock
 from agents.judge import Case
@@ -29,7 +30,6 @@ from pipeline.stages.judge import JudgeStage
 from pipeline.stages.sentinel import SentinelStage
 from schemas.parts import LabelScore, Readings, Triplet
 from schemas.records import Annotation, Check, Sample
-from schemas.settings_models import AnnotatorSection
 from schemas.store import Store
 
 PAGE = 500
@@ -69,9 +69,7 @@ def _contested(run: Run, stage: ContestedStage, waiting: set[str]) -> list[_Aske
     known = [_Asked(*one, stage.name) for one in stage.plan(run)]
     found = list(known)
     for asker in stage.annotators(run):
-        share = _share_contested(
-            run, asker.section, [one for one in known if one.asker.section == asker.section]
-        )
+        share = _share_contested(run, asker, [one for one in known if one.asker.section == asker.section])
         for page in shards([name for name in run.chosen if name in waiting], PAGE):
             for sample in run.project.store.by_id(Sample, page):
                 for _, _, n in replicated(asker, sample):
@@ -81,12 +79,12 @@ def _contested(run: Run, stage: ContestedStage, waiting: set[str]) -> list[_Aske
     return found
 
 
-def _share_contested(run: Run, section: AnnotatorSection, known: Sequence[_Asked]) -> float:
+def _share_contested(run: Run, asker: Annotator, known: Sequence[_Asked]) -> float:
     """In what share of the samples with first answers an annotator is asked too; all, before there are enough."""
     standing = sum(
-        n for brief, n in run.project.store.tally(Annotation) if brief["annotator"] == section.name
+        n for brief, n in run.project.store.tally(Annotation) if brief["annotator"] == asker.section.name
     )
-    settled = (len(run.chosen) - len(run.waiting)) * section.replicates
+    settled = (len(run.chosen) - len(run.waiting)) * asker.repetitions
     return min(1.0, (standing + len(known)) / settled) if settled >= ENOUGH_ANSWERS else 1.0
 
 

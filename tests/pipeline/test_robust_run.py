@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.ingest import ingest
 from pipeline.live import live_items
+from pipeline.plan import plan
 from pipeline.release.build import current_items
 from pipeline.run import run
 from schemas.records import Annotation
@@ -63,6 +64,7 @@ def test_all_of_it_together_is_asked_once_and_only_clips_are_counted(tmp_path: P
         text = SETTINGS.format(url=models.openai_url, calibrate="true")
         with project_in(root, text) as project:
             ingest(project, [str(sounds)])
+            planned = plan(project, progress=Quiet())
             first = run_local(project)
             again = run(project, no_engine, progress=Quiet())
             released = list(current_items(project.store, project.settings, project.taxonomy))
@@ -70,6 +72,7 @@ def test_all_of_it_together_is_asked_once_and_only_clips_are_counted(tmp_path: P
             stored = {a.sample_id for a in project.store.all(Annotation)}
         calls = 2 * (CLIPS * ASKED + 3 * ASKED)  # two steps; the clips, and three questions without content
         assert (len(models.requests), first.this_run.provider_calls) == (calls, calls)
+        assert planned.total.calls == calls
         assert again.this_run.provider_calls == 0
         with project_in(root, text.replace("calibrate = true", "calibrate = false")) as project:
             raw = run_local(project)
