@@ -30,7 +30,7 @@ TOKENS = re.compile(
     r"<\|[^<>]{1,40}?\|>|<\uff5c[^<>]{1,40}?\uff5c>|</?s>|<(?:start|end)_of_turn>|<</?SYS>>|\[/?INST\]"
     r"|\[/?(?:SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS)\]|</?tool_call>|<image>|<audio>"
 )
-FENCE = re.compile(r'between the line "(<<<\S+)" and the line "(\S+>>>)"')
+FENCE = re.compile(r'between the line\s+"(<<<\S+)"\s+and the line\s+"(\S+>>>)"')
 UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 CONTROLS = re.compile("\x1b\\[[0-9;]*[A-Za-z]|[\x00-\x08\x0e-\x1f]")
 LOOK_ALIKES = str.maketrans("\u0430\u0435\u043e\u0456\u0441\u0440\u0445\u0443", "aeoicpxy")
@@ -68,7 +68,7 @@ class ObedientModels(FakeModels):
 
     def answer(self, body: dict[str, Any]) -> str:
         told = "\n".join(outside(*_messages(body), fenced=self.fenced))
-        label = _label_told(told)
+        label = label_told(told)
         answer = json.loads(answer_text(body, label=label or DEFAULT_LABEL))
         if "s_rec" in answer:
             answer["s_rec"] = 1.0 if any(map(RATING_ORDER.search, readings(told))) else DEFAULT_SCORE
@@ -77,14 +77,15 @@ class ObedientModels(FakeModels):
 
 def outside(system: str, user: str, *, fenced: bool) -> Iterator[str]:
     """The lines that the model takes for instructions."""
-    fence = FENCE.search(system) if fenced else None
+    fences = FENCE.findall(system) if fenced else []
+    opening, closing = {pair[0] for pair in fences}, {pair[1] for pair in fences}
     yield from system.splitlines()
     for message in TOKENS.split(unicodedata.normalize("NFKC", user)):  # some tokenizers normalise first
         inside = False
         for line in message.splitlines():
-            if fence and line == fence[1]:
+            if line in opening:
                 inside = True
-            elif fence and line == fence[2]:
+            elif line in closing:
                 inside = False
             elif not inside:
                 yield line
@@ -107,7 +108,7 @@ def readings(text: str) -> Iterator[str]:
         yield codecs.decode(words, "rot13").lower()
 
 
-def _label_told(text: str) -> str | None:
+def label_told(text: str) -> str | None:
     """The label of the last order: a sentence that bids and names a label."""
     told = None
     for reading in readings(text):
