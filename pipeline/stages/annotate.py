@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agents.annotator import Annotator
-from agents.asking import Question
+from agents.asking import Model, Question
 from pipeline.examples import annotators, pinned
 from pipeline.stages.asking import AskStage, Pending, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.selection import last_release, select
 from schemas.records import Annotation, Sample
 from schemas.settings import Settings
-from schemas.settings_models import AnnotatorSection
+from schemas.settings_models import AnnotatorSection, ModelSection
 
 
 class AnnotateStage(AskStage[Sample, Annotation]):
@@ -63,7 +63,15 @@ class AnnotateStage(AskStage[Sample, Annotation]):
 
     def work(self, run: Run, items: Sequence[Pending[Sample, Annotation]]) -> None:
         run.freeze_bank()  # before the first question that shows something of it
+        for asker in {id(asker): asker for asker, _, _ in items}.values():
+            self._doubt_samples(run, asker.section)
         super().work(run, items)
+
+    def _doubt_samples(self, run: Run, section: ModelSection) -> None:
+        """Samples of a server whose temperature nobody has set may all be the same."""
+        if section.replicates > 1 and section.temperature is None and Model(section).wire:
+            message = f"temperature is not set: at 0 its {section.replicates} replicates are one answer"
+            run.progress.note(self.name, f"{section.name}: {message}")
 
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
         return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}

@@ -9,7 +9,7 @@ from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.plan import plan
 from pipeline.release.build import current_items
-from pipeline.run import run
+from pipeline.run import local_engine, run
 from schemas.records import Annotation
 from tests.media_io.make import make_sound, tone
 from tests.pipeline.records import Quiet, project_in
@@ -54,6 +54,14 @@ def mind(body: dict[str, Any]) -> Reply:
     return thinks(body, words if shown else {"joy": 0.8, "neutral": 0.1, "anger": 0.1})
 
 
+class Noting(Quiet):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, stage: str, text: str) -> None:
+        self.notes.append(f"{stage}: {text}")
+
+
 def test_all_of_it_together_is_asked_once_and_only_clips_are_counted(tmp_path: Path) -> None:
     sounds = tmp_path / "sounds"
     sounds.mkdir()
@@ -65,22 +73,25 @@ def test_all_of_it_together_is_asked_once_and_only_clips_are_counted(tmp_path: P
         with project_in(root, text) as project:
             ingest(project, [str(sounds)])
             planned = plan(project, progress=Quiet())
-            first = run_local(project)
+            told = Noting()
+            first = run(project, local_engine(), progress=told)
             again = run(project, no_engine, progress=Quiet())
             released = list(current_items(project.store, project.settings, project.taxonomy))
             items = list(live_items(project.store))
             stored = {a.sample_id for a in project.store.all(Annotation)}
         calls = 2 * (CLIPS * ASKED + 3 * ASKED)  # two steps; the clips, and three questions without content
         assert (len(models.requests), first.this_run.provider_calls) == (calls, calls)
+        doubt = "annotate: model: temperature is not set: at 0 its 2 replicates are one answer"
+        assert doubt in told.notes
         assert planned.total.calls == calls
         assert again.this_run.provider_calls == 0
         with project_in(root, text.replace("calibrate = true", "calibrate = false")) as project:
             raw = run_local(project)
             plain = list(live_items(project.store))
         assert len(models.requests) == calls
-    for told in (first, again, raw):
-        assert (told.samples, told.annotations.labelled) == (CLIPS, CLIPS * ASKED)
-        assert (told.voices["model"].clips, told.voices["model"].asked) == (CLIPS, CLIPS * ASKED)
+    for found in (first, again, raw):
+        assert (found.samples, found.annotations.labelled) == (CLIPS, CLIPS * ASKED)
+        assert (found.voices["model"].clips, found.voices["model"].asked) == (CLIPS, CLIPS * ASKED)
     assert len(stored) == CLIPS + 3
     assert len(released) == len(items) == CLIPS
     assert {a.sample_id for item in items for a in item.annotations} == {item.sample.id for item in items}
