@@ -13,7 +13,7 @@ from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import cannot, count, tidy, usage
 from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
-from agents.providers.options import Options, read_options
+from agents.providers.options import ExtraBody, Options, read_options
 from schemas.errors import ProviderError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection
@@ -26,7 +26,7 @@ LOGPROBS = "message.output_text.logprobs"
 class ResponsesOptions(Options):
     reasoning_effort: str | None = None
     image_detail: Literal["auto", "low", "high"] = "auto"
-    extra_body: dict[str, Any] = Field({})
+    extra_body: ExtraBody = Field({})
 
 
 class OpenAIProvider:

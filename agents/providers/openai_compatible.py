@@ -13,7 +13,7 @@ from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
 from agents.providers.common import cannot, count, usage
 from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
-from agents.providers.options import Options, read_options
+from agents.providers.options import ExtraBody, Options, read_options
 from schemas.parts import MediaRef, Usage
 from schemas.settings_models import ModelSection
 
@@ -22,7 +22,7 @@ class ChatOptions(Options):
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     reasoning_effort: str | None = None
     image_detail: Literal["auto", "low", "high"] | None = None
-    extra_body: dict[str, Any] = Field({})
+    extra_body: ExtraBody = Field({})
 
 
 class OpenAICompatibleProvider:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from schemas.errors import UserError
 from schemas.settings_models import ModelSection
 from schemas.settings_types import Section
+
+
+def _beside_the_question(value: dict[str, Any]) -> dict[str, Any]:
+    for name in ("model", "messages", "input", "instructions"):
+        if name in value:
+            raise ValueError(f'"{name}" is the question itself')
+    return value
+
+
+ExtraBody = Annotated[dict[str, Any], AfterValidator(_beside_the_question)]
 
 
 class Options(Section):

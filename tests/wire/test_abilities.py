@@ -162,6 +162,14 @@ def test_every_provider_refuses_an_option_that_it_does_not_know(
     assert caught.value.remedy == f"known here: {', '.join(sorted(known)) or 'none'}"
 
 
+@pytest.mark.parametrize("provider", ["openai", "openai_compatible"])
+@pytest.mark.parametrize("name", ["model", "messages", "input", "instructions"])
+def test_what_is_added_to_a_body_is_not_the_question(provider: str, name: str, models: FakeModels) -> None:
+    with pytest.raises(UserError, match="the question itself") as caught:
+        complete(provider, models, options={"extra_body": {name: []}})
+    assert (caught.value.code, caught.value.place) == ("bad_option", ("options", "extra_body"))
+
+
 HEAD = """[[annotators]]
 name = "first"
 provider = "cues"
