@@ -30,13 +30,15 @@ RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its ow
 class Case(NamedTuple):
     """What a judge is given: an annotation with label, its sample and its evidence check.
 
-    `position`: as the how many-th of its sample's annotations it is asked about, from 1.
+    `position`: as the how many-th of its sample's annotations it is asked about, from 1. `reference`: the true
+    labels, where they are known; only a judge that evaluates is told.
     """
 
     sample: Sample
     annotation: Annotation
     check: Check
     position: int | None = None
+    reference: tuple[str, ...] = ()
 
 
 def neutral_answer(case: Case) -> Triplet:
@@ -100,7 +102,7 @@ class Juror(Asker[Case, Judgement]):
 
     record_class = Judgement
     section: JudgeSection
-    kind: Literal["rating", "second_look"]
+    kind: Literal["rating", "second_look", "mme_emotion"]
 
     def __init__(
         self,
@@ -155,6 +157,7 @@ class Juror(Asker[Case, Judgement]):
             "flags": tuple(sorted(flags)),
             "label_order": self.label_order(item, request.replicate),
             "position": item.position,
+            "reference": item.reference if self.kind == "mme_emotion" else (),
         }
         return Judgement.model_validate({**dict(made), **noted})
 

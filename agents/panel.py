@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from agents.asking import Question
 from agents.families import family_of, kinship
 from agents.judge import Case, Judge, Juror
+from agents.mme_judge import MmeJudge
 from agents.second_look import SecondLook
 from schemas.records import Judgement
 from schemas.settings_models import JudgeSection, ModelSection
@@ -20,6 +21,9 @@ def panel(
     families = {section.name: family_of(section) for section in annotators}
     found: list[Juror] = []
     for section in judges:
+        if section.rubric == "mme_emotion":
+            found.append(MmeJudge(section, taxonomy, seed=seed, families=families))
+            continue
         judge = Judge(section, taxonomy, seed=seed, families=families)
         found.append(judge)
         if section.second_look and judge.model.wire and taxonomy.asks_labels:

@@ -18,6 +18,7 @@ from agents.protocol import Request
 from pipeline.commands.show import find_item
 from pipeline.consent import Consent
 from pipeline.examples import annotators, banks_now
+from pipeline.judging.cases import cases_of
 from pipeline.ledger import used_up
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
@@ -25,7 +26,6 @@ from pipeline.project import Project
 from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
 from pipeline.stages.calibrate import heard
 from pipeline.stages.contested import is_contested
-from pipeline.stages.samples import cases
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
 from schemas.records import Annotation, Judgement, Sample, Segment
@@ -80,7 +80,7 @@ def _of_judges(known: _Known, item: LiveItem) -> Iterator[ExplainedQuestion]:
     project, settings = known.project, known.project.settings
     seed = settings.project.seed
     jurors = panel(settings.judges, settings.annotators, project.taxonomy, seed=seed)
-    for case in cases(project.store, [item.sample.id], seed=seed):
+    for case in cases_of(project, [item.sample.id]):
         earlier = project.store.by_parent(Judgement, [case.annotation.id])[case.annotation.id]
         for juror, _, repetition in asked_about(jurors, case):
             own = [

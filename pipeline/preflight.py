@@ -83,15 +83,20 @@ def _refuse_prompting(section: AnnotatorSection) -> None:
 def _check_kin(root: Path, settings: Settings) -> None:
     """Where a judge refuses its own family, every family must be known, and somebody must be left to judge."""
     judged: set[str] = set()
+    raters = [judge for judge in settings.judges if judge.rubric == "emotrace"]
     for number, judge in enumerate(settings.judges):
+        if judge.rubric == "mme_emotion" and not Model(judge).wire:
+            with pointing_at(root, "judges", number, "rubric"):
+                message = f'"{judge.name}" reads no prompt: it cannot judge by MME-Emotion\'s rubric'
+                raise UserError("no_prompt", message, "name a model, or remove rubric")
         kin = kin_of(judge, settings.annotators)
-        judged.update(kin["other_family"])
+        judged.update(kin["other_family"] if judge in raters else ())
         if judge.self_preference != "refuse":
-            judged.update(*kin.values())
+            judged.update(*(kin.values() if judge in raters else ()))
         elif kin["family_unknown"]:
             with pointing_at(root, "judges", number, "self_preference"):
                 raise _unknown_family(judge.name, judge.model, kin["family_unknown"])
-    for number, section in enumerate(settings.annotators if settings.judges else ()):
+    for number, section in enumerate(settings.annotators if raters else ()):
         if section.name not in judged:
             with pointing_at(root, "annotators", number):
                 raise UserError(

@@ -15,6 +15,7 @@ from schemas.record import Record
 from schemas.records import Annotation, Baseline, Check, Consensus, Decision, Features, Judgement, Sample
 
 Brief = dict[str, Any]
+EVALUATIONS = frozenset({"mme_emotion"})  # kinds of judgements that move nothing
 
 
 def brief_of(record: Record) -> Brief:
@@ -68,7 +69,9 @@ def _check(check: Check) -> Brief:
 
 
 def _judgement(judgement: Judgement) -> Brief:
-    return {"outcome": judgement.outcome}
+    """Whether it came; and the kind, where it is for evaluation only: no consensus rests on such a one."""
+    kind = {"kind": judgement.kind} if judgement.kind in EVALUATIONS else {}
+    return {"outcome": judgement.outcome, **kind}
 
 
 def _consensus(consensus: Consensus) -> Brief:

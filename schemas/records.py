@@ -250,7 +250,7 @@ class Judgement(Record):
     """What a judge says of one annotation, reasons first.
 
     `kind` "rating": three scores; `s_rec` None: left to agreement. "second_look": which label do the reasons
-    imply, when the label is hidden?
+    imply, when the label is hidden? "mme_emotion": each step against the true label, for evaluation only.
     """
 
     PREFIX = "jud"
@@ -283,8 +283,10 @@ class Judgement(Record):
     flags: tuple[str, ...] = ()
     usage: Usage = Usage()
     left_out: dict[str, int] = {}  # lines that the prompt had no room for, by section
-    kind: Literal["rating", "second_look"] = "rating"
+    kind: Literal["rating", "second_look", "mme_emotion"] = "rating"
     label_order: tuple[str, ...] = ()  # as the question named the labels; empty: in no order
+    reference: tuple[str, ...] = ()  # the true labels that the judge was told, in an evaluation
+    reply: str = ""  # its own words there; the scores are read from them in two ways
     position: int | None = None  # as the how many-th of its sample's annotations it was asked about, from 1
 
 

@@ -134,6 +134,7 @@ class AnnotatorSection(ModelSection):
 class JudgeSection(ModelSection):
     second_look: bool = True  # of judges that are models
     self_preference: Literal["warn", "refuse", "allow"] = "warn"
+    rubric: Literal["emotrace", "mme_emotion"] = "emotrace"
 
 
 class BudgetSection(Section):

@@ -14,7 +14,7 @@ from pipeline.commands.arguments import HERE, AsJson, ProjectDir, out
 from pipeline.commands.endings import OK, emit, say
 
 if TYPE_CHECKING:
-    from pipeline.judging.parts import JudgeReport, JudgesReport
+    from pipeline.judging.parts import Chains, JudgeReport, JudgesReport
 
 SIGNS = {False: "!", None: "?", True: "+"}
 PAGE = "report.html"
@@ -62,8 +62,17 @@ def report_lines(report: JudgesReport) -> Iterator[str]:
         yield f"{judge.judge}: {_rated(judge)}"
         for finding in judge.findings:
             yield f"  {SIGNS[finding.good]} {finding.text}"
+        for name, modes in judge.mme_emotion.items():
+            for mode, one in modes.items():
+                yield f"  {name}, MME-Emotion {mode.replace('_', ' ')}: {_chains(one)}"
     if report.judges:
         yield "! a problem, ? open, + as it should be; intervals are 95 %"
+
+
+def _chains(one: Chains) -> str:
+    numbers = {"Rec-S": one.rec_s, "Rea-S": one.rea_s, "CoT-S": one.cot_s, "average steps": one.average_steps}
+    told = (f"{name} {'-' if value is None else f'{value:.1f}'}" for name, value in numbers.items())
+    return f"{', '.join(told)} (n = {one.n}, {one.unread} not read)"
 
 
 def _rated(judge: JudgeReport) -> str:

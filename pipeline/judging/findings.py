@@ -60,7 +60,7 @@ def _constant(report: JudgeReport) -> Iterator[Finding]:
 
 def _people(report: JudgeReport) -> Iterator[Finding]:
     enough = [one for one in report.comparisons if not one.more_needed]
-    if not enough:
+    if not enough and report.outcomes:
         most = max((one.n for one in report.comparisons), default=0)
         yield Finding(
             code="too_few_human_labels",

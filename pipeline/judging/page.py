@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from typing import Literal
 
-from pipeline.judging.parts import Comparison, Finding, JudgeReport, JudgesReport, Measured
+from pipeline.judging.parts import Chains, Comparison, Finding, JudgeReport, JudgesReport, Measured
 from pipeline.metrics import METRICS
 from pipeline.metrics.base import Metric
 from schemas.registry import resolve
@@ -90,6 +91,7 @@ def _judge(judge: JudgeReport) -> str:
             _numbers("Length of the rationale and ratings (rho)", judge.length),
             _numbers("The same, people's score held constant", judge.length_beside_people),
             _numbers("Places", {POSITIONS[name]: found for name, found in judge.position.items()}),
+            _chains(judge.mme_emotion),
             "</section>\n",
         ]
     )
@@ -125,6 +127,30 @@ def _numbers(title: str, found: Mapping[str, Measured]) -> str:
     return (
         f"<table><tr><th>{escape(title)}</th><th>value</th><th>n</th><th>left out</th></tr>{rows}</table>\n"
     )
+
+
+def _chains(found: Mapping[str, Mapping[Literal["strict", "as_published"], Chains]]) -> str:
+    if not found:
+        return ""
+    heads = ("annotator", "mode", "Rec-S", "Rea-S", "CoT-S", "average steps", "n", "unread")
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{mode.replace('_', ' ')}</td>"
+        + "".join(
+            f"<td>{_number(value)}</td>" for value in (one.rec_s, one.rea_s, one.cot_s, one.average_steps)
+        )
+        + f"<td>{one.n}</td><td>{one.unread}</td></tr>"
+        for name, modes in found.items()
+        for mode, one in modes.items()
+    )
+    return (
+        "<h3>MME-Emotion, for evaluation only</h3><table><tr>"
+        + "".join(f"<th>{head}</th>" for head in heads)
+        + f"</tr>{rows}</table>\n"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _reliability(one: Comparison) -> str:

@@ -105,6 +105,17 @@ class Kin(_Part):
     excess: Measured | None = None
 
 
+class Chains(_Part):
+    """A row of MME-Emotion's table, in percent; `n` is the denominator, `unread` replies could not be read."""
+
+    rec_s: float | None
+    rea_s: float | None
+    cot_s: float | None
+    average_steps: float | None
+    n: int
+    unread: int
+
+
 class JudgeReport(_Part):
     judge: str
     annotations: int
@@ -119,6 +130,7 @@ class JudgeReport(_Part):
     position: dict[str, Measured]
     second_looks: SecondLooks
     kin: Kin
+    mme_emotion: dict[str, dict[Literal["strict", "as_published"], Chains]]  # by annotator
     findings: list[Finding]
 
 

@@ -17,6 +17,11 @@ class Truth(NamedTuple):
 
     labels: tuple[str, ...] = ()
 
+    @property
+    def agreed(self) -> tuple[str, ...]:
+        """The one label that nobody contradicts; nothing where people differ or nobody said anything."""
+        return self.labels[:1] if len(set(self.labels)) == 1 else ()
+
     def agreement(self, annotation: Annotation, taxonomy: Taxonomy) -> float | None:
         """The share of these labels that the annotation's own agrees with; None without any."""
         own = annotation.answer.primary if annotation.answer else None

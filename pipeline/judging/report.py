@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.judging.findings import LEAST_HUMAN, findings
 from pipeline.judging.parts import (
     Bin,
+    Chains,
     Comparison,
     JudgeReport,
     JudgesReport,
@@ -25,6 +26,7 @@ from pipeline.judging.row import Row
 from pipeline.metrics.base import Table
 from pipeline.metrics.bootstrap import DRAWS, measure
 from pipeline.metrics.calibration import reliability
+from pipeline.metrics.mme_emotion import Rated, printed
 
 ICC = ("icc_1", "icc_a_1", "icc_c_1", "icc_1_k", "icc_a_k", "icc_c_k")
 AGREEMENT = ("quadratic_kappa", "spearman", *ICC, "mean_difference", "ece", "brier")
@@ -101,6 +103,7 @@ def _judge(
         position=_position(rows, measuring),
         second_looks=_second_looks(rows),
         kin=_kin(name, rows, all_scores, measuring),
+        mme_emotion=_chains(rows),
         findings=[],
     )
     return made.model_copy(update={"findings": findings(made)})
@@ -193,6 +196,24 @@ def _second_looks(rows: Sequence[Row]) -> SecondLooks:
         none_implied=sum("no_label_implied" in row.flags for row in looked),
         by_annotator=dict(sorted(by_annotator.items())),
     )
+
+
+def _chains(rows: Sequence[Row]) -> dict[str, dict[Literal["strict", "as_published"], Chains]]:
+    """The tables of MME-Emotion, by annotator and over all of them."""
+    by_annotator: dict[str, list[Rated]] = defaultdict(list)
+    for row in rows:
+        by_annotator[row.annotator] += row.chains
+    if not any(by_annotator.values()):
+        return {}
+    groups = {
+        **dict(sorted(by_annotator.items())),
+        "all": [one for rated in by_annotator.values() for one in rated],
+    }
+    modes: tuple[Literal["strict", "as_published"], ...] = ("strict", "as_published")
+    return {
+        name: {mode: Chains(**printed(rated, mode)._asdict()) for mode in modes}
+        for name, rated in groups.items()
+    }
 
 
 def _kin(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from pipeline.judging.people import SCORES
+from pipeline.metrics.mme_emotion import Rated
 from schemas.records import Annotation, Judgement
 
 
@@ -34,6 +35,7 @@ class Row:
     label_place: float | None = None
     implied_place: float | None = None
     human: Mapping[str, float] = field(default_factory=dict)
+    chains: tuple[Rated, ...] = ()  # replies by MME-Emotion's rubric
 
 
 def row_of(
@@ -67,6 +69,16 @@ def row_of(
         label_place=_place(ratings[:1], claimed),
         implied_place=_place(looks[-1:], looks[-1].implied_label if looks else None),
         human=human,
+        chains=tuple(
+            Rated(
+                reply=one.reply or None,
+                steps=len(steps) + 1,
+                gold_labels=len(one.reference),
+                claimed_labels=len(annotation.answer.labels) if annotation.answer else 0,
+            )
+            for one in judgements
+            if one.kind == "mme_emotion"
+        ),
     )
 
 

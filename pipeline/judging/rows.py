@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.facts import facts_around, target_facts
@@ -37,6 +37,20 @@ def judge_rows(project: Project) -> Iterator[Row]:
                 human = _human(annotation, truth, rubric, taxonomy)
                 for judge, judgements in _by(judged.get(annotation.id, ()), "judge").items():
                     yield row_of(judge, annotation, judgements, human=human, **where)
+
+
+def true_labels(project: Project, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
+    """Sample -> its true label: what people agree on, else the declared one; samples without are left out."""
+    store = project.store
+    segments = {one.id: one for one in store.by_id(Segment, list({s.segment_id: None for s in samples}))}
+    facts = facts_around(store, list(segments.values()))
+    reviews = reviews_by_item(store, [(s.segment_id, s.target.key) for s in samples])
+    found = {}
+    for sample in samples:
+        said = target_facts(facts, segments[sample.segment_id], sample.target.speaker)
+        mine = reviews[sample.segment_id, sample.target.key]
+        found[sample.id] = truth_of(mine, said, project.taxonomy).agreed
+    return {sample_id: labels for sample_id, labels in found.items() if labels}
 
 
 def _human(

@@ -17,9 +17,9 @@ from pipeline.live import LiveItem
 from pipeline.policy import decision_question
 from pipeline.stages.contested import is_contested
 from pipeline.stages.targets import faces_in, scene_of, targets_of
-from schemas.briefs import brief_of
+from schemas.briefs import EVALUATIONS, brief_of
 from schemas.parts import Target
-from schemas.records import Features
+from schemas.records import Features, Judgement
 from schemas.settings import Settings
 from schemas.taxonomy import Taxonomy
 
@@ -83,7 +83,7 @@ class Today:
 
     def _judged(self, item: LiveItem) -> bool:
         cases = [Case(item.sample, a, item.checks[a.id]) for a in item.annotations if a.id in item.checks]
-        there = {rating.id for ratings in item.judgements.values() for rating in ratings}
+        there = {rating.id for rating in _moving(item)}
         return there == {
             question
             for case in cases
@@ -100,8 +100,7 @@ class Today:
         assert item.consensus is not None
         assert item.decision is not None
         sample, seed = item.sample, self.settings.project.seed
-        judgements = tuple(judgement for group in item.judgements.values() for judgement in group)
-        said = (*item.annotations, *item.checks.values(), *judgements)
+        said = (*item.annotations, *item.checks.values(), *_moving(item))
         params = self.settings.aggregate
         voted = consensus_question(
             sample.segment_id,
@@ -115,6 +114,11 @@ class Today:
         inputs = (item.consensus, item.reviews, sample.missing, self.settings.policy)
         decided = decision_question(*inputs, taxonomy=self.taxonomy, seed=seed)
         return (item.consensus.id, item.decision.id) == (voted, decided)
+
+
+def _moving(item: LiveItem) -> list[Judgement]:
+    """The judgements that a consensus rests on: evaluations move nothing, and may be missing."""
+    return [one for group in item.judgements.values() for one in group if one.kind not in EVALUATIONS]
 
 
 def _joined_first(features: Iterable[Features]) -> list[Features]:

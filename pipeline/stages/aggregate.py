@@ -12,6 +12,7 @@ from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each
 from pipeline.stages.calibrate import heard
 from pipeline.stages.samples import SampleRef
+from schemas.briefs import EVALUATIONS
 from schemas.record import Record
 from schemas.records import Annotation, Check, Consensus, Judgement
 from schemas.registry import resolve
@@ -84,13 +85,14 @@ def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:
 
 
 def _said(store: Store, page: Sequence[SampleRef]) -> Iterator[tuple[SampleRef, list[Stub]]]:
-    """Each sample with the annotations, checks and judgements that stand about it."""
+    """Each sample with the annotations, checks and judgements that stand about it, evaluations aside."""
     annotations = _standing(store, Annotation, [ref.id for ref in page])
     ids = [annotation.id for found in annotations.values() for annotation in found]
     checks, judgements = _standing(store, Check, ids), _standing(store, Judgement, ids)
     for ref in page:
         mine = annotations[ref.id]
-        about = (one for a in mine for one in (*checks[a.id], *judgements[a.id]))
+        rated = {a.id: [one for one in judgements[a.id] if "kind" not in one.brief] for a in mine}
+        about = (one for a in mine for one in (*checks[a.id], *rated[a.id]))
         yield ref, [*mine, *about]
 
 
@@ -109,7 +111,8 @@ def _ballots(run: Run, refs: Sequence[SampleRef]) -> list[Ballot]:
     checks = {check.annotation_id: check for check in store.live(Check, ids)}
     judgements: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in store.live(Judgement, ids):
-        judgements[judgement.annotation_id].append(judgement)
+        if judgement.kind not in EVALUATIONS:
+            judgements[judgement.annotation_id].append(judgement)
     return [_ballot(ref, said[ref.id], checks, judgements, found) for ref in refs]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator, Sequence
 from agents.asking import Question
 from agents.judge import Case
 from agents.panel import asked_about, panel
+from pipeline.judging.cases import cases_of
 from pipeline.stages.asking import AskStage
 from pipeline.stages.base import Run
-from pipeline.stages.samples import cases
 from schemas.records import Annotation, Judgement, Sample
 from schemas.settings_models import JudgeSection
 
@@ -25,11 +25,11 @@ class JudgeStage(AskStage[Case, Judgement]):
         self._only = only
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
-        settings, store = run.project.settings, run.project.store
+        settings = run.project.settings
         seed = settings.project.seed
         jurors = panel(settings.judges, settings.annotators, run.project.taxonomy, seed=seed)
         for page in run.samples.pages() if jurors else ():
-            for case in cases(store, [ref.id for ref in page], seed=seed):
+            for case in cases_of(run.project, [ref.id for ref in page]):
                 for question in asked_about(jurors, case) if self._rates(case) else ():
                     yield question, case.sample.segment_id
 
@@ -45,8 +45,7 @@ class JudgeStage(AskStage[Case, Judgement]):
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Case]:
         store = run.project.store
         sample_ids = dict.fromkeys(str(stub.parent) for stub in store.stubs(Annotation, keys).values())
-        seed = run.project.settings.project.seed
-        return {case.annotation.id: case for case in cases(store, list(sample_ids), seed=seed)}
+        return {case.annotation.id: case for case in cases_of(run.project, list(sample_ids))}
 
     def counted(self, record: Judgement) -> str:  # noqa: ARG002 - as for annotations
         return "judgements"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -72,10 +72,17 @@ def reviews_by_item(store: Store, items: Collection[tuple[str, str]]) -> dict[tu
     }
 
 
-def cases(store: Store, sample_ids: Sequence[str], *, seed: int) -> list[Case]:
+def cases(
+    store: Store,
+    sample_ids: Sequence[str],
+    *,
+    seed: int,
+    references: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[Case]:
     """What there is to judge about some samples: their labelled annotations that stand, with their checks.
 
     Those of a sample come in an order drawn from the seed, so that no annotator is always asked about first.
+    `references`: the true labels by sample, for judges that evaluate.
     """
     samples = {sample.id: sample for sample in store.by_id(Sample, sample_ids)}
     labelled = [a for a in store.live(Annotation, sample_ids) if a.outcome == "labelled"]
@@ -85,7 +92,13 @@ def cases(store: Store, sample_ids: Sequence[str], *, seed: int) -> list[Case]:
         if annotation.id in checks:
             of_sample[annotation.sample_id].append(annotation)
     return [
-        Case(samples[sample_id], annotation, checks[annotation.id], position)
+        Case(
+            samples[sample_id],
+            annotation,
+            checks[annotation.id],
+            position,
+            (references or {}).get(sample_id, ()),
+        )
         for sample_id, said in of_sample.items()
         for position, annotation in enumerate(said, start=1)
     ]

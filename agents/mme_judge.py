@@ -1,0 +1,71 @@
+"""A judge by MME-Emotion's rubric: each step of an annotation right or wrong, knowing the true label.
+
+It evaluates; no score of it enters a consensus. An annotation has its steps already, so that none have to be
+extracted from prose; its label is the last one. How the reply is read is in `pipeline/metrics/mme_emotion.py`.
+
+Reference: Zhang et al. 2025, https://arxiv.org/abs/2508.09210
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents.answer_schema import strict
+from agents.datatext import clean
+from agents.fields import REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
+from agents.judge import Case, Juror, neutral_answer
+from agents.parsing import REFUSALS
+from agents.prompting import fill_judge_prompt, media_parts
+from agents.protocol import AnswerSchema, Request, TextPart
+from agents.serialise import sample_text
+from schemas.ports import Receipt
+
+REPLY = AnswerSchema(strict(score={"type": "string"}))
+
+
+class MmeJudge(Juror):
+    """Asked only where the true label is known: what people decided, or the declared one."""
+
+    kind = "mme_emotion"
+
+    def may_judge(self, case: Case) -> bool:
+        return bool(case.reference) and super().may_judge(case)
+
+    def label_order(self, item: Case, replicate: int) -> tuple[str, ...]:  # noqa: ARG002 - there is nothing to choose
+        return ()
+
+    def request(self, item: Case, repetition: int = 0) -> Request:
+        """Frames, what was said and heard, the true label, the steps.
+
+        Raises:
+            ItemError: the annotation holds no answer.
+        """
+        answer = neutral_answer(item)
+        labels = ", ".join(clean(score.label) for score in answer.labels)
+        steps = [clean(step.text) for step in answer.rationale]
+        lines = ["<Truth>", f"label: {', '.join(item.reference)}", "</Truth>", "<Steps>"]
+        lines += [
+            f"Step {n}: {text}" for n, text in enumerate([*steps, f"So the label is: {labels}."], start=1)
+        ]
+        data = sample_text(item.sample, measurements="text" in self.section.takes)
+        text = "\n".join([data, *lines, "</Steps>"])
+        system, fenced = fill_judge_prompt(
+            "mme_emotion.md", text, self.taxonomy, self.section.answer_language
+        )
+        parts = (TextPart(text=fenced), *media_parts(item.sample, self.section))
+        return self.asked(system, fenced, repetition, parts=parts, answer_schema=REPLY)
+
+    def _read(self, item: Case, answers: Sequence[Receipt]) -> dict[str, Any]:  # noqa: ARG002 - as declared
+        (receipt,) = answers
+        if receipt.finish_reason in REFUSALS:
+            return {"outcome": "refused", "reason": str(receipt.finish_reason)}
+        try:
+            reader = FieldReader(self.taxonomy)
+            reply = reader.text(read_object(receipt.raw, receipt.finish_reason, reader), "score")
+        except BadAnswerError as error:
+            if "<score>" in receipt.raw:  # as the published judge answers
+                return {"outcome": "answered", "reply": receipt.raw}
+            outcome = "refused" if error.reason == REFUSAL_IN_WORDS else "unparsed"
+            return {"outcome": outcome, "reason": error.reason, "detail": error.detail}
+        return {"outcome": "answered", "reply": reply}
