@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pipeline.ingest import ingest
 from pipeline.live import live_items
 from pipeline.plan import plan
+from pipeline.project import open_project
 from pipeline.release.build import current_items
 from pipeline.run import local_engine, run
 from schemas.records import Annotation
 from tests.media_io.make import make_sound, tone
+from tests.pipeline.project import CLI_TIMEOUT_S, REPO, clean_environment
 from tests.pipeline.records import Quiet, project_in
 from tests.pipeline.test_run import no_engine, run_local
 from tests.wire.robust import thinks
@@ -46,8 +52,12 @@ calibrate = {calibrate}
 CLIPS, ASKED = 2, 2 * 2
 
 
+def is_second(body: dict[str, Any]) -> bool:
+    return "labels" in body["response_format"]["json_schema"]["schema"]["properties"]
+
+
 def mind(body: dict[str, Any]) -> Reply:
-    if "labels" not in body["response_format"]["json_schema"]["schema"]["properties"]:
+    if not is_second(body):
         return Reply()  # the reasons
     shown = "length of the clip" in body["messages"][1]["content"][0]["text"]
     words = {"joy": 0.6, "happy": 0.2, "anger": 0.2}
@@ -97,3 +107,30 @@ def test_all_of_it_together_is_asked_once_and_only_clips_are_counted(tmp_path: P
     assert {a.sample_id for item in items for a in item.annotations} == {item.sample.id for item in items}
     labels = [item.consensus.label if item.consensus else None for item in (*items, *plain)]
     assert labels == ["anger"] * CLIPS + ["joy"] * CLIPS  # joy is what it always says
+
+
+def test_a_kill_between_the_two_steps_pays_no_first_answer_twice(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    def slow(body: dict[str, Any]) -> Reply:
+        if is_second(body) and not held.is_set():
+            held.set()
+            return Reply(delay_s=30)
+        return mind(body)
+
+    make_sound(tmp_path / "sound.wav", tone(1.0, from_s=0.2))
+    root = tmp_path / "project"
+    with FakeModels(mind=slow) as models:
+        text = SETTINGS.format(url=models.openai_url, calibrate="false")
+        one = text.replace("variants = 2", "variants = 1").replace("replicates = 2", "replicates = 1")
+        with project_in(root, one.replace('combine = "mean"', "")) as project:
+            ingest(project, [str(tmp_path / "sound.wav")])
+        command = [sys.executable, "-m", "pipeline", "run", "--project", str(root), "--local"]
+        with subprocess.Popen(command, cwd=REPO, env=clean_environment()) as run_in_flight:
+            assert held.wait(CLI_TIMEOUT_S)
+            run_in_flight.kill()
+        with open_project(root) as project:
+            healed = run_local(project)
+        steps = Counter(is_second(request.body) for request in models.requests)
+    assert (healed.annotations.labelled, steps) == (1, {False: 1, True: 2})
+    assert healed.this_run.provider_calls == 1
