@@ -41,7 +41,7 @@ class Reply(BaseModel):
     reset: bool = False
 
 
-def reply_body(path: str, raw: str, reply: Reply, counting: bool) -> bytes:
+def reply_body(path: str, raw: str, reply: Reply, counting: bool = False) -> bytes:
     """`counting`: with the usage that `tests.wire.counting` makes of the request."""
     if reply.body_base64 is not None:
         return base64.b64decode(reply.body_base64)
