@@ -54,7 +54,7 @@ TOTALS = {
     "sources", "segments", "samples", "annotations", "checks", "judgements", "provider_calls", "cached_calls",
     "spent_usd", "auto_accepted", "needs_review", "wall_s", "failed_items",
 }  # fmt: skip
-MORE_TOTALS = {"stages", "dropped", "planned_splits", "kept_here", "reviewed"}
+MORE_TOTALS = {"stages", "dropped", "planned_splits", "kept_here", "voices", "reviewed"}
 HEAVY = (
     "prefect",
     "av",
