@@ -14,9 +14,13 @@ LABEL = "The verified label of example {number}: {label}"
 
 
 def example_data(example: Example, *, measurements: bool) -> str:
-    """What was recorded, and what people wrote of it: data, so it belongs in a fence."""
+    """What was recorded, and what people wrote of it: data, so it belongs in a fence.
+
+    Without the turns before it: they are the words of people whom nobody asked whether they are shown here.
+    """
     steps = [f"Step {number}: {clean(step.text)}" for number, step in enumerate(example.rationale, start=1)]
-    view = sample_text(example.sample, measurements=measurements)
+    alone = example.sample.model_copy(update={"context": ()})
+    view = sample_text(alone, measurements=measurements)
     return "\n".join([view, "<Rationale>", *steps, "</Rationale>"])
 
 

@@ -66,14 +66,18 @@ def goes_on(receipt: Receipt) -> dict[str, Any] | None:
 def joined(first: Receipt, second: Receipt | None) -> Receipt:
     """One answer of both, as if it had been asked for at once.
 
-    A second answer that cannot be read stands for the whole. Without one the first has no label.
+    Each step gives its own fields alone, also where a server does not hold a model to the schema: reasons that
+    come with the label are no reasons for it. A second answer that cannot be read stands for the whole. Without
+    one the first has no label.
     """
     try:
         reasons = find_object(first.raw).value
         rest = {"labels": []} if second is None else find_object(second.raw).value
     except NotJsonError:
         return first if second is None else second
-    return (second or first)._replace(raw=json.dumps({**reasons, **rest}, ensure_ascii=False))
+    own = {name: value for name, value in reasons.items() if name in (*REASONS, ABSTAIN)}
+    own |= {name: value for name, value in rest.items() if name not in REASONS}
+    return (second or first)._replace(raw=json.dumps(own, ensure_ascii=False))
 
 
 @cache

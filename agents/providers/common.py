@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from agents.jsontext import storable
 from agents.prices import price_of
 from agents.providers.headers import refusal_code, wait_asked_s
 from schemas.errors import ProviderError, UserError
@@ -108,6 +109,11 @@ def usage_at_most(section: ModelSection, sent_bytes: int) -> Usage:
     dearest = {} if price is None else {max(price.inputs, key=lambda name: price.inputs[name]): sent_bytes}
     most = Usage(input_tokens=sent_bytes, output_tokens=section.max_output_tokens, input_by_modality=dearest)
     return _priced(section, most).model_copy(update={"estimated": True, "input_by_modality": {}})
+
+
+def told(value: Any) -> str | None:
+    """A text as a vendor tells it and as it can be stored, None where it is none."""
+    return storable(value) if isinstance(value, str) else None
 
 
 def count(value: Any) -> int | None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
-from agents.providers.common import bad_reply, request_error, status_error, timeout_error, usage
+from agents.providers.common import bad_reply, request_error, status_error, timeout_error, told, usage
 from agents.providers.options import Options, read_options
 from agents.providers.transport import http_client
 from schemas.parts import Usage
@@ -107,9 +107,9 @@ class GeminiProvider:
         text, finish_reason = _text(answer)
         return Response(
             text=storable(text),
-            model_version=answer.model_version,
+            model_version=told(answer.model_version),
             usage=paid,
-            finish_reason=finish_reason,
+            finish_reason=told(finish_reason),
             logprobs=_logprobs(answer.candidates[0].logprobs_result) if answer.candidates else None,
         )
 

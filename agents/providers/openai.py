@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
-from agents.providers.common import cannot, count, tidy, usage
+from agents.providers.common import cannot, count, tidy, told, usage
 from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
 from agents.providers.options import ExtraBody, Options, read_options
 from schemas.errors import ProviderError
@@ -122,9 +122,9 @@ class OpenAIProvider:
         finish_reason = "stop" if status == "completed" else FINISH_REASONS.get(why, why)
         return Response(
             text=storable(refusal or "".join(part["text"] for part in written)),
-            model_version=data.get("model"),
+            model_version=told(data.get("model")),
             usage=paid,
-            finish_reason="refusal" if refusal else finish_reason,
+            finish_reason="refusal" if refusal else told(finish_reason),
             logprobs=token_logprobs([row for part in written for row in part.get("logprobs") or ()]),
         )
 

@@ -104,8 +104,13 @@ class OpenAIClient:
             used = paid(data)
             return read(data, used)._replace(limits=rate_limits(reply.headers))
         except NOT_OF_THE_PROTOCOL as error:
-            problem = f"not an answer of the protocol ({type(error).__name__}): {reply.body[:80]!r}"
+            problem = f"not an answer of the protocol ({type(error).__name__}): {self._begin(reply.body)}"
             raise bad_reply(problem, self.key, used) from None
+
+    def _begin(self, body: bytes) -> str:
+        """The first bytes of a body without the key: one that is cut through would show half of it."""
+        hidden = body.replace(self.key.encode(), b"[key]") if self.key else body
+        return repr(hidden[:80])
 
     def _refused(self, reply: Reply) -> Exception:
         try:

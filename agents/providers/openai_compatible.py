@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Request, Response, TextPart
-from agents.providers.common import cannot, count, usage
+from agents.providers.common import cannot, count, told, usage
 from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
 from agents.providers.options import ExtraBody, Options, read_options
 from schemas.parts import MediaRef, Usage
@@ -111,8 +111,8 @@ class OpenAICompatibleProvider:
         refusal = message.get("refusal")
         return Response(
             text=storable(str(refusal or message.get("content") or "")),
-            model_version=data.get("model"),
+            model_version=told(data.get("model")),
             usage=paid,
-            finish_reason="refusal" if refusal else choice.get("finish_reason"),
+            finish_reason="refusal" if refusal else told(choice.get("finish_reason")),
             logprobs=token_logprobs((choice.get("logprobs") or {}).get("content")),
         )

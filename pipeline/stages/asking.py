@@ -43,6 +43,7 @@ class Expected(NamedTuple):
     asked: str
     segment_id: str
     sample_id: str
+    counts: bool = True  # for the consensus, which waits for it
 
 
 class AskStage(ABC, Generic[T, R]):
@@ -100,7 +101,9 @@ class AskStage(ABC, Generic[T, R]):
                     missing = False
                     if known is None:
                         continue
-                self._expected[record_id] = Expected(asker.section.name, segment_id, self.sample(item).id)
+                self._expected[record_id] = Expected(
+                    asker.section.name, segment_id, self.sample(item).id, self.counts(asker)
+                )
                 if missing and (run.retry_failed or record_id not in self._dead):
                     pending.append((asker, self.key(item), n))
                     wanted.append(Wanted(asker, item, request, self.sample(item).id))
@@ -199,7 +202,7 @@ class AskStage(ABC, Generic[T, R]):
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
         waiting = [of for key, of in self._expected.items() if key not in there and of.asked in ended]
-        run.waiting.update(of.sample_id for of in waiting)
+        run.waiting.update(of.sample_id for of in waiting if of.counts)
         for name, n in Counter(of.asked for of in waiting).items():
             run.failures[self.name, name] = self._away(name, ended[name], n)
 
@@ -212,6 +215,10 @@ class AskStage(ABC, Generic[T, R]):
         message = f"{error.message}; {waiting} questions wait for it"
         retry = REMEDIES.get(error.code, ASK_REMEDY)
         return ItemOutcome(self.name, name, "failed", None, error.code, message, retry)
+
+    def counts(self, asker: Asker[T, R]) -> bool:  # noqa: ARG002 - most answers do
+        """Whether a consensus rests on the answers."""
+        return True
 
     def beside(self, run: Run) -> Collection[str]:  # noqa: ARG002 - a stage that shares its kind of record
         """Records of the kind that stand beside those of this stage."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from agents.asking import Question
+from agents.asking import Asker, Question
 from agents.judge import Case
 from agents.panel import asked_about, panel
 from pipeline.judging.cases import cases_of
 from pipeline.stages.asking import AskStage
 from pipeline.stages.base import Run
+from schemas.briefs import EVALUATIONS
 from schemas.records import Annotation, Judgement, Sample
 from schemas.settings_models import JudgeSection
 
@@ -46,6 +47,9 @@ class JudgeStage(AskStage[Case, Judgement]):
         store = run.project.store
         sample_ids = dict.fromkeys(str(stub.parent) for stub in store.stubs(Annotation, keys).values())
         return {case.annotation.id: case for case in cases_of(run.project, list(sample_ids))}
+
+    def counts(self, asker: Asker[Case, Judgement]) -> bool:
+        return getattr(asker, "kind", None) not in EVALUATIONS
 
     def counted(self, record: Judgement) -> str:  # noqa: ARG002 - as for annotations
         return "judgements"

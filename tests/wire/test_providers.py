@@ -393,6 +393,25 @@ def test_a_page_that_is_no_answer_is_an_error_and_no_text(vendor: str, body: str
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("before", range(60, 90, 3))
+def test_no_part_of_a_key_is_told_wherever_a_page_repeats_it(
+    vendor: str, before: int, models: FakeModels
+) -> None:
+    models.script(Reply(body=json.dumps("x" * before + KEY)))
+    assert KEY[:6] not in failure(vendor, models).message
+
+
+@pytest.mark.parametrize("model", [5, None, {"name": "m"}, "m\ud800"])
+@pytest.mark.parametrize("reason", ["stop", ["stop"], 7])
+def test_a_reply_whose_texts_are_none_is_still_an_answer(model: Any, reason: Any, models: FakeModels) -> None:
+    choice = {"message": {"content": "{}"}, "finish_reason": reason}
+    models.script(Reply(body=json.dumps({"model": model, "choices": [choice]})))
+    answer = complete("openai_compatible", models)
+    assert answer.model_version == ("m\ufffd" if isinstance(model, str) else None)
+    assert answer.finish_reason == (reason if isinstance(reason, str) else None)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_an_answer_with_half_a_character_can_be_stored(vendor: str, models: FakeModels) -> None:
     models.script(Reply(text="\ud83d broken\x00"))
     assert complete(vendor, models).text == "\ufffd broken\ufffd"

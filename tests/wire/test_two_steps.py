@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from agents.engine import Job, Outcome, ask_all
 from agents.prompting import annotation_request
 from agents.protocol import Request, TextPart
 from agents.providers.openai_compatible import OpenAICompatibleProvider
+from agents.two_steps import joined
 from pipeline.ledger import Ledger
 from schemas.errors import UserError
+from schemas.parts import Usage
 from schemas.ports import Journal, Receipt
 from schemas.settings_models import BudgetSection
 from schemas.store import Store
@@ -135,3 +138,15 @@ def test_a_run_that_is_dropped_in_the_second_step_has_paid_the_first_once(models
     assert outcome.before == journal.receipts[journal.events[0][1]]
     firsts = [request for request in models.requests if "you said" not in request.raw]
     assert len(firsts) == 1
+
+
+def test_each_step_gives_its_own_fields_alone() -> None:
+    """A server that holds a model to no schema lets it write its reasons anew, after the label."""
+    told = {"evidence": [1], "rationale": ["first"], "abstain_reason": None, "labels": ["joy"]}
+    after = {"labels": ["anger"], "confidence": 0.9, "evidence": [2], "rationale": ["to fit anger"]}
+    usage = Usage()
+    steps = [Receipt(json.dumps(answer), "m", usage, "stop") for answer in (told, after)]
+    assert json.loads(joined(*steps).raw) == {
+        "evidence": [1], "rationale": ["first"], "abstain_reason": None, "labels": ["anger"], "confidence": 0.9,
+    }  # fmt: skip
+    assert json.loads(joined(steps[0], None).raw)["labels"] == []
