@@ -18,8 +18,6 @@ from schemas.settings_models import ModelSection
 FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 REFUSED_AFTER = 10  # questions refused for good, and not one answered: it is not the questions
 OVERLOAD_CODES = frozenset({"rate_limited", "overloaded"})
-# These come from a server that is away or has too much to do; while it is, they say nothing of the question.
-AWAY_CODES = frozenset({"connection", "rate_limited", "overloaded"})
 BYTES_PER_TOKEN = 4  # of text, for the first guess; then it is known what calls use
 
 
@@ -34,7 +32,7 @@ class Line:
         self.breaker = Breaker(section.patience_s)
         self.window = Window(section.concurrency)
         self.ended: ProviderError | None = None
-        self._refusals, self._answered = 0, False
+        self._refusals, self.has_answered = 0, False
         self._calls, self._tokens = 0, 0
 
     def tokens_expected(self, request: Request) -> float:
@@ -44,7 +42,7 @@ class Line:
         return request.size_bytes / BYTES_PER_TOKEN + self.section.max_output_tokens
 
     def answered(self, response: Response, expected: float, now: float) -> None:
-        self._answered = True
+        self.has_answered = True
         self.breaker.succeed()
         self.window.succeed()
         if response.usage is not None:
@@ -65,7 +63,7 @@ class Line:
         if not error.transient:
             self.breaker.succeed()
             self._refusals += 1
-            if error.code in FATAL_CODES or (self._refusals >= REFUSED_AFTER and not self._answered):
+            if error.code in FATAL_CODES or (self._refusals >= REFUSED_AFTER and not self.has_answered):
                 self.ended = self.ended or error
             return
         asked_s, was_open = error.retry_after_s or 0.0, self.breaker.is_open
@@ -102,6 +100,11 @@ class Lines:
             pace.limit(section.requests_per_minute, section.tokens_per_minute, now)
             self._lines[name] = Line(section, pace, partial(self._tell, section.name))
         return self._lines[name]
+
+    def has_answered(self, kind: type[ModelSection], name: str) -> bool:
+        """Whether an annotator's or judge's model has answered anything in this run."""
+        line = self._lines.get((kind, name))
+        return line is not None and line.has_answered
 
     def ended(self, kind: type[ModelSection]) -> dict[str, ProviderError]:
         """Who is not asked any more, among annotators or among judges, and why."""

@@ -36,6 +36,16 @@ class Consent:
             return True
         return self.reading.third_parties is not None and not any(map(self._allows, said))
 
+    def is_taken_back(self, sample: Sample, segment: Segment) -> bool:
+        """Whether anybody who is shown or named in the sample took their consent back: nobody sees it then."""
+        return any(map(is_withdrawn, self._said(sample, segment)))
+
+    def may_see(self, sample: Sample, segment: Segment, *, third_party: bool) -> bool:
+        """Whether a model may be shown the sample, where it is an example for another one."""
+        if third_party:
+            return not self.keeps_here(sample, segment)
+        return not self.is_taken_back(sample, segment)
+
     def _said(self, sample: Sample, segment: Segment) -> Iterator[Facts]:
         own = self.facts.get(segment.source_id, {})
         yield own

@@ -15,7 +15,7 @@ from agents.annotator import Annotator
 from agents.asking import Model
 from agents.examples import Bank, Choose, Example
 from pipeline.consent import Consent
-from pipeline.facts import FEW_SHOT, Facts, is_withdrawn, segment_facts, target_facts
+from pipeline.facts import FEW_SHOT, Facts, segment_facts, target_facts
 from pipeline.features.speakers import is_counted
 from pipeline.splits import Placed, Split, SplitKey, ties_of
 from schemas.errors import UserError
@@ -152,24 +152,27 @@ class Banks:
         """
         bank, wanted = self._shared if third_party else self._whole, section.prompting.examples
         if len(bank) < wanted:
-            raise _few(section.name, wanted, len(bank))
+            raise _few(section.name, wanted, len(bank), self.saved)
         diversity = section.prompting.diversity
+        known: dict[str, tuple[Example, ...]] = {}  # of samples: each is asked about several times
 
         def choose(sample: Sample) -> tuple[Example, ...]:
-            ties = ties_around(sample, self._segments[sample.segment_id], self._facts)
-            return bank.choose(sample, ties, wanted, diversity)
+            if sample.id not in known:
+                ties = ties_around(sample, self._segments[sample.segment_id], self._facts)
+                known[sample.id] = bank.choose(sample, ties, wanted, diversity)
+            return known[sample.id]
 
         return choose
 
     @cached_property
     def _whole(self) -> Bank:
-        return self._bank(lambda _sample, _segment: True)
+        return self._bank(third_party=False)
 
     @cached_property
     def _shared(self) -> Bank:
-        return self._bank(lambda sample, segment: not self._consent.keeps_here(sample, segment))
+        return self._bank(third_party=True)
 
-    def _bank(self, may_see: Callable[[Sample, Segment], bool]) -> Bank:
+    def _bank(self, *, third_party: bool) -> Bank:
         """Without examples of people who took their consent back since."""
         store, saved = self._store, self.saved
         samples = {one.id: one for one in store.by_id(Sample, [sample for sample, _ in saved.examples])}
@@ -179,7 +182,7 @@ class Banks:
         for sample_id, decision_id in saved.examples:
             sample, decision = samples[sample_id], decisions[decision_id]
             segment = clips[sample.segment_id]
-            if is_withdrawn(segment_facts(self._facts, segment)) or not may_see(sample, segment):
+            if not self._consent.may_see(sample, segment, third_party=third_party):
                 continue
             ties = ties_around(sample, segment, self._facts)
             found.append(Example(sample, ties, str(decision.label), decision.rationale))
@@ -200,9 +203,11 @@ def ties_around(sample: Sample, segment: Segment, facts: Mapping[str, Facts]) ->
     return frozenset({f"source:{segment.source_id}", *speakers, *group})
 
 
-def _few(name: str, wanted: int, there: int) -> UserError:
+def _few(name: str, wanted: int, there: int, saved: Saved) -> UserError:
     return UserError(
         "few_examples",
-        f'"{name}" is to see {wanted} examples, but of the clips that people verified {there} can be shown to it',
-        "review more clips that are planned for train (emotrace show tells), or lower prompting.examples",
+        f'"{name}" is to see {wanted} examples, but of the {len(saved.examples)} clips of bank {saved.version} '
+        f"{there} can be shown to it",
+        "review more clips that are planned for train, then: emotrace run --renew-examples; "
+        "or lower prompting.examples",
     )

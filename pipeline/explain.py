@@ -26,6 +26,7 @@ from pipeline.project import Project
 from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
 from pipeline.stages.calibrate import heard
 from pipeline.stages.contested import is_contested
+from pipeline.stages.decide import bring_decisions_up_to_date
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
 from schemas.records import Annotation, Judgement, Sample, Segment
@@ -42,6 +43,7 @@ def explain(project: Project, what: str) -> ExplainOutput:
     Raises:
         UserError: nothing of that name, or several.
     """
+    bring_decisions_up_to_date(project)  # what people have verified may be shown as examples
     source_id, segment_id = find_item(project, what)
     segments = [s.id for s in project.store.live(Segment, [source_id]) if segment_id in (None, s.id)]
     known = _Known(project)

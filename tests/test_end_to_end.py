@@ -204,7 +204,9 @@ def test_answers_that_were_received_but_not_kept_are_read_from_the_ledger(
         store.execute("DELETE FROM records WHERE kind IN ('annotation', 'judgement')")  # as if killed before
     run = up_to_date(project)["this_run"]
     assert run["annotations"] == world.first["annotations"]
-    assert (run["provider_calls"], run["cached_calls"]) == (0, world.first["provider_calls"])
+    # Questions that read alike were sent once, and each finds the answer.
+    assert run["provider_calls"] == 0
+    assert run["cached_calls"] >= world.first["provider_calls"]
     assert world.server.asked() == asked
     assert standing(project) == before
 

@@ -74,7 +74,9 @@ def _people(report: JudgeReport) -> Iterator[Finding]:
 def _beside(one: Comparison) -> Iterator[Finding]:
     kappa, icc, shift = (one.metrics[name] for name in ("quadratic_kappa", "icc_a_1", "mean_difference"))
     near = _above(kappa, NEAR_EXPERT_KAPPA) and _above(icc, NEAR_EXPERT_ICC)
-    poor = not _above(kappa, 0.0) or (kappa.value or 0.0) < FAIR_KAPPA
+    # Without an interval, or with one of no width (a side that never varies), it cannot be told.
+    told = kappa.low is not None and kappa.high is not None and kappa.low < kappa.high
+    poor = told and (not _above(kappa, 0.0) or (kappa.value or 0.0) < FAIR_KAPPA)
     yield Finding(
         code="agreement",
         good=True if near else False if poor else None,

@@ -35,6 +35,7 @@ class AggregateStage:
             due = {key: ref for key, ref in wanted.items() if key in there or ref.id not in run.waiting}
             missing += [ref for key, ref in due.items() if key not in there]
             self._expected += due
+            self._expected += _kept(run, [ref for key, ref in wanted.items() if key not in due])
         return missing
 
     def work(self, run: Run, items: Sequence[SampleRef]) -> None:
@@ -62,6 +63,13 @@ class AggregateStage:
 
     def finish(self, run: Run) -> None:
         run.project.store.set_live(Consensus, self._expected)
+
+
+def _kept(run: Run, waiting: Sequence[SampleRef]) -> list[str]:
+    """What stands of those that wait."""
+    targets = {(ref.segment_id, ref.target.key) for ref in waiting}
+    there = run.project.store.live(Consensus, [ref.segment_id for ref in waiting]) if waiting else []
+    return [one.id for one in there if (one.segment_id, one.target.key) in targets]
 
 
 def _wanted(run: Run, page: Sequence[SampleRef]) -> dict[str, SampleRef]:

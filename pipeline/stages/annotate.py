@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from agents.annotator import Annotator
-from agents.asking import Model, Question
+from agents.asking import Asker, Model, Question
+from pipeline.consent import Consent
 from pipeline.examples import annotators, pinned
+from pipeline.facts import Facts
 from pipeline.stages.asking import AskStage, Pending, replicated
 from pipeline.stages.base import Run
+from pipeline.stages.decide import bring_decisions_up_to_date
 from pipeline.stages.selection import last_release, select
 from schemas.records import Annotation, Sample
 from schemas.settings import Settings
@@ -26,6 +29,8 @@ class AnnotateStage(AskStage[Sample, Annotation]):
 
     def annotators(self, run: Run) -> list[Annotator]:
         project = run.project
+        if any(section.prompting.examples for section in project.settings.annotators) and run.lacks_bank:
+            bring_decisions_up_to_date(project)  # what people have said since the last run counts
         return annotators(self.sections(project.settings), project.taxonomy, lambda: run.banks)
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
@@ -50,6 +55,14 @@ class AnnotateStage(AskStage[Sample, Annotation]):
                 for question in replicated(annotator, sample):
                     yield question, sample.segment_id
 
+    def beside(self, run: Run) -> Collection[str]:
+        """What those said who are asked later: it stands until their own stage has looked."""
+        later = {section.name for section in run.project.settings.annotators} - self._names(run)
+        return said_by(run, later) if later else ()
+
+    def _names(self, run: Run) -> set[str]:
+        return {section.name for section in self.sections(run.project.settings)}
+
     def labelled(self, run: Run) -> list[str]:
         """Ids of the annotations with a label, of those that have been planned for and are there."""
         there = run.project.store.stubs(Annotation, list(self._expected))
@@ -73,8 +86,33 @@ class AnnotateStage(AskStage[Sample, Annotation]):
             message = f"temperature is not set: at 0 its {section.replicates} replicates are one answer"
             run.progress.note(self.name, f"{section.name}: {message}")
 
+    def reader(
+        self, run: Run, facts: Mapping[str, Facts]
+    ) -> Callable[[Asker[Sample, Annotation], Sample], bool]:
+        """Nor may a question show an example whose people do not allow it any more."""
+        may_see, consent = super().reader(run, facts), Consent(facts, run.project.settings.consent)
+        segments = {segment.id: segment for segment in run.segments}
+
+        def may_see_all(asker: Asker[Sample, Annotation], item: Sample) -> bool:
+            choose = asker.examples if isinstance(asker, Annotator) else None
+            shown = [] if choose is None else [example.sample for example in choose(item)]
+            return may_see(asker, item) and all(
+                consent.may_see(one, segments[one.segment_id], third_party=asker.model.third_party)
+                for one in shown
+                if one.segment_id in segments
+            )
+
+        return may_see_all
+
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
         return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}
 
     def counted(self, record: Annotation) -> str:
         return f"annotations.{record.outcome}"
+
+
+def said_by(run: Run, names: Collection[str]) -> list[str]:
+    """The annotations that stand of some annotators."""
+    store = run.project.store
+    stubs = store.stubs(Annotation, sorted(store.live_ids(Annotation))).values()
+    return [stub.id for stub in stubs if stub.brief["annotator"] in names]

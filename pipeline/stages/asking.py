@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple
 
 from agents.asking import Asker, Question, R, T, collect
 from agents.engine import Outcome, SystemClock
-from agents.lines import AWAY_CODES, FATAL_CODES
+from agents.lines import FATAL_CODES
 from agents.protocol import Request
 from pipeline.consent import Consent
 from pipeline.estimate import Wanted
@@ -96,11 +96,9 @@ class AskStage(ABC, Generic[T, R]):
             for record_id, ((asker, item, n), request, segment_id) in asked.items():
                 known = there.get(record_id)
                 missing = known is None or known.brief["outcome"] == ASK_AGAIN
-                if missing and not may_see(asker, item):
+                if missing and not may_see(asker, item):  # an answer that came before stays
                     run.kept_here[asker.section.name] += n == 0
-                    missing = False
-                    if known is None:
-                        continue
+                    continue
                 self._expected[record_id] = Expected(
                     asker.section.name, segment_id, self.sample(item).id, self.counts(asker)
                 )
@@ -112,10 +110,10 @@ class AskStage(ABC, Generic[T, R]):
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
-        may_see = self.reader(run, run.project.store.facts())  # people may have said more since
-        questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
+            may_see = self.reader(run, run.project.store.facts())  # people may have said more since
+            questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
 
             def keep(record: R, ends: Sequence[ItemOutcome] = ()) -> None:
                 run.count(self.counted(record))
@@ -165,8 +163,9 @@ class AskStage(ABC, Generic[T, R]):
         error = outcome.error
         if error is None or outcome.calls == 0 or error.code in FATAL_CODES:
             return []
-        if error.code in AWAY_CODES:  # whose fault it was is known at the end
-            self._unclear[record.id] = error
+        asked = self._expected[record.id].asked
+        if error.transient or not run.lines.has_answered(self.section_class, asked):
+            self._unclear[record.id] = error  # whose fault it was is known at the end
             return []
         return [self._blamed(run, record.id, error)]
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from agents.lines import Lines
 from pipeline.decoding import MediaMaker
 from pipeline.estimate import Meter
-from pipeline.examples import Banks, banks_now, save
+from pipeline.examples import Banks, Saved, banks_now, save
 from pipeline.facts import segment_facts
 from pipeline.ledger import Ledger
 from pipeline.outputs import FailedItem, StageCounts
@@ -113,6 +113,11 @@ class Run:
             segments={segment.id: segment for segment in self.segments},
             renew=self.renew_examples,
         )
+
+    @property
+    def lacks_bank(self) -> bool:
+        """Whether a bank will be frozen, if a question shows examples."""
+        return self.renew_examples or Saved.of(self.facts) is None
 
     def freeze_bank(self) -> None:
         """Keep the bank that this run's questions show, if they show any."""

@@ -12,7 +12,7 @@ from agents.ensemble import Hearing
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot
 from pipeline.policy import review_reasons
-from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.annotate import AnnotateStage, said_by
 from pipeline.stages.asking import ASK_AGAIN, replicated
 from pipeline.stages.base import Run, shards
 from pipeline.stages.calibrate import heard
@@ -66,7 +66,10 @@ class ContestedStage(AnnotateStage):
                     yield one, one[1].segment_id
 
     def beside(self, run: Run) -> Collection[str]:
-        return run.project.store.live_ids(Annotation)
+        """What those said who are always asked."""
+        own = self._names(run)
+        others = {section.name for section in run.project.settings.annotators} - own
+        return said_by(run, others) if own else run.project.store.live_ids(Annotation)
 
 
 def _first(run: Run, sample_ids: Sequence[str], given_up: Collection[str]) -> dict[str, list[Annotation]]:

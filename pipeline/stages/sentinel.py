@@ -39,8 +39,10 @@ class SentinelStage(AskStage[Sample, Annotation]):
         self._occasion = self._book.occasion(settings.sentinel) or ""
         if self._occasion:
             may_see = self.reader(run, run.facts)
-            for one in self._repeated(run):
-                if may_see(one[0], one[1]):
+            repeated = list(self._repeated(run))
+            answered = set(self._answered(run, list(self._asked.values())))  # only these are repeated
+            for one in repeated:
+                if self._asked[one[0].question_id(*one[1:])] in answered and may_see(one[0], one[1]):
                     yield one, one[1].segment_id
 
     def _repeated(self, run: Run) -> Iterator[Question[Sample, Annotation]]:

@@ -18,7 +18,7 @@ from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.errors import UserError
 from schemas.parts import LabelScore, Step, Target, Word
-from schemas.records import Annotation, Consensus, Decision, Sample, Segment
+from schemas.records import Annotation, Consensus, Review, Sample, Segment
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels, Reply
@@ -96,27 +96,29 @@ def clips(project: Project, *, reviewed: int = CLIPS, renew: bool = False) -> tu
         )
     store = project.store
     store.add([*run.segments, *samples])
-    decisions = [decided(sample) for sample in samples[:reviewed]]
-    for consensus, decision in decisions:
-        store.add([consensus, decision])
-    store.set_live(Decision, [decision.id for _, decision in decisions])
+    votes = [vote(sample) for sample in samples[:reviewed]]
+    store.add([*votes, *(word(sample) for sample in samples[:reviewed])])
+    store.set_live(Consensus, [consensus.id for consensus in votes])
+    store.set_live(Sample, [one.id for one in samples])
     run.samples = Samples(store, [SampleRef(one.id, one.segment_id, one.target) for one in samples])
     run.facts = store.facts()
     return run, samples
 
 
-def decided(sample: Sample) -> tuple[Consensus, Decision]:
-    about = {"segment_id": sample.segment_id, "target": sample.target}
-    consensus = Consensus(
-        **about, input_digests=(), method="m", version="1", sample_id=sample.id,
-        distribution={}, label=None, margin=0, entropy=0,
+def vote(sample: Sample) -> Consensus:
+    """What the machines came to: nothing."""
+    return Consensus(
+        segment_id=sample.segment_id, target=sample.target, input_digests=(), method="m", version="1",
+        sample_id=sample.id, distribution={}, label=None, margin=0, entropy=0,
     )  # fmt: skip
-    decision = Decision(
-        **about, consensus_id=consensus.id, review_ids=("rev_1",), policy={}, version="1", status="reviewed",
-        label=truth(sample), labels=(LabelScore(label=truth(sample)),),
+
+
+def word(sample: Sample) -> Review:
+    return Review(
+        segment_id=sample.segment_id, target=sample.target, taxonomy="ekman7", reviewer="eva",
+        phase="revealed", at="2026-01-01T00:00:00+00:00", labels=(LabelScore(label=truth(sample)),),
         rationale=(Step(n=1, text="One hears it."),),
     )  # fmt: skip
-    return consensus, decision
 
 
 def ask(run: Run) -> dict[str, str]:
@@ -164,7 +166,6 @@ def test_explain_knows_what_was_shown(models: FakeModels, tmp_path: Path) -> Non
         store = project.store
         store.add(run.sources.values())
         store.set_live(Segment, [one.id for one in run.segments])
-        store.set_live(Sample, [one.id for one in samples])
 
         def state() -> str:
             (sample,) = explain(project, samples[0].id).samples

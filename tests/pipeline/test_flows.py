@@ -177,7 +177,8 @@ def test_what_the_user_must_change_is_one_line_and_ctrl_c_keeps_what_is_done(
         project = ingested(tmp_path / "project", f"{text}[budget]\ncalls = 0\n", recordings)
         refused = emotrace("run", "--project", project, PREFECT_HOME=home)
         assert refused.status == 2
-        (line,) = refused.stderr.splitlines()
+        told, line = refused.stderr.splitlines()
+        assert told == "annotate: 2 calls planned, nobody knows what they cost"
         assert line.startswith("emotrace: the budget of 0 calls is used up -> ")
 
         write_settings(project, text)
