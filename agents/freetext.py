@@ -61,10 +61,18 @@ _INLINE_HEAD = re.compile(  # a new sentence that begins one of the above
 )
 _CLAIMS = re.compile(r";\s+|(?<=[.!?])\s+(?=[^\W\d_a-z])")  # under a heading: one sentence, one claim
 _NUMBERED = re.compile(r"^[(]?\d{1,2}[.)]\s+")
+_DECIMAL = r"[+-]?(?:\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?![.,]?\d)"
+_SECONDS, _CLOCK = r"\d{1,5}(?:[.,]\d{1,3})?", r"\d{1,3}:\d{2}(?:[.,]\d{1,3})?"
+_UNIT, _TO = r"\s*(?:s|sec|seconds)\b", r"\s*(?:-|\u2013|\u2014|to|until)\s*"
 _SPAN = re.compile(
-    r"(?<![\w.])(\d{1,5}(?:\.\d{1,3})?)\s*(?:s|sec|seconds)?\s*(?:-|\u2013|\u2014|to|until)\s*(\d{1,5}(?:\.\d{1,3})?)\s*(?:s|sec|seconds)\b"
+    rf"(?<![\w.,:])(?:({_CLOCK}){_TO}({_CLOCK})|({_SECONDS})(?:{_UNIT})?{_TO}({_SECONDS}){_UNIT})(?![.,:]?\d)"
 )
-_MOMENT = re.compile(r"(?<![\w.])(?:at\s+)?(\d{1,5}(?:\.\d{1,3})?)\s*(?:s|sec|seconds)\b")
+_MOMENT = re.compile(rf"(?<![\w.,:])(?:at\s+)?(?:({_CLOCK})(?![.,:]?\d)|({_SECONDS}){_UNIT})")
+# What takes an answer back, where it is followed by another class.
+_TAKEN_BACK = re.compile(
+    r"\b(?:unlikely|rather|instead|actually|reflection|wrong|no|not|but|or|maybe|perhaps|possibly|though)\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile('"([^"]{1,400})"|\u201c([^\u201d]{1,400})\u201d|\u00ab([^\u00bb]{1,400})\u00bb')
 _INTENSITY = re.compile(
     r"[\s,(\[]*intensity\s*(?:of\s+|[:=])?\s*(\d(?:\.\d+)?)(?:\s*/\s*3)?\s*[)\]]?", re.IGNORECASE
@@ -72,6 +80,7 @@ _INTENSITY = re.compile(
 _BECAUSE = re.compile(
     r"[\s,;(\u2013\u2014-]+(?:because|since|as|due\s+to|given|with)\b.*$|[.(].*$", re.IGNORECASE | re.DOTALL
 )
+_CLOCKS = re.compile(_CLOCK)
 _MODALITIES = {
     "text": "text transcript words wording verbal language",
     "audio": "audio voice vocal prosody acoustic sound speech tone",
@@ -154,7 +163,7 @@ class _Lines:
         elif found := _ABSTAIN.match(line):
             self.abstain = None if found[1].strip(" .").lower() in ("no", "none", "null") else found[1]
         elif (found := _NAMED.match(line)) and found[1].lower() in self._names:
-            self.named[self._names[found[1].lower()]] = found[2].strip(" .")
+            self.named[self._names[found[1].lower()]] = found[2].strip().rstrip(" .")
         elif found := _LABEL.match(line):
             self.labels.append(found[1])
         else:
@@ -188,14 +197,24 @@ def _label(line: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     """The labels of one line, "joy, intensity 2; surprise" with what explains them left out."""
     labels: list[dict[str, Any]] = []
     whole = line.strip(" .\"'")
-    pieces = (
-        [whole] if taxonomy.match(whole) else re.split(r"[,;/]|\band\b", _BECAUSE.sub("", _marked(whole)))
-    )
+    stated = whole if taxonomy.match(whole) else _BECAUSE.sub("", _marked(whole))
+    _refuse_taken_back(whole, stated, taxonomy)
+    pieces = [whole] if stated is whole else re.split(r"[,;/]|\band\b", stated)
     for piece in filter(None, (piece.strip(" .\"'") for piece in pieces)):
         intensity = re.search(r"<(\d(?:\.\d+)?)>", piece)
         name = re.sub(r"<[\d.]+>", "", piece).strip()
         labels.append({"label": name, "intensity": float(intensity[1]) if intensity else None})
     return labels or [{"label": whole, "intensity": None}]
+
+
+def _refuse_taken_back(whole: str, stated: str, taxonomy: Taxonomy) -> None:
+    """ "joy (unlikely; rather sadness)" is no answer."""
+    if stated is whole or taxonomy.kind == "open":
+        return
+    explained = _marked(whole)[len(stated) :]
+    others = taxonomy.named_in(explained) - taxonomy.named_in(stated)
+    if others and _TAKEN_BACK.search(explained):
+        raise BadAnswerError("several_answers", whole)
 
 
 def _marked(text: str) -> str:
@@ -206,24 +225,33 @@ def _confidence(text: str | None) -> float | None:
     """As stated: 0.8, 80 %, 8/10 and 4 out of 5 are numbers; "high" is none, and is not made one."""
     if text is None:
         return None
-    share = re.match(r"^\W*(\d+(?:\.\d+)?)\s*(?:/|out\s+of)\s*(\d+(?:\.\d+)?)", text)
-    if share and float(share[2]) > 0:
-        return float(share[1]) / float(share[2])
-    number = re.match(r"^\W*?(-?\d+(?:\.\d+)?)\s*(%|percent)?", text)
+    share = re.match(rf"^\W*?({_DECIMAL})\s*(?:/|out\s+of)\s*({_DECIMAL})", text)
+    if share and _value(share[2]) > 0:
+        return _value(share[1]) / _value(share[2])
+    number = re.match(rf"^\W*?({_DECIMAL})\s*(%|percent)?", text)
     if number is None:
         raise BadAnswerError("wrong_shape", f"confidence is not a number: {text[:40]}")
-    return float(number[1]) / (100 if number[2] else 1)
+    return _value(number[1]) / (100 if number[2] else 1)
 
 
 def _number(text: str | None) -> float | None:
-    number = re.match(r"^[+-]?\d+(?:\.\d+)?", text.replace("\u2212", "-")) if text else None
-    return float(number[0]) if number else None
+    """A number at the beginning; None where there are no digits, such as in "none" or "high"."""
+    if text is None or not re.search(r"\d", text):
+        return None
+    number = re.match(_DECIMAL, text.replace("\u2212", "-"))
+    if number is None:
+        raise BadAnswerError("wrong_shape", f"not a number: {text[:40]}")
+    return _value(number[0])
+
+
+def _value(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
 def _claim(given: str, said: str, position: int, duration_s: float) -> dict[str, Any]:
     stated, rest = _modality(said)
-    head, colon, description = rest.partition(":")
-    fields = [field.strip(" .") for field in (head if colon else rest).split(",")]
+    _, colon, description = _CLOCKS.sub("", rest).partition(":")
+    fields = [field.strip(" .") for field in re.split(r"[,:()]", rest)]
     direction = next((field.lower() for field in fields if field.lower() in DIRECTIONS), "present")
     quoted = _QUOTED.search(rest)
     quote = next((group for group in quoted.groups() if group), None) if quoted else None
@@ -262,7 +290,13 @@ def _modality(said: str) -> tuple[str | None, str]:
 
 def _span(said: str, duration_s: float) -> tuple[float, float]:
     if span := _SPAN.search(said):
-        return float(span[1]), float(span[2])
+        return _at_s(span[1] or span[3]), _at_s(span[2] or span[4])
     if moment := _MOMENT.search(said):
-        return float(moment[1]), float(moment[1])
+        return (at_s := _at_s(moment[1] or moment[2])), at_s
     return 0.0, duration_s
+
+
+def _at_s(text: str) -> float:
+    """Seconds of "1.5", "1,5" or "0:01.5"."""
+    minutes, _, seconds = text.rpartition(":")
+    return 60 * int(minutes or 0) + _value(seconds)

@@ -6,12 +6,11 @@ neither by itself nor by what cites it: repeating what one was given proves noth
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from schemas.parts import Triplet, Verdict
 from schemas.records import Annotation, Check, Sample
-from schemas.taxonomy import Taxonomy
+from schemas.taxonomy import Taxonomy, stands_in
 
 VERSION = "2"  # bumped when a rule changes a rating
 MIN_STEPS = 2
@@ -138,13 +137,9 @@ def mentioned(text: str, taxonomy: Taxonomy, answer: Triplet) -> set[str]:
 
     Of an open vocabulary the labels and readings of the answer itself are looked for.
     """
-    found = set()
-    for name in taxonomy.names or _own_words(answer):
-        for word in taxonomy.words(name) if taxonomy.names else (name,):
-            pattern = rf"(?<!\w)(?<!not )(?<!no )(?<!non-){re.escape(word)}(?!\w)"
-            if re.search(pattern, text, re.IGNORECASE):
-                found.add(name)
-    return found
+    if taxonomy.names:
+        return taxonomy.named_in(text)
+    return {name for name in _own_words(answer) if stands_in(name, text)}
 
 
 def _own_words(answer: Triplet) -> list[str]:

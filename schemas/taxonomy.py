@@ -131,6 +131,10 @@ class Taxonomy(_Declared):
         """All words of a class, its name first, each once."""
         return tuple(dict.fromkeys((label, *self.labels[label].verbalizers)))
 
+    def named_in(self, text: str) -> set[str]:
+        """The classes of a closed set of which a word stands in `text`, and not right after a negation."""
+        return {name for name in self.labels if any(stands_in(word, text) for word in self.words(name))}
+
     def match(self, text: str) -> str | None:
         """The class whose name or verbalizer equals `text` (case, blanks and punctuation aside), else None.
 
@@ -281,3 +285,9 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         return list(LabelClass.model_fields)
     keys = list(tables[str(loc[0])].model_fields)
     return [*keys, "labels_of"] if loc[0] == "heads" else keys
+
+
+def stands_in(word: str, text: str) -> bool:
+    """Whether a word stands in `text` by itself, and not right after a negation."""
+    pattern = rf"(?<!\w)(?<!not )(?<!no )(?<!non-){re.escape(word)}(?!\w)"
+    return re.search(pattern, text, re.IGNORECASE) is not None

@@ -208,3 +208,77 @@ def test_any_lines_give_an_outcome_and_no_label_that_they_do_not_say(text: str) 
         assert {score.label for score in parsed.answer.labels} <= {"joy"}
         assert "joy" in text.lower() or "happy" in text.lower()
         parsed.answer.model_dump_json().encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "confidence"),
+    [
+        (".1", 0.1), ("0,9", 0.9), ("0.85.", 0.85), ("85 %", 0.85), ("8,5/10", 0.85), ("4 out of 5", 0.8),
+        ("1", 1.0),
+    ],
+)  # fmt: skip
+def test_a_confidence_is_read_whole(said: str, confidence: float) -> None:
+    answer = read(AS_ASKED.replace("Confidence: 0.8", f"Confidence: {said}")).answer
+    assert answer is not None
+    assert answer.confidence == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize("said", ["1.2.3", "high", "about right", "12,34,5"])
+def test_what_is_no_number_is_no_confidence(said: str) -> None:
+    parsed = read(AS_ASKED.replace("Confidence: 0.8", f"Confidence: {said}"))
+    assert (parsed.outcome, parsed.reason) == ("unparsed", "wrong_shape")
+
+
+@pytest.mark.parametrize(
+    ("said", "valence"), [("0,5", 0.5), (".5", 0.5), ("-0.25", -0.25), ("\u22120.25", -0.25), ("high", None)]
+)
+def test_a_dimension_is_read_whole(said: str, valence: float | None) -> None:
+    answer = read(AS_ASKED.replace("Valence: 0.6", f"Valence: {said}")).answer
+    assert answer is not None
+    assert answer.dimensions.valence == valence
+
+
+@pytest.mark.parametrize(
+    ("said", "span"),
+    [
+        ("0,5-1,5 s", (0.5, 1.5)), ("0:00-0:02", (0.0, 2.0)), ("0:00.5 to 0:01,5", (0.5, 1.5)),
+        ("0.5 s - 1.5 s", (0.5, 1.5)), ("at 0:01", (1.0, 1.0)), ("at 1,5 s", (1.5, 1.5)),
+    ],
+)  # fmt: skip
+def test_times_are_read_in_every_form(said: str, span: tuple[float, float]) -> None:
+    answer = read(AS_ASKED.replace("0.5-1.5 s", said)).answer
+    assert answer is not None
+    assert (answer.evidence[0].start_s, answer.evidence[0].end_s) == span
+    assert answer.evidence[0].cue == "smile"
+
+
+@pytest.mark.parametrize(
+    "said", ["smile: absent", "smile (absent)", "smile, absent", "smile, absent: none is seen"]
+)
+def test_a_direction_is_found_wherever_it_stands(said: str) -> None:
+    answer = read(AS_ASKED.replace("smile, present: the lip corners go up", said)).answer
+    assert answer is not None
+    assert (answer.evidence[0].cue, answer.evidence[0].direction) == ("smile", "absent")
+
+
+@pytest.mark.parametrize(
+    "said", ["joy (unlikely; rather sadness)", "joy. On reflection no: sadness", "joy, or maybe sadness"]
+)
+def test_an_answer_that_is_taken_back_is_none(said: str) -> None:
+    parsed = read(AS_ASKED.replace("Label: joy, intensity 2", f"Label: {said}"))
+    assert parsed.outcome == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "joy (she smiles)",
+        "joy because the smile outweighs her words",
+        "joy. It is plain.",
+        "joy, intensity 2",
+    ],
+)
+def test_an_explanation_takes_nothing_back(said: str) -> None:
+    answer = read(AS_ASKED.replace("Label: joy, intensity 2", f"Label: {said}")).answer
+    assert answer is not None
+    assert [score.label for score in answer.labels] == ["joy"]
