@@ -11,7 +11,7 @@ import csv
 import io
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ def read_ratings(path: Path, store: Store, taxonomy: Taxonomy) -> Taken:
     for (segment_id, _, rater), mine in grouped.items():
         target = about[mine[0].record_id].target
         review = _review(path, segment_id, target, rater, mine, taxonomy, now)
+        review = _with_earlier(path, store, review, mine)
         if _is_known(store, review):
             known += len(mine)
         else:
@@ -101,9 +102,7 @@ def _row(path: Path, line: int, fields: dict[str, str | None]) -> _Row:
     if label is None and all(score is None for score in scores.values()):
         raise _bad(path, line, "neither a score nor a label", "rate something, or remove the row")
     at = said.get("at") or None
-    if at is not None:
-        _check_time(path, line, at)
-    return _Row(line, said["id"], said["rater"], scores, label, at)
+    return _Row(line, said["id"], said["rater"], scores, label, None if at is None else _utc(path, line, at))
 
 
 def _score(path: Path, line: int, name: str, text: str) -> float | None:
@@ -120,11 +119,13 @@ def _score(path: Path, line: int, name: str, text: str) -> float | None:
     return value
 
 
-def _check_time(path: Path, line: int, at: str) -> None:
+def _utc(path: Path, line: int, at: str) -> str:
+    """A time as it is kept: in UTC, so that times can be compared; one without a zone is taken as UTC."""
     try:
-        datetime.fromisoformat(at)
+        time = datetime.fromisoformat(at)
     except ValueError as error:
         raise _bad(path, line, f"at is {at}", "a time such as 2026-05-01T12:00:00Z") from error
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat("T", "milliseconds")
 
 
 def _about(path: Path, store: Store, rows: list[_Row]) -> dict[str, Sample]:
@@ -179,6 +180,34 @@ def _review(
             RubricRating(annotation_id=row.record_id, **row.scores)
             for row in sorted(rated, key=lambda row: row.record_id)
         ),
+    )
+
+
+def _with_earlier(path: Path, store: Store, review: Review, rows: list[_Row]) -> Review:
+    """With what the rater said at the same time in an earlier file: a file may hold one score, the next another.
+
+    Raises:
+        UserError: the two contradict each other.
+    """
+    before = store.get(Review, review.id)
+    if before is None:
+        return review
+    ratings = {rating.annotation_id: rating for rating in before.ratings}
+    for rating in review.ratings:
+        earlier = ratings.get(rating.annotation_id, rating)
+        told = {name: getattr(rating, name) for name in SCORES if getattr(rating, name) is not None}
+        for name, value in told.items():
+            if getattr(earlier, name) not in (None, value):
+                line = next(row.line for row in rows if row.record_id == rating.annotation_id)
+                said = f"{review.reviewer} gave {name} {getattr(earlier, name):g} at the same time before"
+                raise _bad(path, line, said, "give the later rating a later time in the column at")
+        ratings[rating.annotation_id] = earlier.model_copy(update=told)
+    if review.labels and before.labels and review.labels != before.labels:
+        said = f"{review.reviewer} said {before.labels[0].label} at the same time before"
+        raise _bad(path, rows[0].line, said, "give the later label a later time in the column at")
+    joined = tuple(ratings[name] for name in sorted(ratings))
+    return review.model_validate(
+        {**review.model_dump(), "labels": review.labels or before.labels, "ratings": joined}
     )
 
 

@@ -33,11 +33,11 @@ class Truth(NamedTuple):
 def truth_of(reviews: Sequence[Review], facts: Mapping[str, Any], taxonomy: Taxonomy) -> Truth:
     """An adjudication decides; else what everybody said before they saw any claim; else the declared `gold`.
 
-    `reviews` are about one target, in time order. What was said after the reveal does not count: it was anchored.
+    `reviews` are about one target. What was said after the reveal does not count: it was anchored.
     """
     said = [
         (review, review.labels[0].label)
-        for review in reviews
+        for review in _in_time(reviews)
         if review.taxonomy == taxonomy.name and review.labels and not review.cannot_tell
         if taxonomy.has(review.labels[0].label)
     ]
@@ -54,7 +54,7 @@ def truth_of(reviews: Sequence[Review], facts: Mapping[str, Any], taxonomy: Taxo
 def rubric_of(reviews: Sequence[Review]) -> dict[str, dict[str, float]]:
     """Annotation -> score -> the mean over the people who rated it; the latest word of each counts."""
     latest: dict[tuple[str, str, str], float] = {}
-    for review in reviews:
+    for review in _in_time(reviews):
         for rating in review.ratings:
             for name in SCORES:
                 if (value := getattr(rating, name)) is not None:
@@ -66,3 +66,8 @@ def rubric_of(reviews: Sequence[Review]) -> dict[str, dict[str, float]]:
         annotation_id: {name: sum(values) / len(values) for name, values in scores.items()}
         for annotation_id, scores in found.items()
     }
+
+
+def _in_time(reviews: Sequence[Review]) -> list[Review]:
+    """By when it was said: a file of ratings may be taken in after a later one."""
+    return sorted(reviews, key=lambda review: review.at)

@@ -127,6 +127,33 @@ def test_a_changed_rating_is_taken_in_and_counts(root: Path) -> None:
     assert row.human["s_cot"] == 0.9
 
 
+def test_files_of_one_moment_are_joined_and_a_contradiction_loses_nothing(root: Path) -> None:
+    one = ids(root)[0][0]
+
+    def take(score: str, value: str, at: str) -> None:
+        text = f"id,rater,{score},at\n{one},anna,{value},{at}\n"
+        with open_project(root) as project:
+            path = written(root, text)
+            project.store.add(read_ratings(path, project.store, project.taxonomy).reviews)
+
+    def stands() -> tuple[float, float]:
+        with open_project(root) as project:
+            row = next(row for row in judge_rows(project) if row.annotation_id == one)
+        return row.human["s_reason"], row.human["s_cot"]
+
+    take("s_reason", "0.9", "2026-05-01")
+    take("s_cot", "0.4", "2026-05-01T02:00:00+02:00")  # the same moment
+    assert stands() == (0.9, 0.4)
+    with pytest.raises(UserError, match="at the same time before") as raised:
+        take("s_reason", "0.1", "2026-05-01")
+    assert raised.value.line == 2
+    assert stands() == (0.9, 0.4)
+    take("s_reason", "0.3", "2026-04-01")  # said before, taken in after
+    assert stands() == (0.9, 0.4)
+    take("s_reason", "0.5", "2026-05-02")
+    assert stands() == (0.5, 0.4)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
