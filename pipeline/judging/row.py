@@ -74,12 +74,19 @@ def row_of(
                 reply=one.reply or None,
                 steps=len(steps) + 1,
                 gold_labels=len(one.reference),
-                claimed_labels=len(annotation.answer.labels) if annotation.answer else 0,
+                claimed_labels=_claimed(annotation, one),
             )
             for one in judgements
-            if one.kind == "mme_emotion"
+            # A judge that never answered says nothing of the annotation.
+            if one.kind == "mme_emotion" and one.outcome not in ("refused", "failed")
         ),
     )
+
+
+def _claimed(annotation: Annotation, rated: Judgement) -> int:
+    """How many labels are held against the reference: where it is one, the first of the answer is."""
+    given = len(annotation.answer.labels) if annotation.answer else 0
+    return min(given, 1) if len(rated.reference) == 1 else given
 
 
 def _given(ratings: Sequence[Judgement], name: str) -> list[float]:

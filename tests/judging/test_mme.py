@@ -25,6 +25,7 @@ from pipeline.stages.judge import JudgeStage
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.briefs import brief_of
 from schemas.errors import UserError
+from schemas.parts import LabelScore
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.settings_file import load_settings
 from tests.agents.test_judge import make_case, run
@@ -100,6 +101,16 @@ def test_what_becomes_of_a_reply(models: FakeModels, reply: Reply, outcome: str,
     assert found.reference == ("joy",)
 
 
+def test_a_second_label_is_held_against_several_true_ones_alone(models: FakeModels) -> None:
+    good = said(models, score("<score>Step 1: 1/1, Step 2: 1/1, Step 3: 1/1</score>"))
+    answer = case().annotation.answer
+    assert answer is not None
+    labels = (*answer.labels, LabelScore(label="surprise"))
+    both = case().annotation.model_copy(update={"answer": answer.model_copy(update={"labels": labels})})
+    (chain,) = row_of("mme", both, [good], human={}, source_id="s", speaker="p").chains
+    assert (chain.gold_labels, chain.claimed_labels) == (1, 1)
+
+
 def test_the_table_in_two_ways(models: FakeModels) -> None:
     good = said(models, score("<score>Step 1: 1/1, Step 2: 0/1, Step 3: 1/1</score>"))
     lines = said(models, score("<score>\nStep 1: 1/1,\nStep 2: 1/1,\nStep 3: 0/1\n</score>"))
@@ -111,10 +122,11 @@ def test_the_table_in_two_ways(models: FakeModels) -> None:
     (report,) = report_on_judges(rows).judges
     table = report.mme_emotion["all"]
     strict, published = table["strict"], table["as_published"]
-    # Strict: Rec (1 + 0 + 0) / 3, Rea (0.5 + 1 + 0) / 3; as published only the first one is read.
-    assert (strict.rec_s, strict.rea_s, strict.n, strict.unread) == (pytest.approx(100 / 3), 50.0, 3, 1)
+    # Strict: Rec (1 + 0) / 2, Rea (0.5 + 1) / 2; as published only the first one is read. That the judge refused
+    # is held against nobody.
+    assert (strict.rec_s, strict.rea_s, strict.n, strict.unread) == (50.0, 75.0, 2, 0)
     assert (published.rec_s, published.rea_s, published.cot_s) == (100.0, 50.0, 75.0)
-    assert (published.average_steps, published.n, published.unread) == (3.0, 1, 2)
+    assert (published.average_steps, published.n, published.unread) == (3.0, 1, 1)
     assert [finding.code for finding in report.findings] == ["kin_unknown"]
     assert report.outcomes == {}
 
