@@ -164,7 +164,8 @@ class AskStage(ABC, Generic[T, R]):
         if error is None or outcome.calls == 0 or error.code in FATAL_CODES:
             return []
         asked = self._expected[record.id].asked
-        if error.transient or not run.lines.has_answered(self.section_class, asked):
+        there = error.usage is not None or run.lines.has_answered(self.section_class, asked)
+        if error.transient or not there:
             self._unclear[record.id] = error  # whose fault it was is known at the end
             return []
         return [self._blamed(run, record.id, error)]
