@@ -65,7 +65,7 @@ def _by_words(text: str, asked: str) -> str:
         code: sum(word in small for word in words) / len(words) for code, small in _small_words().items()
     }
     best = max(shares, key=lambda code: shares[code])
-    marked = sum(not word.isascii() for word in words)
+    marked = sum(_has_accents(word) for word in words)
     if (
         asked == "en"
         and marked >= max(MIN_MARKED, MARKED_SHARE * len(words))
@@ -75,6 +75,11 @@ def _by_words(text: str, asked: str) -> str:
     if shares[best] < SMALL_WORDS_SHARE or shares[best] < MARGIN * shares.get(asked, 0.0):
         return ""
     return LANGUAGES[best] if best != asked else ""
+
+
+def _has_accents(word: str) -> bool:
+    """A lone letter is a sign, not a word; and a letter of another script is no accent."""
+    return len(word) > 1 and not word.isascii() and all(_script(letter) == LATIN for letter in word)
 
 
 def _script(letter: str) -> str:
