@@ -102,5 +102,7 @@ def test_the_foreign_answers_of_the_fuzzer_are_foreign() -> None:
 
 
 def test_stray_signs_are_no_accents() -> None:
-    noise = "follows so seems it rises so \u4f60 eyes so narrow pause narrow seems \u00e9: so \u00e9\u4f60 \u4f60"
+    noise = (
+        "follows so seems it rises so \u4f60 eyes so narrow pause narrow seems \u00e9: so \u00e9\u4f60 \u4f60"
+    )
     assert other_language(noise, "en") == ""
