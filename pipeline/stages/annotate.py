@@ -13,7 +13,7 @@ from pipeline.stages.asking import AskStage, Pending, replicated
 from pipeline.stages.base import Run
 from pipeline.stages.decide import bring_decisions_up_to_date
 from pipeline.stages.selection import last_release, select
-from schemas.records import Annotation, Sample
+from schemas.records import Annotation, Sample, Segment
 from schemas.settings import Settings
 from schemas.settings_models import AnnotatorSection, ModelSection
 
@@ -93,13 +93,16 @@ class AnnotateStage(AskStage[Sample, Annotation]):
         may_see, consent = super().reader(run, facts), Consent(facts, run.project.settings.consent)
         segments = {segment.id: segment for segment in run.segments}
 
+        def segment_of(sample: Sample) -> Segment:  # an example's need not stand any more
+            if sample.segment_id not in segments:
+                segments[sample.segment_id] = run.project.store.by_id(Segment, [sample.segment_id])[0]
+            return segments[sample.segment_id]
+
         def may_see_all(asker: Asker[Sample, Annotation], item: Sample) -> bool:
             choose = asker.examples if isinstance(asker, Annotator) else None
             shown = [] if choose is None else [example.sample for example in choose(item)]
             return may_see(asker, item) and all(
-                consent.may_see(one, segments[one.segment_id], third_party=asker.model.third_party)
-                for one in shown
-                if one.segment_id in segments
+                consent.may_see(one, segment_of(one), third_party=asker.model.third_party) for one in shown
             )
 
         return may_see_all
