@@ -375,7 +375,7 @@ def test_every_intensity_stays_in_its_place(
     features = faces_of(OpenfaceAus(), clip_of(folder / "talk.mp4", times_s, start_s, end_s))
     inside = [(t, size) for t, size in zip(times_s, sizes, strict=True) if start_s - 1e-6 <= t < end_s - 1e-6]
     if not inside:
-        assert features.missing == "no_face"
+        assert features.missing == "no_frame"
         return
     told = series(features, "AU12")
     assert told.values == pytest.approx([size / 5 for _, size in inside], abs=1e-4)
