@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agents.jsontext import storable
-from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
+from agents.protocol import MediaPart, Request, Response, TextPart
 from agents.providers.common import cannot, count, tidy, told, usage
-from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
-from agents.providers.options import ExtraBody, Options, read_options
+from agents.providers.openai_base import OpenAIBase
+from agents.providers.openai_client import Media, token_logprobs
+from agents.providers.options import ExtraBody, Options
 from schemas.errors import ProviderError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection
@@ -29,41 +30,22 @@ class ResponsesOptions(Options):
     extra_body: ExtraBody = Field({})
 
 
-class OpenAIProvider:
+class OpenAIProvider(OpenAIBase[ResponsesOptions]):
     """Asks by responses with a strict JSON schema."""
 
     name = "openai"
-    vendor = "openai"
-    wire = True
-    vendor_url = VENDOR_URL
     options = ResponsesOptions
+    path = "/responses"
 
-    def __init__(self, section: ModelSection) -> None:
-        """Raises UserError: an unknown option, a key that is not set, or what the API has no place for."""
-        self.section, self.chosen = section, read_options(ResponsesOptions, section)
+    def refuse(self, section: ModelSection) -> None:
         if more := [kind for kind in section.takes if kind in ("audio", "video")]:
             remedy = 'take "images", or set provider = "openai_compatible" for models that hear'
             raise cannot(section, "takes", f"the Responses API takes no {more[0]}", remedy)
         if section.seed is not None:
             remedy = 'remove seed, or set provider = "openai_compatible"'
             raise cannot(section, "seed", "the Responses API knows no seed", remedy)
-        self._client = OpenAIClient(section, "/responses")
-        self.base_url = self._client.base_url
 
-    async def complete(self, request: Request, load: MediaLoader) -> Response:
-        """Ask once.
-
-        Raises:
-            ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
-        """
-        return await self._client.ask(
-            lambda media: self._body(request, media), load, self._usage, self._response
-        )
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    def _body(self, request: Request, media: Media) -> dict[str, Any]:
+    def body(self, request: Request, media: Media) -> dict[str, Any]:
         sampling, chosen = request.sampling, self.chosen
         content = [
             {"type": "input_text", "text": part.text}
@@ -98,7 +80,7 @@ class OpenAIProvider:
             "detail": self.chosen.image_detail,
         }
 
-    def _usage(self, data: dict[str, Any]) -> Usage | None:
+    def paid(self, data: dict[str, Any]) -> Usage | None:
         counts = data.get("usage") or {}
         return usage(
             self.section,
@@ -108,7 +90,7 @@ class OpenAIProvider:
             reasoning=count((counts.get("output_tokens_details") or {}).get("reasoning_tokens")),
         )
 
-    def _response(self, data: dict[str, Any], paid: Usage | None) -> Response:
+    def response(self, data: dict[str, Any], paid: Usage | None) -> Response:
         """Raises ProviderError for an answer that says it has failed, ValueError for one that has not ended."""
         status = data["status"]
         if status == "failed":
@@ -130,7 +112,7 @@ class OpenAIProvider:
 
     def _failure(self, error: dict[str, Any], paid: Usage | None) -> ProviderError:
         code = str(error.get("code"))
-        message = tidy(f"{code}: {error.get('message')}", self._client.key)
+        message = tidy(f"{code}: {error.get('message')}", self.client.key)
         transient = code in TRANSIENT_FAILURES
         return ProviderError(
             TRANSIENT_FAILURES.get(code, "bad_request"), message, transient=transient, usage=paid

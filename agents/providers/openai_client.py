@@ -7,7 +7,7 @@ import base64
 import json
 import secrets
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import httpx2
@@ -20,7 +20,8 @@ from agents.jsontext import storable
 from agents.protocol import MediaLoader, Response
 from agents.providers.common import bad_reply, request_error, status_error, timeout_error
 from agents.providers.headers import rate_limits
-from agents.providers.transport import Connections, Headers, Reply, http_client
+from agents.providers.transport import OK, Connections, Headers, Reply, http_client
+from schemas.errors import ProviderError
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret
@@ -67,9 +68,10 @@ class OpenAIClient:
         """Raises UserError when the variable that holds the key is not set."""
         self.key = _key(section)
         self.base_url = section.base_url or VENDOR_URL
+        self.path = path
         self._timeout_s = section.timeout_s
-        self._connections = Connections()
-        self._url, self._headers = _built(self.key, self.base_url, path)
+        self.connections = Connections()
+        self._url, self.headers = _built(self.key, self.base_url, path)
 
     async def ask(
         self,
@@ -84,27 +86,48 @@ class OpenAIClient:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
 
-        def written() -> bytes:
-            media = Media(load)
-            return media.put_into(body(media))
+        content = await asyncio.to_thread(written, body, load)
+        reply = await self.answered(self.connections.send("POST", self._url, self.headers, content))
+        response = self.read(lambda: json.loads(reply.body), reply.body, paid, read)
+        return response._replace(limits=rate_limits(reply.headers))
 
-        content = await asyncio.to_thread(written)
+    async def answered(self, reply: Coroutine[Any, Any, Reply], timeout_s: float | None = None) -> Reply:
+        """A reply with the status 200 (`timeout_s` None: as the section says).
+
+        Raises:
+            ProviderError: refused, unreachable, or too slow.
+        """
+        limit_s = timeout_s or self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await self._connections.send("POST", self._url, self._headers, content)
+            async with asyncio.timeout(limit_s):
+                came = await reply
         except TimeoutError:
-            raise timeout_error(self._timeout_s) from None
+            raise timeout_error(limit_s) from None
         except httpx2.RequestError as error:
             raise request_error(error, self.key) from None
-        if reply.status != 200:
-            raise self._refused(reply)
+        if came.status != OK:
+            raise self.refused(came)
+        return came
+
+    def read(
+        self,
+        data: Callable[[], Any],
+        shown: bytes,
+        paid: Callable[[dict[str, Any]], Usage | None],
+        read: Callable[[dict[str, Any], Usage | None], Response],
+    ) -> Response:
+        """What `paid` and `read` make of an answer; `shown` is what is told of one that cannot be read.
+
+        Raises:
+            ProviderError: it is not of the protocol, or says that it has failed.
+        """
         used: Usage | None = None
         try:
-            data = json.loads(reply.body)
-            used = paid(data)
-            return read(data, used)._replace(limits=rate_limits(reply.headers))
+            told = data()
+            used = paid(told)
+            return read(told, used)
         except NOT_OF_THE_PROTOCOL as error:
-            problem = f"not an answer of the protocol ({type(error).__name__}): {self._begin(reply.body)}"
+            problem = f"not an answer of the protocol ({type(error).__name__}): {self._begin(shown)}"
             raise bad_reply(problem, self.key, used) from None
 
     def _begin(self, body: bytes) -> str:
@@ -112,7 +135,8 @@ class OpenAIClient:
         hidden = body.replace(self.key.encode(), b"[key]") if self.key else body
         return repr(hidden[:80])
 
-    def _refused(self, reply: Reply) -> Exception:
+    def refused(self, reply: Reply) -> ProviderError:
+        """The error of a reply with another status, also of one that stands in the results of a batch."""
         try:
             body = json.loads(reply.body)
         except (ValueError, RecursionError):
@@ -122,7 +146,13 @@ class OpenAIClient:
         return status_error(reply.status, str(message or ""), reply.headers, self.key, body=error)
 
     async def close(self) -> None:
-        await self._connections.close()
+        await self.connections.close()
+
+
+def written(body: Callable[[Media], dict[str, Any]], load: MediaLoader) -> bytes:
+    """A body as JSON in one line, with its media."""
+    media = Media(load)
+    return media.put_into(body(media))
 
 
 def _built(key: str, base_url: str, path: str) -> tuple[URL, Headers]:

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agents.jsontext import storable
-from agents.protocol import MediaLoader, Request, Response, TextPart
+from agents.protocol import Request, Response, TextPart
 from agents.providers.common import cannot, count, told, usage
-from agents.providers.openai_client import VENDOR_URL, Media, OpenAIClient, token_logprobs
-from agents.providers.options import ExtraBody, Options, read_options
+from agents.providers.openai_base import OpenAIBase
+from agents.providers.openai_client import Media, token_logprobs
+from agents.providers.options import ExtraBody, Options
 from schemas.parts import MediaRef, Usage
 from schemas.settings_models import ModelSection
 
@@ -25,38 +26,19 @@ class ChatOptions(Options):
     extra_body: ExtraBody = Field({})
 
 
-class OpenAICompatibleProvider:
+class OpenAICompatibleProvider(OpenAIBase[ChatOptions]):
     """Asks by chat completions; what a model cannot is neither sent nor asked."""
 
     name = "openai_compatible"
-    vendor = "openai"
-    wire = True
-    vendor_url = VENDOR_URL
     options = ChatOptions
+    path = "/chat/completions"
 
-    def __init__(self, section: ModelSection) -> None:
-        """Raises UserError: an unknown option, a key that is not set, video for OpenAI itself."""
-        self.section, self.chosen = section, read_options(ChatOptions, section)
+    def refuse(self, section: ModelSection) -> None:
         if section.base_url is None and "video" in section.takes:
             remedy = 'take "images": key frames stand for the clip'
             raise cannot(section, "takes", "OpenAI takes no video", remedy)
-        self._client = OpenAIClient(section, "/chat/completions")
-        self.base_url = self._client.base_url
 
-    async def complete(self, request: Request, load: MediaLoader) -> Response:
-        """Ask once.
-
-        Raises:
-            ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
-        """
-        return await self._client.ask(
-            lambda media: self._body(request, media), load, self._usage, self._response
-        )
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    def _body(self, request: Request, media: Media) -> dict[str, Any]:
+    def body(self, request: Request, media: Media) -> dict[str, Any]:
         sampling, chosen = request.sampling, self.chosen
         content = [
             {"type": "text", "text": part.text}
@@ -92,7 +74,7 @@ class OpenAICompatibleProvider:
         detail = {"detail": self.chosen.image_detail} if self.chosen.image_detail else {}
         return {"type": "image_url", "image_url": {"url": media.data_url(ref), **detail}}
 
-    def _usage(self, data: dict[str, Any]) -> Usage | None:
+    def paid(self, data: dict[str, Any]) -> Usage | None:
         counts = data.get("usage") or {}
         of_input = counts.get("prompt_tokens_details") or {}
         of_output = counts.get("completion_tokens_details") or {}
@@ -105,7 +87,7 @@ class OpenAICompatibleProvider:
             reasoning=count(of_output.get("reasoning_tokens")),
         )
 
-    def _response(self, data: dict[str, Any], paid: Usage | None) -> Response:
+    def response(self, data: dict[str, Any], paid: Usage | None) -> Response:
         choice = data["choices"][0]
         message = choice["message"]
         refusal = message.get("refusal")

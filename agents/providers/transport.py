@@ -21,6 +21,7 @@ import httpx2
 from yarl import URL
 
 LONGEST_REPLY_BYTES = 64 << 20
+OK = 200
 ACCEPTED = "gzip, deflate"  # what aiohttp unpacks by itself
 # The body is unpacked; these would no longer fit.
 OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
