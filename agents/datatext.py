@@ -19,6 +19,7 @@ from agents.jsontext import storable
 # changes none of them.
 STAND_INS = {"<": "\u2039", ">": "\u203a", "[": "\u27e6", "]": "\u27e7", "|": "\u00a6"}
 LINE_CHARS = 2_000  # one word, one turn, one claim
+CLAIM_CHARS = 500  # of one text of an annotator
 SECTION_CHARS = 60_000  # some 2,400 words with their times, a quarter of an hour of speech
 
 # Every character that NFKC makes one of these: full-width and small forms.
@@ -27,11 +28,15 @@ _TABLE = {
     for code in (*range(0x80), *range(0xFE30, 0xFE70), *range(0xFF00, 0xFFF0))
     if (stand_in := STAND_INS.get(unicodedata.normalize("NFKC", chr(code))))
 }
-# Controls, marks of direction, and characters without a picture that can carry hidden text. The joiners U+200C
-# and U+200D stay: Persian, the scripts of India and emoji are spelt with them.
+# Controls, marks of direction, and characters without a picture that can carry hidden text: fillers (Hangul,
+# Khmer, Braille), tags, variation selectors (a row of them is a message). The joiners U+200C and U+200D stay
+# between two signs: Persian, the scripts of India and emoji are spelt with them.
 _UNSEEN = re.compile(
-    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\U000e0000-\U000e01ef]"
+    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_STRAY_JOINERS = re.compile(
+    "(?<!\\S)[\u200c\u200d]+|[\u200c\u200d]+(?!\\S)|(?<=[\u200c\u200d])[\u200c\u200d]+"
 )
 
 
@@ -42,7 +47,12 @@ def clean(text: str) -> str:
 
 def visible(text: str) -> str:
     """The text without controls, marks of direction and characters that have no picture."""
-    return _UNSEEN.sub("", text)
+    return _STRAY_JOINERS.sub("", _UNSEEN.sub("", text))
+
+
+def short(text: str) -> str:
+    """Text of an annotator, short enough that what stands behind it in its line is shown, too."""
+    return clean(text)[:CLAIM_CHARS]
 
 
 def cut(line: str) -> str:

@@ -5,7 +5,7 @@ The order is that of the survey (https://arxiv.org/abs/2509.24322, section 3.1):
 
 from __future__ import annotations
 
-from agents.datatext import clean
+from agents.datatext import clean, short, within
 from agents.examples import Example
 from agents.serialise import sample_text
 
@@ -18,10 +18,10 @@ def example_data(example: Example, *, measurements: bool) -> str:
 
     Without the turns before it: they are the words of people whom nobody asked whether they are shown here.
     """
-    steps = [f"Step {number}: {clean(step.text)}" for number, step in enumerate(example.rationale, start=1)]
+    steps = [f"Step {number}: {short(step.text)}" for number, step in enumerate(example.rationale, start=1)]
     alone = example.sample.model_copy(update={"context": ()})
     view = sample_text(alone, measurements=measurements)
-    return "\n".join([view, "<Rationale>", *steps, "</Rationale>"])
+    return "\n".join([view, "<Rationale>", *within(steps).lines, "</Rationale>"])
 
 
 def example_text(example: Example, fenced: str, number: int, count: int) -> str:

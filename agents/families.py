@@ -21,7 +21,12 @@ Kinship = Literal["same_family", "family_unknown", "other_family"]
 
 
 class Family(NamedTuple):
-    """A row of the table: which models it covers, its name, and what such models are called in running text."""
+    """A row of the table: which models it covers, its name, and what such models are called in running text.
+
+    A model that is made of another one is of both families: `name` holds both, with a blank between them. Facts
+    are those of the makers: InternVL3 and 3.5 (https://arxiv.org/abs/2504.10479, https://arxiv.org/abs/2508.18265),
+    VideoLLaMA3 (https://arxiv.org/abs/2501.13106), DeepSeek-R1-Distill (https://arxiv.org/abs/2501.12948).
+    """
 
     pattern: re.Pattern[str]
     name: str
@@ -49,9 +54,9 @@ def family_of(section: ModelSection) -> str | None:
 
 
 def kinship(judge: str | None, annotator: str | None) -> Kinship:
-    """How the families of a judge and of an annotator stand to each other."""
+    """How the families of a judge and of an annotator stand to each other; one in common is enough."""
     if RULES in (judge, annotator):
         return "other_family"
     if judge is None or annotator is None:
         return "family_unknown"
-    return "same_family" if judge == annotator else "other_family"
+    return "other_family" if set(judge.split()).isdisjoint(annotator.split()) else "same_family"

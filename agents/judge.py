@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from agents.asking import Asker
-from agents.datatext import clean, within
+from agents.datatext import short, within
 from agents.engine import Outcome
 from agents.families import Kinship, family_of, kinship
 from agents.neutral import without_names
@@ -23,7 +23,6 @@ from schemas.records import Annotation, Check, Judgement, Sample
 from schemas.settings_models import JudgeSection
 from schemas.taxonomy import Taxonomy
 
-CLAIM_CHARS = 500  # of one text of an annotator
 RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its own
 
 
@@ -66,9 +65,9 @@ def _claim_view(answer: Triplet) -> View:
     dimensions = {} if answer.labels else answer.dimensions.given
     claimed = within(
         [
-            *(f"{name} alone points to: {_short(label or 'nothing')}" for name, label in readings.items()),
-            *(f"label: {_short(score.label)}" for score in answer.labels),
-            *(f"{name}: {_short(label)}" for name, label in answer.heads.items()),
+            *(f"{name} alone points to: {short(label or 'nothing')}" for name, label in readings.items()),
+            *(f"label: {short(score.label)}" for score in answer.labels),
+            *(f"{name}: {short(label)}" for name, label in answer.heads.items()),
             *(f"{name}: {value:g}" for name, value in dimensions.items()),
         ]
     )
@@ -76,24 +75,21 @@ def _claim_view(answer: Triplet) -> View:
 
 
 def _step(step: Step) -> str:
-    return f"Step {step.n}: {_short(step.text)} [{', '.join(step.evidence_ids)}]"
-
-
-def _short(text: str) -> str:
-    """Text of an annotator, short enough that what stands behind it in its line is shown, too."""
-    return clean(text)[:CLAIM_CHARS]
+    return f"Step {step.n}: {short(step.text)} [{', '.join(step.evidence_ids)}]"
 
 
 def _evidence(item: Evidence, verdicts: Mapping[str, Verdict] | None) -> str:
-    quote = f' "{_short(item.quote)}"' if item.quote else ""
-    line = f"{item.id} {item.modality} {item.start_s:.2f}-{item.end_s:.2f} s, {_short(item.cue)} {item.direction}"
-    line += f"{quote}: {_short(item.description)}"
+    quote = f' "{short(item.quote)}"' if item.quote else ""
+    line = (
+        f"{item.id} {item.modality} {item.start_s:.2f}-{item.end_s:.2f} s, {short(item.cue)} {item.direction}"
+    )
+    line += f"{quote}: {short(item.description)}"
     if verdicts is None:
         return line
     verdict = verdicts.get(item.id)
     if verdict is None:
         return f"{line} | not checked"
-    because = f" ({_short(verdict.reason)})" if verdict.reason else ""
+    because = f" ({short(verdict.reason)})" if verdict.reason else ""
     return f"{line} | {verdict.verdict}{because}{', shown' if verdict.shown else ''}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.answer_schema import strict
-from agents.datatext import clean
+from agents.datatext import clean, short
 from agents.fields import REFUSAL_IN_WORDS, BadAnswerError, FieldReader, read_object
 from agents.judge import Case, Juror, neutral_answer
 from agents.parsing import REFUSALS
@@ -43,7 +43,7 @@ class MmeJudge(Juror):
         """
         answer = neutral_answer(item)
         labels = ", ".join(clean(score.label) for score in answer.labels)
-        steps = [clean(step.text) for step in answer.rationale]
+        steps = [short(step.text) for step in answer.rationale]
         lines = ["<Truth>", f"label: {', '.join(item.reference)}", "</Truth>", "<Steps>"]
         lines += [
             f"Step {n}: {text}" for n, text in enumerate([*steps, f"So the label is: {labels}."], start=1)

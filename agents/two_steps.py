@@ -14,7 +14,7 @@ from string import Template
 from typing import Any, Literal
 
 from agents.answer_schema import answer_schema, strict
-from agents.datatext import clean
+from agents.datatext import CLAIM_CHARS, SECTION_CHARS, clean
 from agents.jsontext import NotJsonError, find_object
 from agents.prompting import PROMPT_DIR, fence_of
 from agents.protocol import AnswerSchema, Request, TextPart
@@ -41,7 +41,7 @@ def first_request(whole: Request, taxonomy: Taxonomy) -> Request:
 
 def second_request(whole: Request, taxonomy: Taxonomy, first: dict[str, Any]) -> Request:
     """The second step, given the first answer; with an empty one it stands for what will be asked."""
-    told = clean(canonical_json({name: first.get(name) for name in REASONS}))
+    told = clean(canonical_json({name: _shortened(first.get(name)) for name in REASONS}))[:SECTION_CHARS]
     open_fence, close_fence = fence_of(told)
     ask = Template(_asks("verbalizer", taxonomy)).substitute(open_fence=open_fence, close_fence=close_fence)
     return whole.but(
@@ -49,6 +49,15 @@ def second_request(whole: Request, taxonomy: Taxonomy, first: dict[str, Any]) ->
         parts=(*whole.parts, TextPart(text=f"{open_fence}\n{told}\n{close_fence}")),
         answer_schema=_schema("verbalizer", taxonomy),
     )
+
+
+def _shortened(value: Any) -> Any:
+    """The same with texts no longer than a prompt shows of an annotator."""
+    if isinstance(value, dict):
+        return {key: _shortened(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shortened(inner) for inner in value]
+    return value[:CLAIM_CHARS] if isinstance(value, str) else value
 
 
 def goes_on(receipt: Receipt) -> dict[str, Any] | None:

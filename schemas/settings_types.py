@@ -41,6 +41,11 @@ def web_address(value: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError("this is no address of a server; it starts with http:// or https://")
+    if "@" in parts.netloc:
+        # The value is not repeated here either.
+        raise ValueError(
+            "no name and password in an address: keys are read from the environment (api_key_env)"
+        )
     return value
 
 

@@ -92,9 +92,18 @@ class OpenAICompatibleProvider(OpenAIBase[ChatOptions]):
         message = choice["message"]
         refusal = message.get("refusal")
         return Response(
-            text=storable(str(refusal or message.get("content") or "")),
+            text=storable(str(refusal or _text(message.get("content")))),
             model_version=told(data.get("model")),
             usage=paid,
             finish_reason="refusal" if refusal else told(choice.get("finish_reason")),
             logprobs=token_logprobs((choice.get("logprobs") or {}).get("content")),
         )
+
+
+def _text(content: Any) -> str:
+    """What was written. Some servers give it in parts, of which those with text count, thoughts do not."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type", "text") == "text")
+    if not isinstance(content, str | None):
+        raise TypeError(type(content).__name__)
+    return content or ""

@@ -48,8 +48,12 @@ def _failures(report: JudgeReport) -> Iterator[Finding]:
 
 
 def _constant(report: JudgeReport) -> Iterator[Finding]:
-    flat = [name for name, spread in report.spreads.items() if spread < STEADY]
-    if flat and report.annotations >= LEAST_RATED:
+    flat = [
+        name
+        for name, spread in report.spreads.items()
+        if spread < STEADY and report.scored[name] >= LEAST_RATED
+    ]
+    if flat:
         told = ", ".join(f"{report.means[name]:.2f} for {NAMES[name]}" for name in flat)
         yield Finding(
             code="constant",

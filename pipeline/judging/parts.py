@@ -121,6 +121,7 @@ class JudgeReport(_Part):
     annotations: int
     outcomes: dict[str, int]  # of its ratings
     means: dict[str, float]
+    scored: dict[str, int]  # annotations with such a score
     spreads: dict[str, float]  # standard deviation over the annotations
     repeated: int  # annotations that were rated twice or more
     repeat_spread: dict[str, float]  # mean standard deviation over the repetitions of one annotation

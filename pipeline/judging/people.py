@@ -13,14 +13,21 @@ SCORES = ("s_rec", "s_reason", "s_cot")
 
 
 class Truth(NamedTuple):
-    """The labels that people gave blind, one per person; an adjudicated or declared one stands alone."""
+    """Each person's labels, given blind, the main one first; an adjudication or a declared label stands alone."""
 
-    labels: tuple[str, ...] = ()
+    said: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Everybody's first label."""
+        return tuple(own[0] for own in self.said)
 
     @property
     def agreed(self) -> tuple[str, ...]:
-        """The one label that nobody contradicts; nothing where people differ or nobody said anything."""
-        return self.labels[:1] if len(set(self.labels)) == 1 else ()
+        """The labels that all name, where the main one is the same; nothing where people differ."""
+        if len(set(self.labels)) != 1:
+            return ()
+        return tuple(label for label in self.said[0] if all(label in own for own in self.said))
 
     def agreement(self, annotation: Annotation, taxonomy: Taxonomy) -> float | None:
         """The share of these labels that the annotation's own agrees with; None without any."""
@@ -36,19 +43,21 @@ def truth_of(reviews: Sequence[Review], facts: Mapping[str, Any], taxonomy: Taxo
     `reviews` are about one target. What was said after the reveal does not count: it was anchored.
     """
     said = [
-        (review, review.labels[0].label)
+        (review, tuple(dict.fromkeys(s.label for s in review.labels if taxonomy.has(s.label))))
         for review in _in_time(reviews)
         if review.taxonomy == taxonomy.name and review.labels and not review.cannot_tell
         if taxonomy.has(review.labels[0].label)
     ]
-    adjudicated = [label for review, label in said if review.phase == "adjudication"]
+    adjudicated = [labels for review, labels in said if review.phase == "adjudication"]
     if adjudicated:
         return Truth((adjudicated[-1],))
     blind = {
-        reviewer_key(review.reviewer): label for review, label in said if review.phase in ("blind", "rubric")
+        reviewer_key(review.reviewer): labels
+        for review, labels in said
+        if review.phase in ("blind", "rubric")
     }
     gold = taxonomy.match(str(facts["gold"])) if facts.get("gold") and taxonomy.asks_labels else None
-    return Truth(tuple(blind.values()) or ((gold,) if gold else ()))
+    return Truth(tuple(blind.values()) or (((gold,),) if gold else ()))
 
 
 def rubric_of(reviews: Sequence[Review]) -> dict[str, dict[str, float]]:

@@ -83,10 +83,11 @@ def _judge(
     scored = {score: [row for row in rows if score in row.scores] for score in SCORES}
     made = JudgeReport(
         judge=name,
-        annotations=len(rows),
+        annotations=sum(row.judged for row in rows),
         outcomes=_total(row.outcomes for row in rows),
         means={score: fmean(r.scores[score] for r in mine) for score, mine in scored.items() if mine},
         spreads={score: pstdev(r.scores[score] for r in mine) for score, mine in scored.items() if mine},
+        scored={score: len(mine) for score, mine in scored.items() if mine},
         repeated=sum(bool(row.spread) for row in rows),
         repeat_spread=_repeat_spread(rows),
         comparisons=[
@@ -102,7 +103,7 @@ def _judge(
         },
         position=_position(rows, measuring),
         second_looks=_second_looks(rows),
-        kin=_kin(name, rows, all_scores, measuring),
+        kin=_kin(name, [row for row in rows if row.judged], all_scores, measuring),
         mme_emotion=_chains(rows),
         findings=[],
     )

@@ -16,8 +16,9 @@ from schemas.records import Annotation, Judgement
 class Row:
     """`scores` are means over the repetitions, `spread` their standard deviation where there are two or more.
 
-    `label_place` is where the claimed label stood among the labels, `implied_place` where the one did that the
-    second look found, both from 0 (first) to 1 (last). `human` is by comparison: "label", or a score's name.
+    `label_place` is where the claimed label stood among the labels, on average over the repetitions, which have
+    orders of their own, and `implied_place` where the one did that the second look found, both from 0 (first)
+    to 1 (last). `human` is by comparison: "label", or a score's name.
     """
 
     judge: str
@@ -36,6 +37,7 @@ class Row:
     implied_place: float | None = None
     human: Mapping[str, float] = field(default_factory=dict)
     chains: tuple[Rated, ...] = ()  # replies by MME-Emotion's rubric
+    judged: bool = True  # False: there was no answer to ask the judge about
 
 
 def row_of(
@@ -66,7 +68,7 @@ def row_of(
         look=looks[-1].outcome if looks else None,
         flags=frozenset(flag for one in judgements for flag in one.flags),
         position=next((one.position for one in ratings if one.position is not None), None),
-        label_place=_place(ratings[:1], claimed),
+        label_place=_mean_place([one for one in ratings if one.s_rec is not None], claimed),
         implied_place=_place(looks[-1:], looks[-1].implied_label if looks else None),
         human=human,
         chains=tuple(
@@ -83,6 +85,23 @@ def row_of(
     )
 
 
+def unread_row(
+    judge: str, annotation: Annotation, gold_labels: int, replicates: int, *, source_id: str, speaker: str
+) -> Row:
+    """An annotator's reply without an answer, where the truth is known: evaluated, it has earned nothing."""
+    nothing = Rated(reply=None, steps=0, gold_labels=gold_labels, claimed_labels=0)
+    return Row(
+        judge=judge,
+        annotation_id=annotation.id,
+        annotator=annotation.annotator,
+        source_id=source_id,
+        speaker=speaker,
+        length_chars=0,
+        chains=(nothing,) * replicates,
+        judged=False,
+    )
+
+
 def _claimed(annotation: Annotation, rated: Judgement) -> int:
     """How many labels are held against the reference: where it is one, the first of the answer is."""
     given = len(annotation.answer.labels) if annotation.answer else 0
@@ -92,6 +111,11 @@ def _claimed(annotation: Annotation, rated: Judgement) -> int:
 def _given(ratings: Sequence[Judgement], name: str) -> list[float]:
     values = (getattr(one, name) for one in ratings if one.outcome == "scored")
     return [value for value in values if value is not None]
+
+
+def _mean_place(judgements: Sequence[Judgement], label: str | None) -> float | None:
+    places = [place for one in judgements if (place := _place([one], label)) is not None]
+    return fmean(places) if places else None
 
 
 def _place(judgements: Sequence[Judgement], label: str | None) -> float | None:

@@ -8,17 +8,20 @@ from typing import Any
 
 from pipeline.facts import facts_around, target_facts
 from pipeline.judging.people import Truth, rubric_of, truth_of
-from pipeline.judging.row import Row, row_of
+from pipeline.judging.row import Row, row_of, unread_row
 from pipeline.project import Project
 from pipeline.stages.base import shards
 from pipeline.stages.samples import PAGE, reviews_by_item
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.taxonomy import Taxonomy
 
+NO_ANSWER = ("refused", "unparsed")  # it came, and holds nothing; what never came (failed) says nothing
+
 
 def judge_rows(project: Project) -> Iterator[Row]:
     """The rows of everything that stands, a page of segments at a time."""
     store, taxonomy = project.store, project.taxonomy
+    evaluating = [judge for judge in project.settings.judges if judge.rubric == "mme_emotion"]
     for page in shards(sorted(store.live(Segment), key=lambda segment: segment.id), PAGE):
         segments = {segment.id: segment for segment in page}
         samples = store.live(Sample, list(segments))
@@ -34,6 +37,9 @@ def judge_rows(project: Project) -> Iterator[Row]:
             speaker = str(of_target.get("speaker") or sample.target.speaker or segment.source_id)
             for annotation in said.get(sample.id, ()):
                 where = {"source_id": segment.source_id, "speaker": speaker}
+                if annotation.outcome in NO_ANSWER and truth.agreed:
+                    for told in evaluating:
+                        yield unread_row(told.name, annotation, len(truth.agreed), told.replicates, **where)
                 human = _human(annotation, truth, rubric, taxonomy)
                 for judge, judgements in _by(judged.get(annotation.id, ()), "judge").items():
                     yield row_of(judge, annotation, judgements, human=human, **where)

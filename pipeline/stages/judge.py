@@ -24,13 +24,17 @@ class JudgeStage(AskStage[Case, Judgement]):
         """`only`: the annotations that are rated; None: all that stand."""
         super().__init__()
         self._only = only
+        # Evaluating judges are told what was known at the plan: people may say more while a run goes on.
+        self._references: dict[str, tuple[str, ...]] = {}
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Case, Judgement], str]]:
-        settings = run.project.settings
+        settings, self._references = run.project.settings, {}
         seed = settings.project.seed
         jurors = panel(settings.judges, settings.annotators, run.project.taxonomy, seed=seed)
         for page in run.samples.pages() if jurors else ():
             for case in cases_of(run.project, [ref.id for ref in page]):
+                if case.reference:
+                    self._references[case.annotation.id] = case.reference
                 for question in asked_about(jurors, case) if self._rates(case) else ():
                     yield question, case.sample.segment_id
 
@@ -46,7 +50,9 @@ class JudgeStage(AskStage[Case, Judgement]):
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Case]:
         store = run.project.store
         sample_ids = dict.fromkeys(str(stub.parent) for stub in store.stubs(Annotation, keys).values())
-        return {case.annotation.id: case for case in cases_of(run.project, list(sample_ids))}
+        found = cases_of(run.project, list(sample_ids))
+        as_planned = (case._replace(reference=self._references.get(self.key(case), ())) for case in found)
+        return {self.key(case): case for case in as_planned}
 
     def counts(self, asker: Asker[Case, Judgement]) -> bool:
         return getattr(asker, "kind", None) not in EVALUATIONS

@@ -17,8 +17,12 @@ from tests.wire.material import section
         ("google/gemma-3-27b-it", "gemini"),
         ("claude-sonnet-4", "claude"), ("Qwen/Qwen2.5-Omni-7B", "qwen"), ("QVQ-72B-Preview", "qwen"),
         ("meta-llama/Llama-3.2-11B-Vision-Instruct", "llama"), ("llama3.2-vision:latest", "llama"),
-        ("DAMO-NLP-SG/VideoLLaMA3-7B", "video-llama"), ("Emotion-LLaMA", "llama"), ("R1-Omni-0.5B", "qwen"),
-        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "deepseek"), ("OpenGVLab/InternVL3-8B", "intern"),
+        ("DAMO-NLP-SG/VideoLLaMA3-7B", "video-llama qwen"), ("Emotion-LLaMA", "llama"), ("R1-Omni-0.5B", "qwen"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "deepseek qwen"), ("deepseek-chat", "deepseek"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "deepseek llama"),
+        ("OpenGVLab/InternVL3-8B", "intern qwen"), ("OpenGVLab/InternVL3-9B", "intern"),
+        ("OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview", "intern gpt"),
+        ("openai/o3", "gpt"), ("openai/o4-mini", "gpt"), ("EleutherAI/gpt-neox-20b", None),
         ("mistralai/Pixtral-12B-2409", "mistral"),
         ("openbmb/MiniCPM-o-2_6", "minicpm"), ("zai-org/glm-4v", "glm"),
         ("microsoft/Phi-4-multimodal-instruct", "phi"),
@@ -40,7 +44,8 @@ def test_what_is_set_counts_before_the_name_and_rules_are_of_no_family() -> None
     [
         ("gpt", "gpt", "same_family"), ("gpt", "qwen", "other_family"), (None, "gpt", "family_unknown"),
         ("gpt", None, "family_unknown"), (None, None, "family_unknown"), (RULES, RULES, "other_family"),
-        (None, RULES, "other_family"), (RULES, None, "other_family"),
+        (None, RULES, "other_family"), (RULES, None, "other_family"), ("deepseek qwen", "qwen", "same_family"),
+        ("intern qwen", "deepseek qwen", "same_family"), ("deepseek qwen", "llama", "other_family"),
     ],
 )  # fmt: skip
 def test_kinship(judge: str | None, annotator: str | None, expected: str) -> None:

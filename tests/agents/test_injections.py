@@ -208,7 +208,7 @@ def test_without_the_fence_every_attack_works(
 ) -> None:
     """Else the test above would show nothing. What is hidden is left in place here, as it is in a recording."""
     monkeypatch.setattr("agents.serialise.clean", lambda text: text)
-    monkeypatch.setattr("agents.judge.clean", lambda text: text)
+    monkeypatch.setattr("agents.datatext.clean", lambda text: text)
     samples = {n: attacked(a["text"], "word") for n, a in NAMED.items() if a["label"]}
     cases = {n: attacked_case(a["text"], "description") for n, a in NAMED.items() if not a["label"]}
     assert labels_of(unfenced, samples) == {name: NAMED[name]["label"] for name in samples}

@@ -7,10 +7,14 @@ from typing import Any
 
 from agents.annotator import Annotator
 from agents.asking import collect
-from agents.datatext import LINE_CHARS, SECTION_CHARS, clean, within
+from agents.datatext import CLAIM_CHARS, LINE_CHARS, SECTION_CHARS, clean, within
+from agents.example_text import example_data
+from agents.examples import Example
 from agents.judge import Judge
+from agents.mme_judge import MmeJudge
 from agents.prompting import annotation_request
 from agents.protocol import Request, TextPart
+from agents.two_steps import second_request
 from schemas.parts import Event, LabelScore, SpeakerTurn, Step, Turn, Word
 from schemas.records import Annotation
 from tests.agents.test_injections import attacked_case
@@ -111,3 +115,31 @@ def test_a_judge_is_shown_no_endless_claims_and_every_verdict() -> None:
     assert "| contradicted" in told(request)
     assert "label: joy" in told(request)
     assert request.left_out["rationale"] > 1000
+
+
+def test_long_steps_are_short_wherever_they_are_shown_again() -> None:
+    long = "so " * 3_000
+    case = attacked_case("x")
+    answer = case.annotation.answer
+    assert answer is not None
+    steps = (Step(n=1, text=long, evidence_ids=()),)
+    said = case.annotation.model_copy(update={"answer": answer.model_copy(update={"rationale": steps})})
+    mme = MmeJudge(judge_section(rubric="mme_emotion"), taxonomy())
+    rated = mme.request(case._replace(annotation=said, reference=("joy",)))
+    whole = ask()
+    first = {"evidence": [], "rationale": [{"n": 1, "text": long, "evidence_ids": []}]}
+    second = second_request(whole, taxonomy(), first)
+    last = second.parts[-1]
+    assert isinstance(last, TextPart)
+    shown = example_data(Example(make_sample(), frozenset(), "joy", steps), measurements=True)
+    for text in (told(rated), last.text, shown):
+        assert "so so so" in text
+        assert text.count("so ") < CLAIM_CHARS / 2
+
+
+def test_what_cannot_be_seen_is_left_out() -> None:
+    hidden = "\ufe0f\U000e0121\u3164\u115f\u1160\uffa0\u2800\u034f\u17b4\u180b\u200b\U000e0041\u2060"
+    assert clean(f"so{hidden} gl\u200dad \u200c\u200d") == "so gl\u200dad"
+    persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    assert clean(persian) == persian
+    assert clean("a\u200d\u200c\u200d\u200cb") == "a\u200db"

@@ -13,6 +13,7 @@ from agents.judge import Case
 from agents.mme_judge import MmeJudge
 from agents.panel import asked_about, panel
 from agents.protocol import TextPart
+from pipeline.judging.people import truth_of
 from pipeline.judging.report import report_on_judges
 from pipeline.judging.row import row_of
 from pipeline.judging.rows import judge_rows, true_labels
@@ -217,3 +218,49 @@ def test_a_run_asks_about_what_people_labelled_and_no_more(tmp_path: Path, model
     strict = report.mme_emotion["all"]["strict"]
     assert (strict.rec_s, strict.rea_s, strict.n) == (0.0, 100.0, 3)
     assert len(models.requests) == 1  # three equal answers are one question
+
+
+def test_a_reply_without_an_answer_earns_nothing_strictly_and_what_people_say_meanwhile_waits(
+    tmp_path: Path, models: FakeModels
+) -> None:
+    models.script(score("<score>Step 1: 1/1</score>").model_copy(update={"times": 0}))
+    root = write_settings(tmp_path / "p", JUDGES.format(url=models.openai_url))
+    made = small_project(root)
+    made.store.add(blind(made.segments[0], "fear", "anna"))
+    made.store.close()
+    with open_project(root) as project:
+        run_, store = make_run(project), project.store
+        run_.samples = Samples(store, [SampleRef(s.id, s.segment_id, s.target) for s in store.live(Sample)])
+        run_.segments = store.live(Segment)
+        stage = JudgeStage()
+        pending = stage.plan(run_)
+        store.add(blind(made.segments[0], "joy", "ben"))  # now nobody knows the truth
+        stage.work(run_, pending)
+        stage.finish(run_)
+        assert {one.reference for one in store.live(Judgement)} == {("fear",)}
+        store.add(blind(made.segments[1], "fear", "anna"))
+        (sample,) = (one for one in store.live(Sample) if one.segment_id == made.segments[1])
+        silent = [
+            Annotation(
+                sample_id=sample.id, request_digest=f"r{outcome}", annotator="silent", provider="p", model="m",
+                variant=0, replicate=0, outcome=outcome, reason="x",
+            )
+            for outcome in ("refused", "unparsed", "failed")
+        ]  # fmt: skip
+        store.add(silent)
+        store.set_live(Annotation, [*store.live_ids(Annotation), *(one.id for one in silent)])
+        report = next(r for r in report_on_judges(judge_rows(project), draws=20).judges if r.judge == "mme")
+    table = report.mme_emotion["silent"]
+    assert (table["strict"].rec_s, table["strict"].n, table["as_published"].n) == (0.0, 2, 0)
+    assert report.annotations == 3
+
+
+def test_several_true_labels_are_those_that_all_name() -> None:
+    def said(*labels: str, reviewer: str) -> Any:
+        (review,) = blind("seg", labels[0], reviewer)
+        return review.model_copy(update={"labels": tuple(LabelScore(label=label) for label in labels)})
+
+    one = said("joy", "surprise", reviewer="a")
+    assert truth_of([one], {}, taxonomy()).agreed == ("joy", "surprise")
+    assert truth_of([one, said("joy", reviewer="b")], {}, taxonomy()).agreed == ("joy",)
+    assert truth_of([one, said("surprise", "joy", reviewer="b")], {}, taxonomy()).agreed == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from typing import Any
@@ -14,7 +15,9 @@ from pipeline.commands.judging import report_lines
 from pipeline.judging.page import html_page
 from pipeline.judging.parts import Finding, JudgeReport, JudgesReport
 from pipeline.judging.report import report_on_judges
-from pipeline.judging.row import Row
+from pipeline.judging.row import Row, row_of
+from schemas.records import Judgement
+from tests.agents.test_judge import make_case
 from tests.judging import jurors
 from tests.judging.jurors import Fault, Study, judged, rows, study
 
@@ -192,3 +195,30 @@ def test_the_report_loads_no_web_framework_and_no_vendor() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_failures_are_no_ratings_and_repeats_one_unit() -> None:
+    """Of one annotation's repetitions each has an order of its own: none stands for the others."""
+
+    def rated(number: int, place: int, score: float | None) -> Judgement:
+        others = ("b", "c")
+        given = {"s_rec": score, "s_reason": score, "s_cot": score} if score is not None else {}
+        return Judgement(
+            annotation_id="a", request_digest=f"r{number}", judge="j", provider="p", model="m",
+            outcome="scored" if given else "failed", reasons=("so",) if given else (),
+            label_order=(*others[:place], "joy", *others[place:]), **given,
+        )  # fmt: skip
+
+    annotation = make_case().annotation
+    where: dict[str, Any] = {"human": {}, "source_id": "s", "speaker": "p"}
+    row = row_of("j", annotation, [rated(1, 0, 0.1), rated(2, 2, 0.9), rated(3, 2, None)], **where)
+    assert row.label_place == 0.5
+    rows = [
+        replace(
+            row_of("j", annotation, [rated(1, 0, 0.5 if n < 10 else None)], **where), annotation_id=f"a{n}"
+        )
+        for n in range(60)
+    ]
+    (report,) = report_on_judges(rows, draws=20).judges
+    assert (report.annotations, report.scored["s_rec"]) == (60, 10)
+    assert "constant" not in {finding.code for finding in report.findings}

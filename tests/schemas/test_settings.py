@@ -161,6 +161,8 @@ def test_the_name_of_a_variable_stands(tmp_path: Path) -> None:
         f"[[annotators]]\n{MODEL}client_secret='{SECRET}'\n",
         f"[[annotators]]\n{MODEL}api_key_env=['{SECRET}']\n",
         f"[[annotators]]\n{MODEL}base_url='me:{SECRET}@models.example/v1'\n",
+        f"[[annotators]]\n{MODEL}base_url='https://me:{SECRET}@models.example/v1'\n",
+        f"[[annotators]]\n{MODEL}base_url='https://{SECRET}@models.example/v1'\n",
         f"[annotators]\napi_key_env='{SECRET}'\n",
     ],
 )

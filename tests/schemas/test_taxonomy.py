@@ -61,6 +61,7 @@ def test_the_usual_sets_are_there_under_their_published_names() -> None:
     for name, labels in known.items():
         assert " ".join(load_taxonomy(name).names) == labels
     assert len(load_taxonomy("mintrec20").names) == 20
+    assert len(load_taxonomy("mintrec30").names) == 30
     sentiment = load_taxonomy("sentiment-continuous").dimensions["sentiment"]
     assert (sentiment.low, sentiment.high) == (-3, 3)
 

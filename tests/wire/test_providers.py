@@ -528,3 +528,24 @@ def test_a_redirect_is_not_followed(vendor: str, status: int, models: FakeModels
         error = failure(vendor, models)
         assert elsewhere.requests == []
     assert (error.code, error.transient, len(models.requests)) == ("redirected", False, 1)
+
+
+def test_an_answer_in_parts_is_its_text(models: FakeModels) -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": '{"labels": '},
+        {"type": "text", "text": "[]}"},
+    ]
+    for content, text in ((parts, '{"labels": []}'), ([], ""), (None, "")):
+        choice = {"message": {"content": content}, "finish_reason": "stop"}
+        models.script(Reply(body=json.dumps({"choices": [choice]})))
+        assert complete("openai_compatible", models).text == text
+
+
+@pytest.mark.parametrize(
+    "content", [{"labels": []}, 7, [7], [{"type": "text"}], [{"type": "text", "text": 1}]]
+)
+def test_what_is_no_text_is_no_answer(content: Any, models: FakeModels) -> None:
+    choice = {"message": {"content": content}, "finish_reason": "stop"}
+    models.script(Reply(body=json.dumps({"choices": [choice]})))
+    assert failure("openai_compatible", models).code == "bad_reply"
