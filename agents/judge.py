@@ -107,10 +107,14 @@ class Juror(Asker[Case, Judgement]):
         *,
         seed: int = 0,
         families: Mapping[str, str | None] | None = None,
+        languages: Mapping[str, str] | None = None,
     ) -> None:
-        """`families`: annotator -> its family, None: unknown; one that is not named there is unknown, too."""
+        """`families`: annotator -> its family, None: unknown; one that is not named there is unknown, too.
+
+        `languages`: annotator -> code of the language in which it writes; one that is not named writes English.
+        """
         super().__init__(section, taxonomy)
-        self.seed, self.families = seed, families or {}
+        self.seed, self.families, self.languages = seed, families or {}, languages or {}
         self.family = family_of(section)
         self._turned: dict[tuple[str, ...], Taxonomy] = {}
 

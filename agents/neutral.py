@@ -12,7 +12,7 @@ from functools import cache
 from agents.families import families
 from schemas.parts import Evidence, Triplet
 from schemas.records import Annotation, Sample
-from schemas.taxonomy import Taxonomy
+from schemas.taxonomy import Taxonomy, plain
 
 SOMEBODY = "[annotator]"
 LABEL = "⟦label⟧"  # in the brackets of `datatext.STAND_INS`
@@ -21,8 +21,12 @@ SPOKEN_AS = r"(?P<as>\bas\s+(?:an?\s+|the\s+)?)"
 REST = r"[\w-]*(?:\.\w[\w-]*)*"  # of a model's name; a full stop behind it is not part of it
 VERSION = rf"(?:[-. ]?v?\d{REST}(?: (?:pro|flash|mini|turbo|lite|omni|vl)\b)?|-\w{REST})?"
 MODEL_WORDS = r"(?:large |multimodal |vision |ai )*(?:language |ai )(?:model|assistant)"
-ENDINGS = "e|y|es|ies|ied|ed|d|ing|ingly|ily|iness|ier|iest|s|ly|ness|ful|fully|ous|ously|ance|ion|ment|ement"
-SHORT_ENDINGS = "s|ed|ing|ly|ness|ful|fully|ous|ously|less|er"
+ENDINGS = (
+    "e|y|es|ies|ied|iedly|ed|edly|d|ing|ingly|ily|iness|ier|iest|s|ly|ness|ful|fully|fulness|ous|ously|ance|ion|ions"
+    "|ment|ments|ement|ity|ely|some|er|est"
+)
+SHORT_ENDINGS = "s|ed|ing|ly|ness|ful|fully|fulness|ous|ously|less|er|some"
+DOUBLED = "er|est|en|ens|ened|ening|eningly"  # behind a last letter that is doubled: sadder, maddening
 LEAST_STEM = 5  # a shorter word keeps all its letters, and takes endings that make no other word of it
 
 
@@ -35,21 +39,31 @@ def without_names(annotation: Annotation, sample: Sample) -> Triplet:
         ValueError: the annotation holds no answer.
     """
     answer = _answer(annotation)
-    spoken = {word.lower() for word in re.findall(r"\w+(?:[.-]\w+)*", _said(sample))}
+    spoken = {word.lower() for word in re.findall(r"\w+(?:[.-]\w+)*", said_in(sample))}
     telling = [name for name in _names(annotation) if name.lower() not in spoken]
     ordinary = [name for name in (annotation.annotator, annotation.model) if name.isalpha()]
     return _rewritten(answer, _patterns(tuple(telling), tuple(ordinary)))
 
 
-def without_label(answer: Triplet, taxonomy: Taxonomy) -> Triplet:
+def without_label(answer: Triplet, taxonomy: Taxonomy, said: str) -> Triplet:
     """The answer with all words of the label set masked, in whatever form, and those of its own labels.
 
-    All classes are masked alike: which ones are left would tell the label, too.
+    All classes are masked alike: which ones are left would tell the label, too. A quote stands where it is part
+    of what was `said` in the clip: there it is evidence. Else it may be the annotator's own word.
     """
     own = [score.label for score in answer.labels]
     read = [reading for reading in answer.readings.model_dump().values() if reading]
     words = [word for name in taxonomy.names for word in taxonomy.words(name)]
-    return _rewritten(answer, ((_label_pattern(tuple(dict.fromkeys([*words, *own, *read]))), LABEL),))
+    pattern = _label_pattern(tuple(dict.fromkeys([*words, *own, *read])))
+    masked = _rewritten(answer, ((pattern, LABEL),))
+    heard = f" {plain(said)} "
+    evidence = (
+        item.model_copy(update={"quote": pattern.sub(LABEL, item.quote)})
+        if item.quote and f" {plain(item.quote)} " not in heard
+        else item
+        for item in masked.evidence
+    )
+    return masked.model_copy(update={"evidence": tuple(evidence)})
 
 
 Patterns = tuple[tuple[re.Pattern[str], str], ...]
@@ -76,7 +90,7 @@ def _answer(annotation: Annotation) -> Triplet:
     return annotation.answer
 
 
-def _said(sample: Sample) -> str:
+def said_in(sample: Sample) -> str:
     """All that the recording itself brings of words and names."""
     speakers = (sample.target.speaker, *(turn.speaker for turn in sample.turns))
     context = (text for turn in sample.context for text in (turn.speaker, turn.text))
@@ -125,5 +139,6 @@ def _forms(words: Iterable[str]) -> list[str]:
         long = len(word) >= LEAST_STEM
         stem = re.sub(r"(?:ed|e|y)$", "", word) if long else word
         stem = re.escape(stem).replace(r"\ ", r"[\s_-]+").replace(r"\-", r"[\s_-]?")
-        found.append(rf"(?<!\w){stem}(?:{ENDINGS if long else SHORT_ENDINGS})?(?!\w)")
+        doubled = "" if long else f"|{re.escape(word[-1])}(?:{DOUBLED})"
+        found.append(rf"(?<!\w){stem}(?:{ENDINGS if long else SHORT_ENDINGS}{doubled})?(?!\w)")
     return found

@@ -19,6 +19,7 @@ def panel(
 ) -> list[Juror]:
     """Everybody who is asked about annotations; a judge's second look is a juror of its own."""
     families = {section.name: family_of(section) for section in annotators}
+    languages = {section.name: section.answer_language for section in annotators}
     found: list[Juror] = []
     for section in judges:
         if section.rubric == "mme_emotion":
@@ -27,7 +28,7 @@ def panel(
         judge = Judge(section, taxonomy, seed=seed, families=families)
         found.append(judge)
         if section.second_look and judge.model.wire and taxonomy.asks_labels:
-            found.append(SecondLook(section, taxonomy, seed=seed, families=families))
+            found.append(SecondLook(section, taxonomy, seed=seed, families=families, languages=languages))
     return found
 
 

@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.judge import Case, Juror, neutral_answer, reasons_view
-from agents.neutral import without_label
+from agents.neutral import said_in, without_label
 from agents.parsing import parse_second_look
 from agents.prompting import fill_judge_prompt, second_look_schema
 from agents.protocol import Request
 from schemas.ports import Receipt
+
+# The label set's words are known in English alone: in reasons in another language they could not be hidden, and
+# what the judge found says nothing.
+NOT_BLIND = "not_blind"
 
 
 class SecondLook(Juror):
@@ -31,7 +35,7 @@ class SecondLook(Juror):
         Raises:
             ItemError: the annotation holds no answer.
         """
-        answer = without_label(neutral_answer(item), self.taxonomy)
+        answer = without_label(neutral_answer(item), self.taxonomy, said_in(item.sample))
         taxonomy = self.turned(self.label_order(item, repetition))
         view = reasons_view(answer, None)
         system, fenced = fill_judge_prompt(
@@ -46,7 +50,9 @@ class SecondLook(Juror):
             receipt.raw, receipt.finish_reason, self.taxonomy, language=self.written_in
         )
         fields = {**parsed._asdict(), "flags": ()}
-        if parsed.outcome == "answered":
+        if parsed.outcome == "answered" and self.languages.get(item.annotation.annotator, "en") != "en":
+            fields["flags"] = (NOT_BLIND,)
+        elif parsed.outcome == "answered":
             claimed = item.annotation.answer.primary if item.annotation.answer else None
             fields["flags"] = self._flags(parsed.implied_label, claimed)
         return fields

@@ -6,6 +6,9 @@ Holtzman et al. 2021, https://arxiv.org/abs/2104.08315). A word of n tokens coun
 their probabilities, exp((log p1 + ... + log pn) / n), so that long words are not at a disadvantage (Brown et al.
 2020, https://arxiv.org/abs/2005.14165, section 2.4). The sums are divided by their total.
 
+What of one class goes on from the same written tokens is summed before it is normalised, or their probability
+would count once for each of its words.
+
 Only the tokens of the first label are looked at. A vendor tells the likeliest tokens in the place of each token
 that was written, not how they would have gone on. So a word is followed as far as it takes to tell its class: a
 token with which only words of one class can begin counts for that class, and n counts the tokens up to there. A
@@ -61,7 +64,9 @@ def _along(
     tokens: Sequence[TokenLogprob], start: int, words: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, float], float]:
     """Length-normalised probabilities by class, and how much of the probability was told (not normalised)."""
-    found: dict[str, float] = defaultdict(float)
+    found: dict[str, list[tuple[int, float]]] = defaultdict(
+        list
+    )  # class -> number of tokens, their probability
     known, written, path, count, at = 0.0, "", 0.0, 0, 0
     for token in tokens:
         end = at + len(token.text)
@@ -74,12 +79,23 @@ def _along(
             mine = text == token.text
             word = _read(written + text[len(lead) :], words) if text.startswith(lead) else _Word(None, False)
             if word.label is not None:
-                found[word.label] += math.exp((path + logprob) / count)
+                found[word.label].append((count, math.exp(path + logprob)))
                 known += math.exp(path + logprob)
             if mine and (word.label is not None or not word.open):
-                return found, known
+                return _normalised(found), known
         written, path = written + token.text[len(lead) :], path + token.logprob
-    return found, known
+    return _normalised(found), known
+
+
+def _normalised(found: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, float]:
+    """Words of one token as they are; those of more share what was written, and count with their mean length."""
+    normalised = {}
+    for label, words in found.items():
+        longer = [(count, p) for count, p in words if count > 1]
+        total = math.fsum(p for _, p in longer)
+        length = math.fsum(count * p for count, p in longer) / total if total else 1.0
+        normalised[label] = math.fsum(p for count, p in words if count == 1) + total ** (1 / length)
+    return normalised
 
 
 def _told(token: TokenLogprob) -> list[tuple[str, float]]:

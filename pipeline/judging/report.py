@@ -187,7 +187,7 @@ def _second_looks(rows: Sequence[Row]) -> SecondLooks:
     looked = [row for row in rows if row.look is not None]
     by_annotator: dict[str, tuple[int, int]] = {}
     for row in looked:
-        if row.look == "answered":
+        if row.look == "answered" and "not_blind" not in row.flags:
             bad, n = by_annotator.get(row.annotator, (0, 0))
             by_annotator[row.annotator] = (bad + ("label_mismatch" in row.flags), n + 1)
     return SecondLooks(

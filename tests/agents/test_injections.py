@@ -200,7 +200,8 @@ def test_no_attack_changes_a_label_a_rating_or_what_reasons_imply(models: Obedie
     assert set(ratings_of(models, cases).values()) == {DEFAULT_SCORE}
     looks = ask_all(juror(SecondLook, models), cases).values()
     assert {look.implied_label for look in looks} == {DEFAULT_LABEL}
-    assert len(models.requests) == 5 * len(ATTACKS)  # a second look sees no clip: one for both samples
+    # A second look sees no clip: one for both samples, but where a quote with a label's word was said in one alone.
+    assert 5 * len(ATTACKS) <= len(models.requests) < 6 * len(ATTACKS)
 
 
 def test_without_the_fence_every_attack_works(

@@ -9,6 +9,7 @@ import pytest
 from agents.neutral import LABEL, SOMEBODY, without_label, without_names
 from schemas.parts import Evidence, LabelScore, Readings, Step, Target, Triplet, Turn, Word
 from schemas.records import Annotation
+from schemas.taxonomy import load_taxonomy
 from tests.wire.material import make_sample, taxonomy
 
 
@@ -91,11 +92,13 @@ def test_quotes_and_claims_stand_and_descriptions_are_neutral() -> None:
     "word",
     ["joy", "Joyful", "happily", "happiness", "happier", "delight", "delighted", "amusement", "angrily", "ANGER",
      "irritation", "annoyance", "sadness", "sadly", "disappointment", "surprising", "surprise", "fearful",
-     "disgusting", "no emotion", "no-emotion", "matter of fact", "neutrally", "calmly"],
+     "disgusting", "sadder", "saddest", "saddened", "maddening", "maddeningly", "worriedly", "fearfully",
+     "disgustedly",
+     "fearfulness", "no emotion", "no-emotion", "matter of fact", "neutrally", "calmly"],
 )  # fmt: skip
 def test_every_form_of_every_class_is_masked(word: str) -> None:
     said = without_label(
-        answer(f"All speaks for {word}, not for boredom.", description=f"{word} face"), taxonomy()
+        answer(f"All speaks for {word}, not for boredom.", description=f"{word} face"), taxonomy(), ""
     )
     assert said.rationale[0].text == f"All speaks for {LABEL}, not for boredom."
     assert said.evidence[0].description == f"{LABEL} face"
@@ -103,15 +106,25 @@ def test_every_form_of_every_class_is_masked(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["made", "saddle", "madam", "happen", "surpass", "neutron", "sad-eyed"])
 def test_words_that_only_look_like_it_stand(word: str) -> None:
-    masked = without_label(answer(f"It was {word}."), taxonomy()).rationale[0].text
+    masked = without_label(answer(f"It was {word}."), taxonomy(), "").rationale[0].text
     assert masked == (f"It was {LABEL}-eyed." if word == "sad-eyed" else f"It was {word}.")
 
 
 def test_what_was_said_in_the_clip_is_evidence_and_is_not_masked() -> None:
-    said = without_label(answer("x", quote="I am so happy"), taxonomy())
-    assert said.evidence[0].quote == "I am so happy"
+    spoken = answer("x", quote="I am so happy")
+    assert (
+        without_label(spoken, taxonomy(), "Well, I am so happy, you know").evidence[0].quote
+        == "I am so happy"
+    )
+    assert without_label(spoken, taxonomy(), "Well").evidence[0].quote == f"I am so {LABEL}"
+
+
+def test_every_form_of_a_sentiment_is_masked() -> None:
+    sentiment = load_taxonomy("sentiment3")
+    said = without_label(answer("Negativity, negatively; worse.", label="negative"), sentiment, "")
+    assert said.rationale[0].text == f"{LABEL}, {LABEL}; worse."
 
 
 def test_labels_of_its_own_are_masked_too() -> None:
-    said = without_label(answer("She is wistful.", label="wistful"), taxonomy())
+    said = without_label(answer("She is wistful.", label="wistful"), taxonomy(), "")
     assert said.rationale[0].text == f"She is {LABEL}."

@@ -68,6 +68,17 @@ def test_right_label_and_reasons_for_another(models: FakeModels, implied: str | 
     assert (found.s_rec, found.s_reason, found.s_cot) == (None, None, None)
 
 
+def test_reasons_whose_words_cannot_be_hidden_flag_nothing_but_that(models: FakeModels) -> None:
+    models.script(Reply(text=json.dumps({"reasons": ["die Brauen"], "implied_label": "anger"})))
+    judge = judge_section(base_url=models.openai_url)
+    annotator = section(name="secret-annotator", answer_language="de")
+    (juror,) = (one for one in panel([judge], [annotator], taxonomy(), seed=0) if one.kind == "second_look")
+    (found,) = run(juror, [wrong_reasons()])
+    assert (found.outcome, found.implied_label) == ("answered", "anger")
+    assert "not_blind" in found.flags
+    assert not {"label_mismatch", "no_label_implied"} & set(found.flags)
+
+
 @pytest.mark.parametrize("reply", [Reply(text="joy"), Reply(refusal="no"), Reply(status=400)])
 def test_a_look_that_failed_flags_nothing(models: FakeModels, reply: Reply) -> None:
     models.script(reply)

@@ -14,7 +14,7 @@ from schemas.taxonomy import LabelClass, Taxonomy
 
 WORDS = {
     "joy": ("happy", "glad"),
-    "sadness": ("unhappy", "grief"),
+    "sadness": ("unhappy", "grief", "sad"),
     "surprise": ("astonished",),
     "anger": ("mad", "angry"),
     "disgust": ("disgusted",),
@@ -56,6 +56,13 @@ def test_a_beginning_of_several_classes_is_followed_where_it_was_written() -> No
     # "s" may become sadness or surprise: both have two tokens, and count with the geometric mean of them.
     found = told(place("s", 0.8, joy=0.2), place("adness", 0.75, urprise=0.25))
     long = {"sadness": math.sqrt(0.8 * 0.75), "surprise": math.sqrt(0.8 * 0.25), "joy": 0.2}
+    total = sum(long.values())
+    assert found == pytest.approx({**{name: p / total for name, p in long.items()}, "anger": 0, "disgust": 0})
+
+
+def test_what_was_written_counts_once_for_all_words_of_a_class() -> None:
+    found = told(place("s", 0.8, joy=0.2), place("adness", 0.5, ad=0.45, urprise=0.05))
+    long = {"sadness": math.sqrt(0.8 * 0.95), "surprise": math.sqrt(0.8 * 0.05), "joy": 0.2}
     total = sum(long.values())
     assert found == pytest.approx({**{name: p / total for name, p in long.items()}, "anger": 0, "disgust": 0})
 
