@@ -18,6 +18,8 @@ from agents.providers.options import ExtraBody, Options
 from schemas.parts import MediaRef, Usage
 from schemas.settings_models import ModelSection
 
+MODALITIES = ("text", "image", "audio", "video")  # of the tokens of a prompt, where a server tells them apart
+
 
 class ChatOptions(Options):
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
@@ -82,7 +84,7 @@ class OpenAICompatibleProvider(OpenAIBase[ChatOptions]):
             self.section,
             counts.get("prompt_tokens"),
             counts.get("completion_tokens"),
-            by_modality={name: of_input.get(f"{name}_tokens") for name in ("text", "image", "audio")},
+            by_modality={name: of_input.get(f"{name}_tokens") for name in MODALITIES},
             cached=count(of_input.get("cached_tokens")),
             reasoning=count(of_output.get("reasoning_tokens")),
         )

@@ -85,6 +85,7 @@ def worker_packages() -> list[tuple[str, str]]:
     scripts = sorted((REPO / "pipeline" / "workers").glob("*.py"))
     # Imported by the scripts beside them, in their environments.
     shared = {"caller.py", "demo_voice.py", "lean.py", "pictures.py"}
+    shared |= {"chat_media.py", "chat_protocol.py", "chat_server.py"}
     for script in [script for script in scripts if script.name not in shared]:
         block = PEP_723.search(script.read_text("utf-8"))
         assert block is not None, f"{script.name} has no PEP 723 block"
