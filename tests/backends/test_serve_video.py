@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
@@ -252,17 +254,20 @@ def test_a_run_asks_it_about_clips(line: Line, media: Media, tmp_path: Path) -> 
     project = ingested(tmp_path / "project", settings, media(VIDEO))
     done = emotrace("run", "--project", project, "--local", "--json")
     assert done.status == 1, "what cannot be read is told"
-    (failed,) = done.json["failed_items"]
-    assert failed["message"].startswith("free: unparsed")
     with stored(project) as store:
         found = {one.annotator: one for one in store.all(Annotation)}
-    held, free = found["held"], found["free"]
-    assert held.outcome in ("labelled", "abstained")
-    assert held.answer is not None
-    assert (free.outcome, free.answer) == ("unparsed", None)
-    for one in (held, free):
+    assert (found["free"].outcome, found["free"].answer) == ("unparsed", None)
+    assert found["held"].reason not in ("truncated", "no_json"), "its form is right, what it says is chance"
+    for one in found.values():
         assert (one.model_version or "").startswith(f"{line.kind}@")
         assert one.usage.input_by_modality["video"] > 0
         assert sum(one.usage.input_by_modality.values()) == one.usage.input_tokens
         assert one.usage.output_tokens > 0
         assert not one.usage.estimated
+    with contextlib.closing(sqlite3.connect(project / "emotrace.db")) as ledger:
+        question = (
+            "select raw, finish_reason, logprobs from calls where event = 'receipt' and annotator = 'held'"
+        )
+        ((raw, finish_reason, logprobs),) = ledger.execute(question)
+    assert (finish_reason, next(iter(json.loads(raw)))) == ("stop", "evidence")
+    assert "".join(row[0] for row in json.loads(logprobs)) == raw
