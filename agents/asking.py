@@ -22,7 +22,7 @@ from schemas.parts import Usage
 from schemas.ports import Clock, Journal, Receipt
 from schemas.records import Annotation, Judgement
 from schemas.registry import resolve
-from schemas.settings_models import AnnotatorSection, ModelSection
+from schemas.settings_models import AnnotatorSection, JudgeSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
 T = TypeVar("T")  # what is asked about: a sample, or a judge's case
@@ -69,7 +69,9 @@ class Model:
             style = prompting.style
             shown = (prompting.examples, prompting.diversity) if prompting.examples else ()
         asked = (section.provider, section.model, self.deployment, sampling(section, 0), media, text, style)
-        return content_digest([*asked, self.own_inputs, *shown])
+        language = section.answer_language if self.wire else None
+        rubric = section.rubric if isinstance(section, JudgeSection) else None
+        return content_digest([*asked, language, rubric, self.own_inputs, *shown])
 
     @cached_property
     def own_inputs(self) -> tuple[str, ...]:

@@ -85,10 +85,11 @@ class Bank:
         """
         if not self.examples or count < 1:
             return ()
-        near = {place for tie in ties for place in self._tie_places.get(tie, ())}
+        apart = np.ones(len(self.examples), dtype=bool)
+        for tie in ties:
+            apart[self._tie_places.get(tie, [])] = False
         relevance = np.round(self._vectors @ self._embed(sample), DIGITS)
-        apart = [place for place in range(len(self.examples)) if place not in near]
-        pool = sorted(apart, key=lambda place: (-relevance[place], place))[: POOL_PER_EXAMPLE * count]
+        pool = _most_relevant(relevance, np.flatnonzero(apart), POOL_PER_EXAMPLE * count)
         alike = self._alike(pool)
         diverse: Diversity = resolve(DIVERSITIES, diversity, what="diversity")
         chosen = diverse(relevance[pool], alike, min(count, len(pool)))
@@ -106,6 +107,15 @@ class Bank:
         likeness = np.round(vectors @ vectors.T + 1, DIGITS) / 2
         mean: NDArray[np.float64] = (likeness + np.array(same) + np.array(shared)) / 3
         return mean
+
+
+def _most_relevant(relevance: NDArray[np.float64], places: NDArray[np.intp], most: int) -> list[int]:
+    """At most so many of `places`, in order, the most relevant first; equally relevant ones by their place."""
+    if len(places) > most:  # to find the least that gets in takes less than to sort all
+        least = np.partition(relevance[places], -most)[-most]
+        places = places[relevance[places] >= least]
+    order = np.argsort(-relevance[places], kind="stable")
+    return [int(place) for place in places[order[:most]]]
 
 
 # (relevance of each of n in [-1, 1], shape (n,); how alike they are, shape (n, n); how many) -> places chosen

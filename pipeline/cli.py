@@ -171,26 +171,7 @@ def status(
     return SOME_FAILED if told.failed_items else OK
 
 
-@command("show", "emotrace show --project my-project interview.mp4 --json")
-def show(
-    what: Annotated[str, typer.Argument(help="A recording's path or name, or the start of any id.")],
-    project: ProjectDir = HERE,
-    as_json: AsJson = False,
-) -> int:
-    """Everything known about a recording or a segment."""
-    from pipeline.commands.show import print_show
-    from pipeline.commands.show import show as look_up
-    from pipeline.project import open_project
-
-    with open_project(project) as opened:
-        found = look_up(opened, what)
-    if as_json:
-        emit(found)
-    else:
-        print_show(out, found)
-    return OK
-
-
+command("show", "emotrace show --project my-project interview.mp4 --json")(asked.show)
 command("explain", "emotrace explain --project my-project ann_2f7c")(asked.explain)
 command("dead-letters", "emotrace dead-letters --project my-project")(asked.dead_letters)
 

@@ -22,7 +22,7 @@ from schemas.record import Record
 from schemas.records import Annotation, Check, Consensus, Decision, Judgement, Sample, Segment
 from schemas.store import Store
 
-ASKING = ("calibrate", "annotate", "contested", "judge")  # the stages that ask models
+ASKING = ("calibrate", "annotate", "contested", "judge", "sentinel")  # the stages that ask models
 KINDS = ("shown", "not_shown")  # of claims: whether the annotator had been told the measurement
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from schemas.briefs import Brief, brief_of
 from schemas.database import BUSY_TIMEOUT_S, Database
-from schemas.fields import fields_query
+from schemas.fields import field_of, fields_query
 from schemas.ids import canonical_json
 from schemas.migrations import migrate
 from schemas.record import Record
@@ -198,6 +198,14 @@ class Store(Asked):
     def live_ids(self, cls: type[Record]) -> set[str]:
         with self._database.reading() as connection:
             return set(connection.execute(_live_of(_kind(cls))).scalars())
+
+    def live_by(self, cls: type[Record], name: str, words: Collection[str]) -> list[str]:
+        """Ids of the records that stand now in whose briefs `name` is one of some words; no brief is sent."""
+        said = field_of(_records.c.brief, self._database.engine.dialect.name, name)
+        query = sa.select(_records.c.id).select_from(_standing(_kind(cls)))
+        query = query.where(_is_newest(_records), said.in_(sorted(words))).order_by(_records.c.seq)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def live(
         self, cls: type[R], parents: Sequence[str] | None = None, *, ids: Sequence[str] | None = None

@@ -29,6 +29,7 @@ from pipeline.release.stale import Today
 from pipeline.release.telling import RUN
 from pipeline.stages.base import Progress
 from pipeline.stages.calibrate import heard
+from pipeline.stages.contested import given_up
 from pipeline.stages.selection import last_release, selection
 from schemas.errors import UserError
 from schemas.ids import file_digest
@@ -141,6 +142,7 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         consent,
         lambda: banks_now(store, settings, lambda: selection(store, settings).placed),
         hearings,
+        given_up(store),
     )
     for item in live_items(store):
         # What is left out anyway need not be brought up to date first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 
 from agents.annotator import Annotator
@@ -34,9 +34,10 @@ class Today:
         consent: Consent,
         banks: Callable[[], Banks],
         hearings: Mapping[str, Hearing],
+        given_up: Collection[str],
     ) -> None:
         self.settings, self.taxonomy, self.consent = settings, taxonomy, consent
-        self.banks, self.hearings = banks, hearings
+        self.banks, self.hearings, self.given_up = banks, hearings, given_up
 
     @cached_property  # made when there is an item to look at: without one their names need not be right
     def _annotators(self) -> list[Annotator]:
@@ -78,7 +79,7 @@ class Today:
         if annotator.section.when == "always":
             return True
         always = {other.section.name for other in self._annotators if other.section.when == "always"}
-        first = [annotation for annotation in item.annotations if annotation.annotator in always]
+        first = [one for one in item.annotations if one.annotator in always and one.id not in self.given_up]
         return is_contested(item.sample, first, self.settings, self.taxonomy, self.hearings)
 
     def _judged(self, item: LiveItem) -> bool:

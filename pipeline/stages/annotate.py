@@ -17,6 +17,8 @@ from schemas.records import Annotation, Sample, Segment
 from schemas.settings import Settings
 from schemas.settings_models import AnnotatorSection, ModelSection
 
+MaySee = Callable[[Asker[Sample, Annotation], Sample], bool]
+
 
 class AnnotateStage(AskStage[Sample, Annotation]):
     name = "annotate"
@@ -86,26 +88,9 @@ class AnnotateStage(AskStage[Sample, Annotation]):
             message = f"temperature is not set: at 0 its {section.replicates} replicates are one answer"
             run.progress.note(self.name, f"{section.name}: {message}")
 
-    def reader(
-        self, run: Run, facts: Mapping[str, Facts]
-    ) -> Callable[[Asker[Sample, Annotation], Sample], bool]:
+    def reader(self, run: Run, facts: Mapping[str, Facts]) -> MaySee:
         """Nor may a question show an example whose people do not allow it any more."""
-        may_see, consent = super().reader(run, facts), Consent(facts, run.project.settings.consent)
-        segments = {segment.id: segment for segment in run.segments}
-
-        def segment_of(sample: Sample) -> Segment:  # an example's need not stand any more
-            if sample.segment_id not in segments:
-                segments[sample.segment_id] = run.project.store.by_id(Segment, [sample.segment_id])[0]
-            return segments[sample.segment_id]
-
-        def may_see_all(asker: Asker[Sample, Annotation], item: Sample) -> bool:
-            choose = asker.examples if isinstance(asker, Annotator) else None
-            shown = [] if choose is None else [example.sample for example in choose(item)]
-            return may_see(asker, item) and all(
-                consent.may_see(one, segment_of(one), third_party=asker.model.third_party) for one in shown
-            )
-
-        return may_see_all
+        return with_examples(run, facts, super().reader(run, facts))
 
     def load(self, run: Run, keys: Sequence[str]) -> dict[str, Sample]:
         return {sample.id: sample for sample in run.project.store.by_id(Sample, keys)}
@@ -114,8 +99,26 @@ class AnnotateStage(AskStage[Sample, Annotation]):
         return f"annotations.{record.outcome}"
 
 
+def with_examples(run: Run, facts: Mapping[str, Facts], may_see: MaySee) -> MaySee:
+    """Whether a sample may be shown, and with it every example that stands in the question."""
+    consent = Consent(facts, run.project.settings.consent)
+    segments = {segment.id: segment for segment in run.segments}
+
+    def segment_of(sample: Sample) -> Segment:  # an example's need not stand any more
+        if sample.segment_id not in segments:
+            segments[sample.segment_id] = run.project.store.by_id(Segment, [sample.segment_id])[0]
+        return segments[sample.segment_id]
+
+    def may_see_all(asker: Asker[Sample, Annotation], item: Sample) -> bool:
+        choose = asker.examples if isinstance(asker, Annotator) else None
+        shown = [] if choose is None else [example.sample for example in choose(item)]
+        return may_see(asker, item) and all(
+            consent.may_see(one, segment_of(one), third_party=asker.model.third_party) for one in shown
+        )
+
+    return may_see_all
+
+
 def said_by(run: Run, names: Collection[str]) -> list[str]:
     """The annotations that stand of some annotators."""
-    store = run.project.store
-    stubs = store.stubs(Annotation, sorted(store.live_ids(Annotation))).values()
-    return [stub.id for stub in stubs if stub.brief["annotator"] in names]
+    return run.project.store.live_by(Annotation, "annotator", names)

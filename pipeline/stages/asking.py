@@ -88,6 +88,7 @@ class AskStage(ABC, Generic[T, R]):
         self._dead = {item: letter for (_, item), letter in letters.items()}
         self._tried = {item for _, item in store.outcomes(self.name, status="failed")}
         may_see = self.reader(run, run.facts)
+        kept: set[tuple[str, str]] = set()  # of a judge's two questions about one item, too, each once
         questions = self.questions(run)
         while page := list(islice(questions, PAGE)):
             asked = dict(_identified(page))
@@ -97,7 +98,7 @@ class AskStage(ABC, Generic[T, R]):
                 known = there.get(record_id)
                 missing = known is None or known.brief["outcome"] == ASK_AGAIN
                 if missing and not may_see(asker, item):  # an answer that came before stays
-                    run.kept_here[asker.section.name] += n == 0
+                    kept.add((asker.section.name, self.key(item)))
                     continue
                 self._expected[record_id] = Expected(
                     asker.section.name, segment_id, self.sample(item).id, self.counts(asker)
@@ -106,13 +107,14 @@ class AskStage(ABC, Generic[T, R]):
                     pending.append((asker, self.key(item), n))
                     wanted.append(Wanted(asker, item, request, self.sample(item).id))
             run.meter.add(self.name, wanted)
+        run.kept_here.update(name for name, _ in kept)
         return pending
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
         # `concurrency` is a promise to the provider: two shards at once would ask twice as many.
         with run.asking, Writer(run, self.name) as writer:
-            may_see = self.reader(run, run.project.store.facts())  # people may have said more since
+            may_see = self.reader(run, run.facts_now())  # people may have said more since
             questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
 
             def keep(record: R, ends: Sequence[ItemOutcome] = ()) -> None:

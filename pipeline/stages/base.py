@@ -88,6 +88,7 @@ class Run:
     )  # items that consent keeps from a model, by its name
     planned: Counter[str] = field(default_factory=Counter)  # samples by the split that they are meant for
     _names: dict[str, str] = field(default_factory=dict)
+    _facts_now: tuple[int, dict[str, dict[str, Any]]] = (-1, {})  # up to which fact, by subject
     _failed: dict[tuple[str, str], ItemOutcome] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
@@ -123,6 +124,14 @@ class Run:
         """Keep the bank that this run's questions show, if they show any."""
         if "banks" in self.__dict__:
             save(self.project.store, self.banks.saved)
+
+    def facts_now(self) -> dict[str, dict[str, Any]]:
+        """All that is said by now, by subject; read again only when somebody has said more."""
+        newest = self.project.store.newest_fact()
+        with self._lock:
+            if newest != self._facts_now[0]:
+                self._facts_now = newest, self.project.store.facts()
+            return self._facts_now[1]
 
     def count(self, name: str, n: int = 1) -> None:
         with self._lock:

@@ -21,6 +21,7 @@ from schemas.records import Annotation, Sample
 from schemas.registry import resolve
 from schemas.settings import Settings
 from schemas.settings_models import AnnotatorSection
+from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
 # Of the reasons why people must look those that another answer may settle. That only one annotator was asked
@@ -41,12 +42,11 @@ class ContestedStage(AnnotateStage):
 
     def questions(self, run: Run) -> Iterator[tuple[Question[Sample, Annotation], str]]:
         annotators, project = self.annotators(run), run.project
+        dead = given_up(project.store)
         hearings = heard(project.store, project.settings, project.taxonomy)
-        letters = run.project.store.outcomes(AnnotateStage.name, status="dead")
-        given_up = {record_id for _, record_id in letters}
         for page in shards(run.chosen if annotators else (), PAGE):
             samples = run.project.store.by_id(Sample, page)
-            said = _first(run, page, given_up)
+            said = _first(run, page, dead)
             asked = {
                 one[0].question_id(*one[1:]): one
                 for sample in samples
@@ -72,12 +72,17 @@ class ContestedStage(AnnotateStage):
         return said_by(run, others) if own else run.project.store.live_ids(Annotation)
 
 
-def _first(run: Run, sample_ids: Sequence[str], given_up: Collection[str]) -> dict[str, list[Annotation]]:
+def given_up(store: Store) -> set[str]:
+    """Ids of first answers that are not waited for: their questions are dead letters."""
+    return {record_id for _, record_id in store.outcomes(AnnotateStage.name, status="dead")}
+
+
+def _first(run: Run, sample_ids: Sequence[str], dead: Collection[str]) -> dict[str, list[Annotation]]:
     """What those said of samples who are always asked; dead letters are not waited for."""
     names = {section.name for section in run.project.settings.annotators if section.when == "always"}
     said: dict[str, list[Annotation]] = {sample_id: [] for sample_id in sample_ids}
     for annotation in run.project.store.live(Annotation, sample_ids):
-        if annotation.annotator in names and annotation.id not in given_up:
+        if annotation.annotator in names and annotation.id not in dead:
             said[annotation.sample_id].append(annotation)
     return said
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from agents.annotator import Annotator
 from agents.asking import Model, Question
 from agents.sentinel import SentinelAnnotator
 from pipeline.examples import annotators
-from pipeline.facts import SENTINEL
+from pipeline.facts import SENTINEL, Facts
 from pipeline.sentinel import Book, begin, end
+from pipeline.stages.annotate import MaySee, with_examples
 from pipeline.stages.asking import ASK_AGAIN, AskStage, Pending
 from pipeline.stages.base import Run
 from schemas.records import Annotation, Sample
@@ -54,6 +55,9 @@ class SentinelStage(AskStage[Sample, Annotation]):
                 for n in range(annotator.repetitions):
                     self._asked[again.question_id(sample, n)] = annotator.question_id(sample, n)
                     yield again, sample, n
+
+    def reader(self, run: Run, facts: Mapping[str, Facts]) -> MaySee:
+        return with_examples(run, facts, super().reader(run, facts))
 
     def key(self, item: Sample) -> str:
         return item.id

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, shards
+from pipeline.stages.check import CheckStage
+from pipeline.stages.judge import JudgeStage
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.errors import UserError
 from schemas.records import Annotation
@@ -186,3 +188,40 @@ def test_what_a_third_party_answered_before_it_was_forbidden_stays(
         stage.finish(run)
         assert len(project.store.live(Annotation)) == 2
         assert run.kept_here == {}
+
+
+def test_a_judge_of_a_third_party_is_shown_nothing_that_must_stay_here(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    """Its rating and its second look of one annotation are counted as one that was kept."""
+    judge = THIRD.format(name="judge", url=models.openai_url, local="false").replace("annotators", "judges")
+    with project_in(tmp_path, settings(models, "own") + judge) as project:
+        store, run = project.store, make_run(project)
+        store.add_facts([(source(1).id, "consent", "local_only")])
+        run.facts = store.facts()
+        stage = AnnotateStage()
+        for shard in to_ask(run, 3, stage):
+            stage.work(run, shard)
+        stage.finish(run)
+        check, judging = CheckStage(), JudgeStage()
+        check.work(run, check.plan(run))
+        check.finish(run)
+        assert judging.plan(run) == []
+        assert run.kept_here == {"judge": 3}
+
+        store.add_facts([(source(1).id, "consent", "research")])
+        run.facts = store.facts()
+        pending = judging.plan(run)
+        assert len(pending) == 6
+        store.add_facts([(source(1).id, "consent", "local_only")])  # while the run goes on
+        judging.work(run, pending)
+        assert set(asked(models)) == {"own"}
+
+
+def test_what_is_said_is_read_again_only_when_more_is_said(tmp_path: Path) -> None:
+    with project_in(tmp_path) as project:
+        run = make_run(project)
+        first = run.facts_now()
+        assert run.facts_now() is first
+        project.store.add_facts([("speaker:anna", "consent", "local_only")])
+        assert run.facts_now() == {"speaker:anna": {"consent": "local_only"}}

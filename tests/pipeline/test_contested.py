@@ -134,3 +134,14 @@ def test_somebody_has_to_be_asked_first(tmp_path: Path) -> None:
     text = MODEL.format(name="costly", url="http://127.0.0.1:1/v1", when="contested")
     with pytest.raises(UserError, match="always"):
         load_settings(write_settings(tmp_path, text))
+
+
+def test_what_was_asked_stands_when_a_run_ends_before_its_stage(servers: Servers, tmp_path: Path) -> None:
+    """A budget may end a run after the first annotators."""
+    with project_in(tmp_path, settings(servers)) as project:
+        run, _ = clips(project)
+        ask(run)
+        again, _ = clips(project)
+        ask_in(again, AnnotateStage())
+        standing = Counter(annotation.annotator for annotation in project.store.live(Annotation))
+        assert standing == {"one": 3, "two": 3, "costly": 2}

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.consent import Consent
+from pipeline.live import live_items
 from pipeline.project import Project
+from pipeline.release.stale import Today
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import RETRY, Run
-from pipeline.stages.contested import ContestedStage
-from schemas.records import Annotation
-from tests.pipeline.records import make_run, project_in
+from pipeline.stages.contested import ContestedStage, given_up
+from schemas.records import Annotation, Sample, Segment
+from tests.pipeline.records import make_run, project_in, source
 from tests.pipeline.test_asking_stages import asked, to_ask
 from tests.wire.server import FakeModels, Reply
 
@@ -161,3 +164,58 @@ def test_who_is_asked_where_the_label_is_open_waits_for_those_who_are_away_and_n
         run = run_once(project)
         assert Counter(end.status for end in run.failures.values()) == {"dead": 2}
         assert contested(run) == 2  # nobody gave these a label
+
+
+def test_a_release_waits_for_who_is_asked_after_a_dead_letter(models: FakeModels, tmp_path: Path) -> None:
+    """The first question will never be answered, so that the second annotator has its turn."""
+    costly = model(models.openai_url, "costly", more='when = "contested"')
+    models.script(Reply(match='"model":"first"', status=400, times=1))
+    with project_in(tmp_path, model(models.openai_url, "first") + costly) as project:
+        store = project.store
+        run = run_once(project, clips=11)  # others are answered: it is the question's own fault
+        store.add([*run.sources.values(), *run.segments])
+        store.set_live(Segment, [one.id for one in run.segments])
+        store.set_live(Sample, [ref.id for ref in run.samples.refs])
+
+        def is_complete() -> list[bool]:
+            settings = project.settings
+            consent = Consent({}, settings.consent)
+            dead = given_up(store)
+            today = Today(settings, project.taxonomy, consent, lambda: run.banks, {}, dead)
+            whole = [one for one in live_items(store) if any(a.id in dead for a in one.annotations)]
+            return [today._asked(item) for item in whole]
+
+        assert is_complete() == [False]
+        stage = ContestedStage()
+        run.chosen = [ref.id for ref in run.samples.refs]
+        stage.work(run, stage.plan(run))
+        stage.finish(run)
+        assert is_complete() == [True]
+
+
+@pytest.mark.parametrize("status", [503, 400, 401])
+def test_a_server_that_answers_nobody_from_the_start_makes_no_dead_letters(
+    models: FakeModels, status: int, tmp_path: Path
+) -> None:
+    """Away, refusing every question, or refusing the account: it is not the questions."""
+    models.script(Reply(status=status, times=0))
+    with project_in(tmp_path, model(models.openai_url, patience_s=0)) as project:
+        for _ in range(4):
+            run = run_once(project, clips=30)
+            assert "m" in {item for _, item in run.failures}
+        assert project.store.outcomes("annotate", status="dead") == {}
+
+
+def test_a_question_that_failed_rests_when_its_clip_may_not_be_shown_any_more(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    models.script(Reply(status=500, match=THIRD_CLIP))
+    with project_in(tmp_path, model(models.openai_url, more="local = false")) as project:
+        assert len(run_once(project).failures) == 1
+        project.store.add_facts([(source(1).id, "consent", "local_only")])
+        run, stage = make_run(project), AnnotateStage()
+        run.facts = project.store.facts()
+        assert to_ask(run, 6, stage) == []
+        stage.finish(run)
+        assert not run.failures
+        assert standing(project) == {"labelled": 5}

@@ -16,8 +16,9 @@ from pipeline.project import Project
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import SampleRef, Samples
+from pipeline.stages.sentinel import SentinelStage
 from schemas.errors import UserError
-from schemas.parts import LabelScore, Step, Target, Word
+from schemas.parts import LabelScore, Step, Target, Turn, Word
 from schemas.records import Annotation, Consensus, Review, Sample, Segment
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
@@ -80,8 +81,10 @@ def truth(sample: Sample) -> str:
     return SAID[" ".join(word.text for word in sample.words)]
 
 
-def clips(project: Project, *, reviewed: int = CLIPS, renew: bool = False) -> tuple[Run, list[Sample]]:
-    """One clip a recording; the first ones were verified by people."""
+def clips(
+    project: Project, *, reviewed: int = CLIPS, renew: bool = False, before: tuple[Turn, ...] = ()
+) -> tuple[Run, list[Sample]]:
+    """One clip a recording; the first ones were verified by people. `before`: what was said before some."""
     run, samples = make_run(project), []
     run.renew_examples = renew
     for n in range(CLIPS):
@@ -92,7 +95,13 @@ def clips(project: Project, *, reviewed: int = CLIPS, renew: bool = False) -> tu
         text = list(SAID)[n % len(SAID)].split()
         words = tuple(Word(start_s=0.2 * k, end_s=0.2 * k + 0.2, text=word) for k, word in enumerate(text))
         samples.append(
-            make_sample(segment_id=one.id, target=Target(), words=words, duration_s=3 + n, context=())
+            make_sample(
+                segment_id=one.id,
+                target=Target(),
+                words=words,
+                duration_s=3 + n,
+                context=before if n % len(SAID) == 0 else (),
+            )
         )
     store = project.store
     store.add([*run.segments, *samples])
@@ -248,3 +257,60 @@ def test_an_example_is_shown_to_nobody_whom_its_people_did_not_allow(
         shown_now = {lengths[length(text)] for request in models.requests for text in texts(request.body)}
         assert models.requests
         assert shown_now.isdisjoint({here, gone})
+
+
+def test_an_example_is_left_out_when_somebody_named_in_it_takes_consent_back(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    with project_in(tmp_path, settings(models, 3)) as project:
+        run, samples = clips(project, before=(Turn(speaker="ben", text="Well."),))
+        AnnotateStage().plan(run)
+        run.freeze_bank()
+        named = {f"{one.duration_s:.3f}" for one in samples if one.context}
+        held = {sample for sample, _ in run.banks.saved.examples}
+        assert held & {one.id for one in samples if one.context}
+        project.store.add_facts([("speaker:ben", "consent", "withdrawn")])
+        again, _ = clips(project, before=(Turn(speaker="ben", text="Well."),))
+        ask(again)
+        assert again.kept_here == {}  # others are shown in their place, and no question is held back
+        shown = {length(text) for request in models.requests for text in texts(request.body)[:-1]}
+        assert shown
+        assert shown.isdisjoint(named)
+
+
+@pytest.mark.parametrize("stage", [AnnotateStage, SentinelStage])
+@pytest.mark.parametrize("stands", [True, False])
+def test_consent_that_is_taken_back_during_a_run_reaches_examples(
+    models: FakeModels, tmp_path: Path, stage: type[AnnotateStage], stands: bool
+) -> None:
+    """Also of one whose own segment stands no more."""
+    sentinel = "[sentinel]\nsize = 30\nevery_days = 0\n" if stage is SentinelStage else ""
+    with project_in(tmp_path, sentinel + settings(models, 3)) as project:
+        run, samples = clips(project)
+        if sentinel:
+            ask(run)
+            first = SentinelStage()
+            first.plan(run)
+            first.finish(run)
+            models.requests.clear()
+        else:
+            AnnotateStage().plan(run)
+            run.freeze_bank()
+        again, _ = clips(project)
+        gone = {sample for sample, _ in again.banks.saved.examples}
+        lost = [one for one in samples if one.id in gone][:3]
+        if not stands:
+            again.segments = [one for one in again.segments if one.id not in {s.segment_id for s in lost}]
+            refs = [ref for ref in again.samples.refs if ref.id not in {s.id for s in lost}]
+            again.samples = Samples(project.store, refs)
+            del again.__dict__["banks"]
+        again.chosen = [ref.id for ref in again.samples.refs]
+        asking = stage()
+        pending = asking.plan(again)
+        names = {f"{one.duration_s:.3f}" for one in lost}
+        sources = [source(samples.index(one)).id for one in lost]
+        project.store.add_facts([(one, "consent", "withdrawn") for one in sources])
+        asking.work(again, pending)
+        shown = {length(text) for request in models.requests for text in texts(request.body)[:-1]}
+        assert shown
+        assert shown.isdisjoint(names)

@@ -184,3 +184,11 @@ def test_who_refuses_its_family_needs_to_know_it_and_somebody_else_to_judge(tmp_
     both = local("a") + judge("refuse") + judge("refuse", model="gemini-2.5-pro", name="g")
     (note,) = notes(both, tmp_path / "r")
     assert note == 'judge "j" does not rate its own family: a'
+
+
+def test_sections_that_differ_in_language_or_rubric_are_no_twins(tmp_path: Path) -> None:
+    """Reasons in another language, and steps judged by another rubric, are other questions."""
+    text = local("a") + local("b", more='answer_language = "de"')
+    judges = local("j", table="judges") + local("k", table="judges", more='rubric = "mme_emotion"')
+    root = write_settings(tmp_path / "project", text + judges)
+    preflight(root, load_settings(root))

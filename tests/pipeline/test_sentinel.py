@@ -10,12 +10,14 @@ import pytest
 
 from pipeline.commands.status import status_of
 from pipeline.drift import Occasion, drift
+from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.sentinel import drifts, is_due
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, shards
 from pipeline.stages.samples import SampleRef, Samples
 from pipeline.stages.sentinel import SentinelStage
+from pipeline.status import dead_letters
 from schemas.records import Annotation, Sample
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
@@ -183,3 +185,26 @@ def test_another_version_is_told_though_no_answer_changed() -> None:
         ]
     )
     assert [row.verdict for row in rows] == ["other_version"]
+
+
+def test_what_was_never_asked_is_not_repeated(models: FakeModels, tmp_path: Path) -> None:
+    third = settings(models).replace('takes = ["text"]', 'takes = ["text"]\nlocal = false')
+    with project_in(tmp_path, third.replace("size = 2", f"size = {CLIPS}")) as project:
+        stretch = stretch_key(20.0, 25.0)
+        project.store.add_facts([(source(1).id, stretch, {"consent": "local_only"})])
+        ask(project)
+        assert len(models.requests) == CLIPS - 1
+        project.store.add_facts([(source(1).id, stretch, {"consent": "research"})])
+        run, stage = prepared(project), SentinelStage()
+        run.chosen = [ref.id for ref in run.samples.refs]
+        assert len(stage.plan(run)) == CLIPS - 1
+
+
+def test_a_dead_letter_of_the_sentinel_is_listed(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, settings(models)) as project:
+        ask(project)
+        models.script(Reply(status=400, times=1))
+        run = ask(project)
+        failed = [item.model_dump(mode="json") for item in run.failed_items()]
+        project.store.add_run("2026-01-01", 1.0, {}, failed_items=failed)
+        assert [letter.stage for letter in dead_letters(project.store)] == ["sentinel"]
