@@ -18,7 +18,7 @@ from schemas.parts import MergedEvidence
 from schemas.records import Annotation, Consensus, Decision, Review
 from schemas.taxonomy import Taxonomy
 
-FORMAT = "emotrace-release/1"
+FORMAT = "emotrace-release/2"  # raised when a folder of before would not verify by the rules of now
 TEXT, NUMBER, COUNT, YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 
 

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pipeline.release.card import UNKNOWN, Tally, card_counts, front_matter_counts
 from pipeline.release.files import CARD, MANIFEST, ROWS_PER_GROUP, SUMS, file_names
 from pipeline.release.progress import SILENT
-from pipeline.release.rows import row_line, schema_digest, schema_fields
+from pipeline.release.rows import FORMAT, row_line, schema_digest, schema_fields
 from pipeline.release.telling import TAKE_DOWN, counted
 from pipeline.release.verify_rows import RowFaults
 from pipeline.splits import SPLITS
@@ -103,7 +103,7 @@ def verify(
     What only the project knows: the released manifest, and of how many of some segments consent was withdrawn.
 
     Raises:
-        UserError: there is no such folder, or it holds no manifest that can be read.
+        UserError: there is no such folder, it holds no manifest that can be read, or one of another format.
     """
     folder = Folder(path, _read_manifest(path))
     findings = [
@@ -136,6 +136,13 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise UserError("not_a_release", f"{MANIFEST} lists no files", "give the folder of one version")
+    made = str(manifest.get("format"))
+    if made != FORMAT and made.rpartition("/")[0] == FORMAT.rpartition("/")[0]:
+        raise UserError(
+            "other_format",
+            f"{path} was released in the format {made}, and is not checked by the rules of {FORMAT}",
+            "verify it with the version of emotrace that released it",
+        )
     return manifest
 
 

@@ -15,20 +15,9 @@ from agents.answer_schema import answer_schema, asked_fields, dimensions_text, f
 from agents.parsing import ParsedAnnotation, parse_annotation
 from agents.prompting import annotation_request, second_look_schema
 from schemas.taxonomy import Dimension, Taxonomy, load_taxonomy, shipped_taxonomies
-from tests.wire.material import answer, make_sample, section
+from tests.wire.material import ORDER, answer, make_sample, section
 
 SAMPLE = make_sample()
-ORDER = [
-    "evidence",
-    "rationale",
-    "readings",
-    "labels",
-    "confidence",
-    "dimensions",
-    "heads",
-    "trajectory",
-    "abstain_reason",
-]
 INTENTS = {"thank": {"verbalizers": ["thanks"]}, "joke": {"verbalizers": []}}
 LABELS = {"joy": {"verbalizers": ["glad"]}, "anger": {"verbalizers": []}}
 INTENT = Taxonomy.model_validate(

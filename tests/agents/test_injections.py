@@ -200,7 +200,7 @@ def test_no_attack_changes_a_label_a_rating_or_what_reasons_imply(models: Obedie
     assert set(ratings_of(models, cases).values()) == {DEFAULT_SCORE}
     looks = ask_all(juror(SecondLook, models), cases).values()
     assert {look.implied_label for look in looks} == {DEFAULT_LABEL}
-    # A second look sees no clip: one for both samples, but where a quote with a label's word was said in one alone.
+    # A second look sees no clip: one for both samples, but where the quote was said in one alone.
     assert 5 * len(ATTACKS) <= len(models.requests) < 6 * len(ATTACKS)
 
 

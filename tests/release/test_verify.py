@@ -83,6 +83,15 @@ def test_a_good_release_passes_everything(good: Path) -> None:
     }
 
 
+def test_a_release_of_an_older_format_is_told_in_one_line(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": "emotrace-release/1"}))
+    with pytest.raises(UserError, match="released in the format emotrace-release/1") as refused:
+        quick(copy)
+    assert refused.value.code == "other_format"
+    assert "version of emotrace that released it" in refused.value.remedy
+
+
 @pytest.mark.parametrize(
     "name", ["README.md", "data/train-00000-of-00001.parquet", "manifest.json", "SHA256SUMS"]
 )

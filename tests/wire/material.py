@@ -17,6 +17,18 @@ from schemas.records import Annotation, Check, Sample
 from schemas.settings_models import AnnotatorSection, JudgeSection
 from schemas.taxonomy import Taxonomy, load_taxonomy
 
+# In which an answer gives its fields, as far as a label set asks for them.
+ORDER = [
+    "evidence",
+    "rationale",
+    "readings",
+    "labels",
+    "confidence",
+    "dimensions",
+    "heads",
+    "trajectory",
+    "abstain_reason",
+]
 KEY = "sk-test-5f3c1a9e7b"
 
 
