@@ -22,7 +22,7 @@ from pipeline.plan_totals import told
 from pipeline.project import Project
 from pipeline.run import up_to_samples
 from pipeline.stages.annotate import AnnotateStage
-from pipeline.stages.asking import replicated
+from pipeline.stages.asking import ASK_AGAIN, replicated
 from pipeline.stages.base import Progress, Run, run_async, shards
 from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.contested import ContestedStage
@@ -67,15 +67,19 @@ def _contested(run: Run, stage: ContestedStage, waiting: set[str]) -> list[_Aske
     about those that are `waiting` for them."""
     run.waiting |= waiting
     known = [_Asked(*one, stage.name) for one in stage.plan(run)]
-    found = list(known)
+    found, may_see = list(known), stage.reader(run, run.facts)
     for asker in stage.annotators(run):
         share = _share_contested(run, asker, [one for one in known if one.asker.section == asker.section])
         for page in shards([name for name in run.chosen if name in waiting], PAGE):
-            for sample in run.project.store.by_id(Sample, page):
-                for _, _, n in replicated(asker, sample):
-                    wanted = Wanted(asker, sample, asker.request(sample, n), sample.id)
-                    run.meter.expect(stage.name, wanted, 0.0, share)
-                    found.append(_Asked(asker, sample.id, n, stage.name, share))
+            samples = [one for one in run.project.store.by_id(Sample, page) if may_see(asker, one)]
+            asked = {asker.question_id(*one[1:]): one for s in samples for one in replicated(asker, s)}
+            there = run.project.store.stubs(Annotation, list(asked))
+            for record_id, (_, sample, n) in asked.items():
+                if record_id in there and there[record_id].brief["outcome"] != ASK_AGAIN:
+                    continue
+                wanted = Wanted(asker, sample, asker.request(sample, n), sample.id)
+                run.meter.expect(stage.name, wanted, 0.0, share)
+                found.append(_Asked(asker, sample.id, n, stage.name, share))
     return found
 
 

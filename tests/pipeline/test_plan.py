@@ -422,3 +422,24 @@ def test_a_run_tells_what_it_is_about_to_spend(models: FakeModels, recordings: P
         "annotate: 12 calls planned",
         "judge: 24 calls planned",
     ]
+
+
+def test_a_cascade_is_not_priced_where_consent_forbids_it_or_an_answer_stands(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    further = section(models, "openai", "gpt-4.1", "text", 'when = "contested"\nlocal = false')
+    unsure = "[policy]\naccept_confidence = 0.99\n"
+
+    def settings(more: str = "") -> str:
+        return section(models, "gemini", "gemini-2.5-flash", "text", more) + further + unsure
+
+    root = project_with(recordings, tmp_path / "project", settings(), limit=4)
+    assert by_name(planned(root))["gpt-4.1"].calls == 4
+    with open_project(root) as project:
+        for one in project.store.live(Segment)[:2]:
+            project.store.add_facts([(one.source_id, "consent", "local_only")])
+    lines = by_name(planned(root))
+    calls = lines["gpt-4.1"].calls if "gpt-4.1" in lines else 0
+    assert run_it(root).this_run.provider_calls == 4 + calls == 6
+    project_with(recordings, root, settings("temperature = 0.5"), limit=4)
+    assert "gpt-4.1" not in by_name(planned(root))
