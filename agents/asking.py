@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from agents.batching import Desk
 from agents.engine import Job, Outcome, ask_all
 from agents.lines import Lines
 from agents.parsing import PARSER_VERSION
@@ -181,14 +182,17 @@ async def collect(
     load: MediaLoader,
     on_record: Callable[[R], None],
     on_failure: Callable[[R, Outcome], None] | None = None,
+    on_wait: Callable[[str], None] = lambda _id: None,
     lines: Lines | None = None,
     seed: int = 0,
+    desk: Desk | None = None,
 ) -> None:
     """Ask every question; `on_record` gets each record as it comes.
 
     Where there is an `on_failure`, it gets those without an answer, with how that came. `load` is called in
     worker threads, several at a time. `lines` is what is known of the servers; the calls of one run share it.
-    A question to a provider that is not asked any more gets no record: it waits.
+    A question to a provider that is not asked any more gets no record: it waits. One that is left at the `desk`
+    for a vendor's batch, or is under way in one, gets none either; `on_wait` is told the id it will have.
 
     Raises:
         UserError: a key is missing, or the budget is reached (finished records were handed over before).
@@ -207,6 +211,9 @@ async def collect(
 
         def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:
             asker, item, request = asked
+            if outcome.under_way:
+                on_wait(asker.id_of(item, request))
+                return
             record = asker.record(item, request, outcome)
             if outcome.error is not None and on_failure is not None:
                 on_failure(record, outcome)
@@ -221,4 +228,5 @@ async def collect(
             on_outcome=keep,
             lines=lines,
             seed=seed,
+            desk=desk,
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from agents.backoff import backoff_s
+from agents.batching import Desk
 from agents.components import components
 from agents.gate import Gate
 from agents.lines import Lines
@@ -44,7 +45,8 @@ class Job(NamedTuple):
 class Outcome(NamedTuple):
     """Either a response or an error. `cached`: no call was needed; `calls`: how many were sent.
 
-    `before`: the answer that the question followed from, where it is the second of its job.
+    `before`: the answer that the question followed from, where it is the second of its job. With neither a
+    response nor an error the question is under way in a vendor's batch.
     """
 
     response: Receipt | None
@@ -52,6 +54,10 @@ class Outcome(NamedTuple):
     cached: bool
     calls: int
     before: Receipt | None = None
+
+    @property
+    def under_way(self) -> bool:
+        return self.response is None and self.error is None
 
 
 class Unasked(Exception):  # noqa: N818 - it says what happened, it is no error
@@ -86,10 +92,12 @@ async def ask(
     load: MediaLoader,
     rng: random.Random,
     gate: Gate | None = None,
+    desk: Desk | None = None,
 ) -> Outcome:
     """Ask one question, retrying transient errors up to `section.attempts` calls.
 
-    `gate` is what it shares with the other questions to the same model.
+    `gate` is what it shares with the other questions to the same model; at the `desk` it is left where its
+    section asks in batches, or a job has it already.
 
     Raises:
         UserError: the journal allows no further call (code "budget_reached").
@@ -101,6 +109,8 @@ async def ask(
     durable = journal if job.provider.wire else None
     if durable is not None and (receipt := durable.find(job.key)) is not None:
         return Outcome(receipt, None, cached=True, calls=0)
+    if durable is not None and desk is not None and (end := _end_at(desk, job, gate)) is not None:
+        return end
     if gate.line.ended is not None:
         raise Unasked
     media = _Media()
@@ -109,9 +119,30 @@ async def ask(
             await media.fetch(job.request, load)
         except ItemError as failure:  # an error of this question, not of the run
             return Outcome(None, ProviderError(failure.code, failure.message, False), cached=False, calls=0)
+        if durable is not None and desk is not None and job.section.mode == "batch":
+            return await _left_at(desk, job, gate, media)
         return await _Asking(job, job.key, durable, clock, gate, media).go()
     finally:
         media.let_go()
+
+
+def _end_at(desk: Desk, job: Job, gate: Gate) -> Outcome | None:
+    """What a job has made of the question, or that it is under way; None: no job has it."""
+    if (error := desk.end_of(job.key)) is not None:
+        return Outcome(None, error, cached=False, calls=1)
+    if desk.is_under_way(job.key):
+        return Outcome(None, None, cached=False, calls=0)
+    gate.line.ended = gate.line.ended or desk.refused(job.section)
+    return None
+
+
+async def _left_at(desk: Desk, job: Job, gate: Gate, media: _Media) -> Outcome:
+    try:
+        await desk.put(job.key, job.request, job.section, media)
+    except ProviderError as error:
+        gate.line.ended = gate.line.ended or error
+        raise Unasked from None
+    return Outcome(None, None, cached=False, calls=0)
 
 
 @dataclass
@@ -235,6 +266,7 @@ async def ask_all(
     on_outcome: Callable[[T, Outcome], None],
     lines: Lines | None = None,
     seed: int = 0,
+    desk: Desk | None = None,
 ) -> None:
     """Ask many questions at once; `on_outcome` gets each as it ends, in the event loop's thread.
 
@@ -245,7 +277,7 @@ async def ask_all(
     Raises:
         UserError: the budget is reached: no new call is sent, those in flight are waited for and kept.
     """
-    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), lines or Lines())
+    crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), lines or Lines(), desk)
     running: set[asyncio.Task[None]] = set()
     try:
         for item, job in jobs:
@@ -279,6 +311,7 @@ class _Crew(Generic[T]):
     on_outcome: Callable[[T, Outcome], None]
     rng: random.Random
     lines: Lines
+    desk: Desk | None
     gates: dict[int, Gate] = field(
         default_factory=dict
     )  # by line: whatever kinds of questions a section puts
@@ -341,7 +374,13 @@ class _Crew(Generic[T]):
             if self.stopped is not None:
                 raise self.stopped
             return await ask(
-                job, journal=self.journal, clock=self.clock, load=self.load, rng=self.rng, gate=gate
+                job,
+                journal=self.journal,
+                clock=self.clock,
+                load=self.load,
+                rng=self.rng,
+                gate=gate,
+                desk=self.desk,
             )
 
     def stop(self, error: UserError) -> None:

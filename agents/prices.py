@@ -47,6 +47,16 @@ class Price(NamedTuple):
             total -= min(usage.cached_input_tokens, parts["text"]) * (self.inputs["text"] - self.cached)
         return round((total + usage.output_tokens * self.output) / 1e6, 9)
 
+    def in_batches(self) -> Price:
+        """The same in the vendor's batches; where no factor is known, as it is."""
+        factor = 1.0 if self.batch_factor is None else self.batch_factor
+        return self._replace(
+            inputs={name: usd * factor for name, usd in self.inputs.items()},
+            output=self.output * factor,
+            cached=None if self.cached is None else self.cached * factor,
+            batch_factor=None,
+        )
+
     @property
     def is_free(self) -> bool:
         return self.output == 0 and not any(self.inputs.values())
@@ -79,13 +89,14 @@ def price_of(section: ModelSection, on: date | None = None) -> Price | None:
     if "text" not in inputs or output is None:
         return None
     own = price_in is not None or price_out is not None
-    return Price(
+    live = Price(
         inputs=inputs,
         output=output,
         cached=listed.cached if listed is not None and price_in is None else None,
         batch_factor=listed.batch_factor if listed is not None else None,
         source=PROJECT_FILE if own or listed is None else listed.source,
     )
+    return live.in_batches() if section.mode == "batch" else live
 
 
 def listed_price(section: ModelSection, on: date) -> Price | None:

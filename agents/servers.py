@@ -19,6 +19,12 @@ def deployment_of(section: ModelSection) -> str:
     return "" if server == vendor else server
 
 
+def asks_the_vendor(section: ModelSection) -> bool:
+    """Whether a section asks the vendor's own server, whatever its deployment is called."""
+    vendor_url = resolve(PROVIDERS, section.provider, what="provider").vendor_url
+    return section.base_url is None or _server(section.base_url) == _server(vendor_url)
+
+
 def vendor_of(section: ModelSection) -> str:
     """Whose prices and token rules hold where a section asks the vendor itself."""
     return str(resolve(PROVIDERS, section.provider, what="provider").vendor)

@@ -128,16 +128,23 @@ def run(
     renew_examples: Annotated[
         bool, typer.Option("--renew-examples", help="Show annotators newer verified clips; asks them anew.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for vendors' batch jobs, and go on until none is under way.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
-    from pipeline.commands.engines import run_project
+    from agents.engine import SystemClock
+    from pipeline.commands.engines import run_project, run_to_the_end
     from pipeline.commands.printing import TerminalProgress, print_run
     from pipeline.project import open_project
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
         renewed = {"retry_failed": retry_failed, "rebaseline": rebaseline, "renew_examples": renew_examples}
-        report = run_project(opened, bars, local=local, **renewed)
+        if wait:
+            report = run_to_the_end(opened, bars, local=local, clock=SystemClock(), **renewed)
+        else:
+            report = run_project(opened, bars, local=local, **renewed)
     if as_json:
         emit(report)
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from agents.asking import Asker
@@ -69,6 +70,7 @@ class Line:
     history: PastCalls
     calls: float = 0.0
     answered: int = 0  # their answers are in the ledger: they are read, and no call is made
+    under_way: int = 0  # a batch job has them
     input_tokens: Counter[str] = field(default_factory=Counter)
     output_tokens: float = 0.0
     usd: float | None = 0.0
@@ -127,6 +129,8 @@ class Meter:
             line = self.line(stage, one.asker.section)
             if key in there:
                 line.answered += 1
+            elif key in self._in_jobs:
+                line.under_way += 1
             else:
                 self._ask(line, one)
 
@@ -143,6 +147,17 @@ class Meter:
             history = self._store.past_calls(section.provider, section.model, section.name)
             self.lines[key] = Line(stage, section, price_of(section), rule_of(section), history)
         return self.lines[key]
+
+    @cached_property
+    def _in_jobs(self) -> set[str]:
+        return {key for job in self._store.open_batches() for key in job.keys}
+
+    def usd_of(self, section: ModelSection, request: Request) -> float | None:
+        """What one question costs, as it is planned; nothing is added up. None: it cannot be told."""
+        line = Line("", section, price_of(section), rule_of(section), PastCalls(0, 0.0, 0.0, None))
+        counted = self._count(line.rule, request)
+        line.unknown |= counted.unknown
+        return self._usd(line, Counter(counted.tokens), line.answer_tokens(request))
 
     def of_stage(self, stage: str) -> list[Line]:
         return [line for line in self.lines.values() if line.stage == stage]

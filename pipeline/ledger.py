@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from schemas.errors import UserError
 from schemas.ids import canonical_json
@@ -23,6 +23,14 @@ ESTIMATED = "usage_estimated: the vendor told none, this is the most that the ca
 DETAILS = {"input_by_modality", "cached_input_tokens", "reasoning_tokens"}  # of Usage, beside the sums
 
 
+class Who(NamedTuple):
+    """Whose call it is, and of which annotator or judge."""
+
+    provider: str
+    model: str
+    annotator: str
+
+
 class Ledger:
     """Implements `schemas.ports.Journal` over the store. `calls` and `cached` count since it was made.
 
@@ -34,9 +42,10 @@ class Ledger:
         self._lock = threading.Lock()
         self._sums = store.call_sums()
         self.spent_before_usd = self._sums.spent_usd
-        self._asked: dict[str, tuple[str, str, str]] = {}  # of calls in flight
+        self._asked: dict[str, Who] = {}  # of calls in flight
         self.calls = 0
         self.cached = 0
+        self.reserved_usd = 0.0  # planned for batch jobs that are under way
 
     def find(self, key: str) -> Receipt | None:
         return self._known(self._store.receipt(key))
@@ -51,32 +60,18 @@ class Ledger:
             row, self._sums = self._store.intend(call, self._sums, self._refuse_over_budget)
             if row is None:
                 self.calls += 1
-                self._asked[key] = (provider, model, annotator)
+                self._asked[key] = Who(provider, model, annotator)
         return self._known(row)
 
     def receive(self, key: str, receipt: Receipt) -> None:
-        self._end(
-            key,
-            "receipt",
-            receipt.usage,
-            raw=receipt.raw,
-            model_version=receipt.model_version,
-            finish_reason=receipt.finish_reason,
-            message=ESTIMATED if receipt.usage.estimated else "",
-            logprobs=None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False),
-        )
+        self._store.add_call(received(key, self._who(key), receipt))
 
     def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
-        self._end(key, "failure", usage or Usage(), message=f"{code}: {message}")
+        self._store.add_call(failed(key, self._who(key), code=code, message=message, usage=usage))
 
-    def _end(self, key: str, event: Literal["receipt", "failure"], usage: Usage, **told: Any) -> None:
+    def _who(self, key: str) -> Who:
         with self._lock:
-            provider, model, annotator = self._asked.pop(key)
-        spent = usage.model_dump(include={"input_tokens", "output_tokens", "cost_usd"})
-        details = json.dumps(usage.model_dump(include=DETAILS, exclude_defaults=True))
-        self._store.add_call(
-            CallEvent(key, event, provider, model, annotator, **spent, usage_details=details, **told)
-        )
+            return self._asked.pop(key)
 
     def _known(self, row: CallEvent | None) -> Receipt | None:
         """The receipt of a row that spares a call."""
@@ -95,9 +90,43 @@ class Ledger:
         return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
     def _refuse_over_budget(self, sums: CallSums) -> None:
-        error = used_up(self._budget, sums)
+        self.refuse_beside(0, 0.0, sums)
+
+    def refuse_beside(self, calls: int, usd: float, sums: CallSums) -> None:
+        """Whether one more call may be sent beside `calls` for `usd` that are about to be, and what is reserved.
+
+        Raises:
+            UserError: code "budget_reached".
+        """
+        spent_usd = sums.spent_usd + self.reserved_usd + usd
+        error = used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
         if error is not None:
             raise error
+
+
+def received(key: str, who: Who, receipt: Receipt) -> CallEvent:
+    """An answer as the store keeps it."""
+    return CallEvent(
+        key,
+        "receipt",
+        *who,
+        **_spent(receipt.usage),
+        raw=receipt.raw,
+        model_version=receipt.model_version,
+        finish_reason=receipt.finish_reason,
+        message=ESTIMATED if receipt.usage.estimated else "",
+        logprobs=None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False),
+    )
+
+
+def failed(key: str, who: Who, *, code: str, message: str, usage: Usage | None = None) -> CallEvent:
+    """A call that ended without an answer."""
+    return CallEvent(key, "failure", *who, **_spent(usage or Usage()), message=f"{code}: {message}")
+
+
+def _spent(usage: Usage) -> dict[str, Any]:
+    spent = usage.model_dump(include={"input_tokens", "output_tokens", "cost_usd"})
+    return {**spent, "usage_details": json.dumps(usage.model_dump(include=DETAILS, exclude_defaults=True))}
 
 
 def used_up(budget: BudgetSection, sums: CallSums) -> UserError | None:

@@ -11,13 +11,12 @@ from pipeline.judging.parts import JudgesReport
 from schemas.store import ItemOutcome
 
 
-class Output(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    schema_version: Literal[1] = 1
-
-
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Output(Part):
+    schema_version: Literal[1] = 1
 
 
 class FailedItem(Part):
@@ -110,6 +109,16 @@ class VoiceCounts(Part):
     variants: int = 1  # wordings, at most
 
 
+class BatchUnderWay(Part):
+    """A vendor's batch job that is not over; `job` None: its id is not known yet. `token`: its own name here."""
+
+    name: str  # of the annotator or judge
+    job: str | None
+    token: str
+    questions: int
+    age_s: float
+
+
 class Totals(Part):
     """Counts of what stands. `provider_calls` are requests put on a wire; keyless annotators make none."""
 
@@ -123,6 +132,7 @@ class Totals(Part):
     checks: CheckCounts = CheckCounts()
     voices: dict[str, VoiceCounts] = {}  # of annotators that are asked more than once about a clip
     judgements: int = 0
+    batches: list[BatchUnderWay] = []  # jobs under way: their questions wait, and have not failed
     provider_calls: int = 0
     cached_calls: int = 0
     spent_usd: float = 0.0
@@ -170,6 +180,7 @@ class PlanLine(PlanSum):
     provider: str
     model: str
     answered: int  # questions whose answer is in the ledger already
+    under_way: int = 0  # questions that a batch job has
     expected: bool
     output_from: Literal["history", "default"]  # whence the length of an answer is known
     latency_from: Literal["history", "default"]
@@ -196,7 +207,7 @@ class PlanMissing(Part):
 class PlanOutput(Output):
     date: str
     prices_read_on: str
-    execution: Literal["live"]
+    execution: Literal["live", "batch", "mixed"]
     samples: int
     dropped: dict[str, int]
     lines: list[PlanLine]

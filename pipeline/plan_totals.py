@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from agents.prices import table_date
 from pipeline.estimate import ENOUGH_ANSWERS, LATENCY_S, Line, Step, total_usd
@@ -25,7 +26,7 @@ def told(run: Run) -> PlanOutput:
     return PlanOutput(
         date=datetime.now(UTC).date().isoformat(),
         prices_read_on=table_date().isoformat(),
-        execution="live",
+        execution=_execution(lines),
         samples=len(run.samples),
         dropped=dict(run.dropped),
         lines=[_line(line) for line in lines],
@@ -38,6 +39,11 @@ def told(run: Run) -> PlanOutput:
     )
 
 
+def _execution(lines: Sequence[Line]) -> Literal["live", "batch", "mixed"]:
+    modes = {line.section.mode for line in lines}
+    return "mixed" if len(modes) > 1 else next(iter(modes), "live")
+
+
 def _line(line: Line) -> PlanLine:
     section = line.section
     return PlanLine(
@@ -48,6 +54,7 @@ def _line(line: Line) -> PlanLine:
         provider=section.provider,
         model=section.model,
         answered=line.answered,
+        under_way=line.under_way,
         expected=line.expected,
         output_from="history" if line.history.answers else "default",
         latency_from="default" if line.history.latency_s is None else "history",
@@ -120,7 +127,7 @@ def _notes(run: Run, lines: Sequence[Line]) -> Iterator[str]:
     if any(line.calls for line in lines):
         yield "without calls that have to be repeated, and without what a vendor takes off for cached input"
     if any(line.batch_usd is not None for line in lines):
-        yield "batches are not configured; a vendor may take a day for one"
+        yield 'set mode = "batch" to ask in batches; a vendor may take a day for one'
 
 
 def _budget(run: Run) -> PlanBudget | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.asking import Model
+from agents.batching import refuse_without_batches
 from agents.embeddings import EMBEDDINGS
 from agents.panel import kin_of
 from agents.prices import price_of
@@ -32,6 +33,7 @@ def preflight(root: Path, settings: Settings) -> None:
         for number, section in enumerate(sections):
             with pointing_at(root, table, number):
                 model = Model(section)
+                refuse_without_batches(section)
                 if isinstance(section, AnnotatorSection) and not model.wire:
                     _refuse_prompting(section)
                 asyncio.run(model.open().close())

@@ -28,7 +28,7 @@ from pipeline.preflight import kin_notes, look_names_up, preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
-from pipeline.stages.base import Progress, Run, Stage, Stopped, shards
+from pipeline.stages.base import Progress, Run, Stage, Stopped, run_async, shards
 from pipeline.stages.calibrate import CalibrateStage
 from pipeline.stages.check import CheckStage
 from pipeline.stages.compose import ComposeStage
@@ -161,8 +161,9 @@ def _whole_look(state: Run, engine: Engine) -> None:
     before = look(state.project)
     forget(state.project)
     ready = partial(preflight, state.project.root, state.project.settings)
+    run_async(state, state.batches.collect())
     _drive(state, engine, all_stages(), ready)
-    if not state.failures and not state.cancelled.is_set():
+    if not state.failures and not state.cancelled.is_set() and not state.project.store.open_batches():
         chosen = Chosen(state.dropped, state.planned, state.kept_here)
         remember(state.project, before, chosen, state.clips)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from pipeline.metrics.proportion import wilson_interval
 from pipeline.outputs import (
     AnnotationCounts,
+    BatchUnderWay,
     CheckCounts,
     ClaimRate,
     ClaimRates,
@@ -20,7 +22,7 @@ from pipeline.outputs import (
 )
 from schemas.record import Record
 from schemas.records import Annotation, Check, Consensus, Decision, Judgement, Sample, Segment
-from schemas.store import Store
+from schemas.store import Store, utc_now
 
 ASKING = ("calibrate", "annotate", "contested", "judge", "sentinel")  # the stages that ask models
 KINDS = ("shown", "not_shown")  # of claims: whether the annotator had been told the measurement
@@ -42,6 +44,7 @@ def totals(store: Store) -> Totals:
         checks=CheckCounts.model_validate(_verdicts(store)),
         voices=_voices(store),
         judgements=_number(store, Judgement),
+        batches=batches_under_way(store),
         provider_calls=int(calls["intent"]),
         cached_calls=sum(run["counts"]["cached_calls"] for run in runs),
         spent_usd=round(calls["spent_usd"], 6),
@@ -52,6 +55,21 @@ def totals(store: Store) -> Totals:
         stages=_stages(runs, last_failures(store)),
         failed_items=[*ingest_failures(store), *last_failures(store)],
     )
+
+
+def batches_under_way(store: Store) -> list[BatchUnderWay]:
+    """Vendors' batch jobs that are not over."""
+    now = datetime.fromisoformat(utc_now())
+    return [
+        BatchUnderWay(
+            name=job.asker.partition(" ")[2],
+            job=job.job or None,
+            token=job.token,
+            questions=len(job.keys),
+            age_s=round((now - datetime.fromisoformat(job.at)).total_seconds(), 3),
+        )
+        for job in store.open_batches()
+    ]
 
 
 def _voices(store: Store) -> dict[str, VoiceCounts]:

@@ -77,6 +77,11 @@ def add_components(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN components TEXT NOT NULL DEFAULT '{}'")
 
 
+def add_batches(connection: Connection) -> None:
+    """The book of vendors' batch jobs."""
+    SQLModel.metadata.tables["batches"].create(connection, checkfirst=True)
+
+
 NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
@@ -86,6 +91,7 @@ MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0005_add_call_details": add_call_details,
     "0006_add_components": add_components,
     "0007_tell_voices": renew_briefs,  # how the answers of an annotator agree
+    "0008_add_batches": add_batches,
 }
 
 

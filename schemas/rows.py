@@ -95,6 +95,28 @@ class CallRow(SQLModel, table=True):
     components: str = "{}"  # JSON, of intents: digests of what the question is made of
 
 
+class BatchRow(SQLModel, table=True):
+    """The book of vendors' batch jobs: one row per event (begun, submitted, over) of a job's own token.
+
+    `begun` is durable before anything is sent and holds the call keys; `submitted` holds the vendor's id.
+    """
+
+    __tablename__ = "batches"
+    seq: int | None = Field(default=None, primary_key=True)
+    token: str = Field(index=True)
+    event: str  # begun | submitted | over
+    asker: str = ""  # "annotators NAME" or "judges NAME"
+    provider: str = ""
+    model: str = ""
+    server: str = ""
+    job: str = ""
+    keys: str = Field(default="[]", sa_column=Column(Text, nullable=False))  # JSON
+    size_bytes: int = 0
+    planned_usd: float = 0.0
+    message: str = ""
+    at: str
+
+
 class RunRow(SQLModel, table=True):
     """One `run`: its counts as JSON, so that totals over runs can be told; `finished`: it came to its end."""
 

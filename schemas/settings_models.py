@@ -35,7 +35,8 @@ class ModelSection(Section):
     local: bool | None = None  # whether the server is yours; None: when base_url is this machine
     api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
-    gives: tuple[Literal["json_schema", "json_object", "logprobs"], ...] = ("json_schema",)
+    gives: tuple[Literal["json_schema", "json_object", "logprobs", "batches"], ...] = ("json_schema",)
+    mode: Literal["live", "batch"] = "live"  # batch: asked in the vendor's batches, for less and later
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     temperature: NotNegative | None = None
     answer_language: Annotated[str, AfterValidator(known_language)] = "en"

@@ -20,7 +20,7 @@ from schemas.ids import canonical_json
 from schemas.migrations import migrate
 from schemas.record import Record
 from schemas.rows import LiveRow, OutcomeRow, RecordRow
-from schemas.store_asked import Asked
+from schemas.store_batches import Batched
 from schemas.store_errors import store_error
 from schemas.store_notes import CallEvent, ItemOutcome, StoredPath, chunks, utc_now
 
@@ -43,7 +43,7 @@ class Stub(NamedTuple):
     live: bool
 
 
-class Store(Asked):
+class Store(Batched):
     """All reads and writes of one project's memory. Safe for threads; several processes may share it."""
 
     def __init__(self, database: Database) -> None:

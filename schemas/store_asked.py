@@ -66,7 +66,7 @@ class Asked(Notes):
         with self._database.writing(alone_on=_calls) as connection:
             if (receipt := receipt_of(connection, call.key)) is not None:
                 return receipt, before
-            sums = _added(connection, before)
+            sums = sums_since(connection, before)
             refuse(sums)
             connection.execute(ADD_CALL, {**call._asdict(), "at": utc_now()})
             return None, sums
@@ -74,7 +74,7 @@ class Asked(Notes):
     def call_sums(self) -> CallSums:
         """Of all calls until now."""
         with self._database.reading() as connection:
-            return _added(connection, CallSums())
+            return sums_since(connection, CallSums())
 
     def call_history(self, key: str) -> list[LoggedEvent]:
         """What happened to the calls of a key, oldest first."""
@@ -148,7 +148,8 @@ class Asked(Notes):
         return [letter for stage in stages for letter in self.outcomes(stage, status="dead").values()]
 
 
-def _added(connection: sa.Connection, before: CallSums) -> CallSums:
+def sums_since(connection: sa.Connection, before: CallSums) -> CallSums:
+    """`before`, and what was written since."""
     seq, more, spent = connection.execute(_SUMS, {"after": before.seq}).one()
     if seq is None:
         return before

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import io
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx2
 from yarl import URL
 
 LONGEST_REPLY_BYTES = 64 << 20
+PIECE_BYTES = 1 << 18  # of what is written to a file while it comes
 OK = 200
 ACCEPTED = "gzip, deflate"  # what aiohttp unpacks by itself
 # The body is unpacked; these would no longer fit.
@@ -53,15 +56,38 @@ class Connections:
         Raises:
             httpx2.RequestError: no connection, one that broke, or a reply that is too long or no UTF-8.
         """
+        payload = aiohttp.payload.BytesIOPayload(io.BytesIO(body))
+        async with self._sent(method, url, headers, payload) as answer:
+            return Reply(answer.status, answer.headers, await _body(answer))
+
+    async def upload(self, url: URL, headers: Headers, body: Any) -> Reply:
+        """Send a form or an open file without holding it whole; raises as `send` does."""
+        async with self._sent("POST", url, headers, body) as answer:
+            return Reply(answer.status, answer.headers, await _body(answer))
+
+    async def download(self, url: URL, headers: Headers, to: Path) -> Reply:
+        """Write a body of any length to a file; the reply holds it only where the server refuses.
+
+        Raises:
+            httpx2.RequestError: no connection, or one that broke.
+        """
+        async with self._sent("GET", url, headers, None) as answer:
+            if answer.status != OK:
+                return Reply(answer.status, answer.headers, await _body(answer))
+            with to.open("wb") as file:
+                async for piece in answer.content.iter_chunked(PIECE_BYTES):
+                    file.write(piece)
+            return Reply(answer.status, answer.headers, b"")
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: URL, headers: Headers, data: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with self._open().request(
-                method,
-                url,
-                headers=headers,
-                data=aiohttp.payload.BytesIOPayload(io.BytesIO(body)),
-                allow_redirects=False,
+                method, url, headers=headers, data=data, allow_redirects=False
             ) as answer:
-                return Reply(answer.status, answer.headers, await _body(answer))
+                yield answer
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.NetworkError(str(error)) from error
 

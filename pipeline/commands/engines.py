@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.outputs import RunOutput
 from pipeline.project import Project
 from pipeline.unchanged import nothing_to_do
+from schemas.ports import Clock
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +29,20 @@ def run_project(project: Project, progress: Progress, *, local: bool, **renewed:
 
     engine = choose_engine(project.settings, progress, local=local)
     return run(project, engine, progress=progress, **renewed)
+
+
+def run_to_the_end(
+    project: Project, progress: Progress, *, local: bool, clock: Clock, **renewed: bool
+) -> RunOutput:
+    """Run, wait for the batch jobs under way, and run again until there are none, or something failed."""
+    report = run_project(project, progress, local=local, **renewed)
+    while report.batches and not report.failed_items:
+        from pipeline.batches import one_over
+
+        progress.note("batches", f"{len(report.batches)} under way, waited for")
+        asyncio.run(one_over(project.store, project.settings, clock))
+        report = run_project(project, progress, local=local)
+    return report
 
 
 def choose_engine(settings: Settings, progress: Progress, *, local: bool) -> Engine:

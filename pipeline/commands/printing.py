@@ -148,8 +148,19 @@ def print_run(console: Console, errors: Console, totals: Totals) -> None:
     """What stands after a run, and what failed; or how to begin."""
     print_totals(console, totals)
     print_failures(errors, totals.failed_items)
+    if totals.batches:
+        say(errors, f"{_jobs(totals)} under way; a later `emotrace run` collects them")
     if not totals.sources:
         say(console, complete("There is nothing to do yet. First: emotrace ingest FOLDER"))
+
+
+def _jobs(totals: Totals) -> str:
+    """How many batch jobs there are, and about how many questions."""
+    jobs, questions = len(totals.batches), sum(job.questions for job in totals.batches)
+    oldest_h = max(job.age_s for job in totals.batches) / 3600
+    return (
+        f"{jobs} batch job{'' if jobs == 1 else 's'} of {questions} questions (the oldest {oldest_h:.1f} h)"
+    )
 
 
 def print_totals(console: Console, totals: Totals) -> None:
@@ -175,6 +186,7 @@ def print_totals(console: Console, totals: Totals) -> None:
             f"{verdicts.supported} supported, {verdicts.contradicted} contradicted, "
             f"{verdicts.not_measurable} not measurable, {verdicts.outside_clip} outside the clip",
         ),
+        *([("batches", f"{_jobs(totals)} under way")] if totals.batches else []),
         (
             "calls sent",
             f"{totals.provider_calls} (and {totals.cached_calls} answered from the ledger), "

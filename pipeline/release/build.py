@@ -148,7 +148,8 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         # What is left out anyway need not be brought up to date first.
         if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):
             message = f"the decision on {item.segment.id} is older than {newer}"
-            raise UserError("stale_decisions", message, RUN)
+            waits = "; batch jobs are under way" if store.open_batches() else ""
+            raise UserError("stale_decisions", message + waits, RUN)
         yield item
 
 

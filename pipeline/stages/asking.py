@@ -12,6 +12,7 @@ from agents.asking import Asker, Question, R, T, collect
 from agents.engine import Outcome, SystemClock
 from agents.lines import FATAL_CODES
 from agents.protocol import Request
+from pipeline.batches import asker_of
 from pipeline.consent import Consent
 from pipeline.estimate import Wanted
 from pipeline.facts import Facts
@@ -58,6 +59,7 @@ class AskStage(ABC, Generic[T, R]):
         self._expected: dict[str, Expected] = {}  # by the id of a record
         self._dead: dict[str, ItemOutcome] = {}  # dead letters, by the id of a record
         self._tried: set[str] = set()  # ids of records that failed in runs before
+        self._under_way: set[str] = set()  # ids of records whose questions a vendor's batch has
         self._unclear: dict[str, ProviderError] = {}  # failures that a server which is away may have caused
 
     @abstractmethod
@@ -124,19 +126,22 @@ class AskStage(ABC, Generic[T, R]):
                     writer.commit()
                 run.progress.advance(self.name)
 
-            run_async(
-                run,
-                collect(
-                    questions,
-                    journal=run.ledger,
-                    clock=SystemClock(),
-                    load=run.media.load,
-                    on_record=keep,
-                    on_failure=lambda record, outcome: keep(record, self._failed(run, record, outcome)),
-                    lines=run.lines,
-                    seed=run.project.settings.project.seed,
-                ),
-            )
+            async def ask() -> None:
+                async with run.batches.desk() as desk:
+                    await collect(
+                        questions,
+                        journal=run.ledger,
+                        clock=SystemClock(),
+                        load=run.media.load,
+                        on_record=keep,
+                        on_failure=lambda record, outcome: keep(record, self._failed(run, record, outcome)),
+                        on_wait=self._under_way.add,
+                        lines=run.lines,
+                        seed=run.project.settings.project.seed,
+                        desk=desk,
+                    )
+
+            run_async(run, ask())
 
     def reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
         """Whether an item may be shown to whom a question is put to, as consent has it."""
@@ -195,18 +200,34 @@ class AskStage(ABC, Generic[T, R]):
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
         self.stand(run, there)
-        ended = run.lines.ended(self.section_class)
+        ended = self._ended(run)
         unclear = (
             (key, error) for key, error in self._unclear.items() if self._expected[key].asked not in ended
         )
         store.add([], [self._blamed(run, key, error) for key, error in unclear])
-        failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] in FAILURES]
+        coming = {key for key in self._under_way if self._expected[key].asked not in ended}
+        failed = [
+            record_id
+            for record_id, stub in there.items()
+            if stub.brief["outcome"] in FAILURES and record_id not in coming
+        ]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
         waiting = [of for key, of in self._expected.items() if key not in there and of.asked in ended]
-        run.waiting.update(of.sample_id for of in waiting if of.counts)
+        run.waiting.update(
+            of.sample_id for of in (*waiting, *map(self._expected.__getitem__, coming)) if of.counts
+        )
         for name, n in Counter(of.asked for of in waiting).items():
             run.failures[self.name, name] = self._away(name, ended[name], n)
+
+    def _ended(self, run: Run) -> dict[str, ProviderError]:
+        """Who is not asked any more in this run, live or in batches."""
+        refused = {
+            of.asked: error
+            for of in self._expected.values()
+            if (error := run.batches.refused.get(asker_of(self.section_class, of.asked))) is not None
+        }
+        return {**refused, **run.lines.ended(self.section_class)}
 
     def stand(self, run: Run, ids: Collection[str]) -> None:
         """Say which records stand now."""

@@ -15,12 +15,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 import pipeline.cli
+from agents.providers.openai_batches import OpenAIBatches
 from pipeline.artifacts import Artifacts
 from pipeline.run import all_stages
 from pipeline.stages.base import Run
@@ -78,6 +80,10 @@ def install(barriers: Barriers) -> None:
     _wrap(Store, "add_facts", barriers, lambda _facts: "facts")
     _wrap(Store, "set_paths", barriers, lambda _paths: "paths")
     _wrap(Store, "add_run", barriers, lambda *_: "run_row")
+    for event in ("begin_batch", "submitted_batch", "end_batch", "add_ends"):
+        _wrap(Store, event, barriers, partial(_batch_point, event))
+    for step in ("upload", "create"):
+        _wrap_async(OpenAIBatches, step, barriers, f"batch.{step}")
     _wrap(Artifacts, "put", barriers, lambda _key, name, _file: f"cache.{name}")
     sa.event.listen(sa.Engine, "commit", barriers.reach_within)
     _wrap_rename(barriers)
@@ -90,6 +96,22 @@ def _wrap(owner: type, name: str, barriers: Barriers, point_of: Callable[..., st
     def wrapped(self: Any, *given: Any, **options: Any) -> Any:
         with barriers.around(point_of(*given)):
             return original(self, *given, **options)
+
+    setattr(owner, name, wrapped)
+
+
+def _batch_point(event: str, *_: object) -> str:
+    return f"batch.{event}"
+
+
+def _wrap_async(owner: type, name: str, barriers: Barriers, point: str) -> None:
+    original = getattr(owner, name)
+
+    async def wrapped(self: Any, *given: Any) -> Any:
+        barriers.reach("before", point)
+        told = await original(self, *given)
+        barriers.reach("after", point)
+        return told
 
     setattr(owner, name, wrapped)
 

@@ -1,4 +1,5 @@
-"""A local server that speaks three protocols: OpenAI chat completions and responses, Gemini generateContent.
+"""A local server that speaks three protocols: OpenAI chat completions and responses, Gemini generateContent;
+and OpenAI's batches (`tests.wire.batches`).
 
 In a test: `with FakeModels() as models: models.script(Reply(status=429))`, then `models.requests`. As a process:
 `python -m tests.wire.server --port 0 --answers FILE --log FILE` prints its port on the first line, then serves
@@ -23,6 +24,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tests.wire.batches import BatchShop
 from tests.wire.vendors import Reply, reply_body
 
 
@@ -61,6 +63,7 @@ class FakeModels:
         self.log, self.delay_s = log, delay_s
         self.open_now = self.most_at_once = 0
         self.lock = threading.Lock()
+        self.batches = BatchShop(self.take, self.done)
         self.http = _Server(("127.0.0.1", port), _Handler)
         self.http.models = self
 
@@ -132,10 +135,33 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
+    def do_GET(self) -> None:
+        self._answer("")
+
+    def do_DELETE(self) -> None:
+        self._answer("")
+
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["content-length"])).decode()
+        length = self.headers["content-length"]
+        self._answer((self._chunked() if length is None else self.rfile.read(int(length))).decode())
+
+    def _chunked(self) -> bytes:
+        """The body of a request whose length nobody told."""
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def _answer(self, raw: str) -> None:
         models = self.server.models
-        reply = models.take(self.path, {k.lower(): v for k, v in self.headers.items()}, raw)
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        served = models.batches.serve(self.command, self.path, headers, raw)
+        if served is not None:
+            self._send(Reply(status=served[0]), served[1])
+            return
+        reply = models.take(self.path, headers, raw)
         try:
             time.sleep(reply.delay_s or models.delay_s)
             if reply.reset:

@@ -1,0 +1,82 @@
+"""What a store keeps of vendors' batch jobs: begun within a budget, submitted, over. Appended alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from schemas.rows import BatchRow, CallRow
+from schemas.store_asked import Asked, CallSums, sums_since
+from schemas.store_notes import ADD_CALL, CallEvent, utc_now
+
+_batches: sa.Table = BatchRow.__table__  # type: ignore[attr-defined]
+_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+
+
+class BatchJob(NamedTuple):
+    """A job: `token` is our name for it, `job` the vendor's, "" until that is known; `keys` of its calls."""
+
+    token: str
+    asker: str
+    provider: str
+    model: str
+    server: str
+    keys: tuple[str, ...]
+    size_bytes: int
+    planned_usd: float
+    job: str = ""
+    at: str = ""
+
+
+class Batched(Asked):
+    """The part of a store that is about batch jobs."""
+
+    def begin_batch(
+        self, job: BatchJob, intents: Sequence[CallEvent], refuse: Callable[[CallSums], None]
+    ) -> None:
+        """Append a job and the intents of all its calls, before anything of it is sent.
+
+        `refuse` gets the sums as they are and raises what keeps the job from being begun.
+        """
+        now = utc_now()
+        row = {**job._asdict(), "keys": json.dumps(job.keys), "event": "begun", "at": now}
+        with self._database.writing(alone_on=_calls) as connection:
+            refuse(sums_since(connection, CallSums()))
+            connection.execute(_batches.insert(), row)
+            connection.execute(ADD_CALL, [{**intent._asdict(), "at": now} for intent in intents])
+
+    def submitted_batch(self, token: str, job: str) -> None:
+        """The vendor has a job, and calls it so."""
+        self._add_batch(token=token, event="submitted", job=job)
+
+    def end_batch(self, token: str, message: str = "") -> None:
+        """Nothing more comes of a job; `message`: why not all of it was answered."""
+        self._add_batch(token=token, event="over", message=message)
+
+    def _add_batch(self, **row: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(_batches.insert(), {"keys": "[]", **row, "at": utc_now()})
+
+    def add_ends(self, events: Sequence[CallEvent]) -> None:
+        """Append receipts and failures in one transaction."""
+        if not events:
+            return
+        with self._database.writing() as connection:
+            connection.execute(ADD_CALL, [{**event._asdict(), "at": utc_now()} for event in events])
+
+    def open_batches(self) -> list[BatchJob]:
+        """Jobs that are not over, in the order in which they were begun."""
+        over = sa.select(_batches.c.token).where(_batches.c.event == "over")
+        query = sa.select(_batches).where(_batches.c.token.not_in(over)).order_by(_batches.c.seq)
+        found: dict[str, BatchJob] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query).mappings():
+                if row["event"] == "begun":
+                    fields = {name: row[name] for name in BatchJob._fields}
+                    found[row["token"]] = BatchJob(**{**fields, "keys": tuple(json.loads(row["keys"]))})
+                else:
+                    found[row["token"]] = found[row["token"]]._replace(job=row["job"])
+        return list(found.values())

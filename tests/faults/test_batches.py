@@ -1,0 +1,70 @@
+"""`kill -9` around vendors' batch jobs: no job is submitted twice, no answer is paid twice, the records are the
+ones of live questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.material import Driven, StampedModels, ingest_command, make_project, same_records
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+KILLS = (  # with how many jobs the vendor has been given when it hits
+    ("before batch.begin_batch 1", 0),
+    ("within batch.begin_batch 1", 0),
+    ("after batch.begin_batch 1", 0),
+    ("after batch.upload 1", 0),
+    ("after batch.create 1", 1),  # begun, and its id is known to nobody
+    ("after batch.submitted_batch 1", 1),
+    ("before batch.add_ends 1", 1),
+    ("within batch.add_ends 1", 1),
+    ("after batch.add_ends 1", 1),
+    ("before batch.end_batch 1", 1),
+)
+
+
+def _in_batches(project: Path) -> Path:
+    """The same project; its annotator and its judge are asked in batches."""
+    path = project / "emotrace.toml"
+    batch = 'deployment = "any port"\nmode = "batch"\ngives = ["json_schema", "batches"]'
+    path.write_text(path.read_text("utf-8").replace('deployment = "any port"', batch), encoding="utf-8")
+    return project
+
+
+@pytest.mark.parametrize(("kill", "jobs"), KILLS)
+def test_killed_around_a_job(
+    kill: str,
+    jobs: int,
+    tmp_path: Path,
+    recordings: Path,
+    whole: Driven,
+    record_property: Callable[[str, object], None],
+) -> None:
+    with StampedModels() as models:
+        models.batches.looks = 0
+        driven = Driven(_in_batches(make_project(tmp_path / "project", models)), models)
+        assert driven.run(*ingest_command(recordings))[0] == 0
+        for _ in range(4):  # a kill that falls into collecting comes a run later than the others
+            status, text = driven.run("run", "--local", kill=kill)
+            if status == -9:
+                break
+        assert status == -9, f"{kill} was not reached: {text}"
+        assert len(models.batches.jobs) == jobs
+        while True:
+            status, text = driven.run("run", "--local")
+            assert status == 0, text
+            if "under way" not in text:
+                break
+        driven.tell_hits(record_property)
+        assert set(models.batches.submitted.values()) == {1}
+        assert set(models.asked().values()) == {1}
+        assert driven.asked_again() == {}
+        status, text = driven.run("release", "--version", "0.1.0")
+        assert status == 0, text
+        same_records(driven, whole)
+        assert not models.batches.files.keys() & {
+            job["input_file_id"] for job in models.batches.jobs.values()
+        }

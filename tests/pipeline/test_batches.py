@@ -1,0 +1,218 @@
+"""Questions in vendors' batches: the same records as live, nothing sent twice, what waits is no failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.prices import price_of
+from pipeline.batches import one_over
+from pipeline.preflight import preflight
+from pipeline.project import Project
+from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.base import Run, run_async
+from pipeline.status import totals
+from schemas.errors import UserError
+from schemas.records import Annotation
+from tests.pipeline.records import make_run, project_in
+from tests.pipeline.test_asking_stages import to_ask
+from tests.pipeline.test_dead_letters import THIRD_CLIP, model
+from tests.wire.material import InstantClock, section
+from tests.wire.server import FakeModels, Reply
+
+BATCH = 'mode = "batch"\ngives = ["json_schema", "batches"]\n'
+
+
+@pytest.fixture
+def models() -> Iterator[FakeModels]:
+    with FakeModels() as server:
+        yield server
+
+
+def run_once(project: Project, clips: int = 6) -> Run:
+    """One run of the stage, after the jobs under way were looked at."""
+    run, stage = make_run(project), AnnotateStage()
+    run_async(run, run.batches.collect())
+    for shard in to_ask(run, clips, stage):
+        stage.work(run, shard)
+    stage.finish(run)
+    return run
+
+
+def standing(project: Project) -> set[tuple[str, str]]:
+    return {(one.id, one.digest) for one in project.store.live(Annotation)}
+
+
+def outcomes(project: Project) -> Counter[str]:
+    return Counter(one.outcome for one in project.store.live(Annotation))
+
+
+def calls(project: Project) -> dict[str, int]:
+    return {name: int(n) for name, n in project.store.call_totals().items()}
+
+
+@pytest.mark.parametrize("provider", ["openai_compatible", "openai"])
+def test_the_records_are_those_of_live_questions(provider: str, models: FakeModels, tmp_path: Path) -> None:
+    def asked_by(more: str = "") -> str:
+        return model(models.openai_url, more=more).replace("openai_compatible", provider)
+
+    with project_in(tmp_path / "live", asked_by()) as live:
+        run_once(live)
+        expected, sent = standing(live), [request.raw for request in models.requests]
+    models.requests.clear()
+    with project_in(tmp_path / "batch", asked_by(BATCH)) as project:
+        first = run_once(project)
+        assert (standing(project), first.failures, models.requests) == (set(), {}, [])
+        assert len(first.waiting) == 6
+        (job,) = totals(project.store).batches
+        assert (job.name, job.questions) == ("m", 6)
+        second = run_once(project)  # it is under way
+        assert (standing(project), second.failures) == (set(), {})
+        run_once(project)
+        assert standing(project) == expected
+        assert sorted(request.raw for request in models.requests) == sorted(sent)
+        assert models.batches.seen["POST batches"] == 1
+        assert totals(project.store).batches == []
+        assert models.batches.files == {}  # nothing is left at the vendor
+        assert (calls(project)["intent"], calls(project)["receipt"]) == (6, 6)
+
+
+def test_a_question_under_way_is_not_asked_live_either(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+    with project_in(tmp_path, model(models.openai_url)) as project:
+        run = run_once(project)
+        assert (models.requests, run.failures, len(run.waiting)) == ([], {}, 6)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert len(models.requests) == 6
+
+
+def test_a_line_that_fails_is_the_error_that_it_is_live(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 0
+    models.script(Reply(status=400, match=THIRD_CLIP, times=0))
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        run = run_once(project)
+        assert outcomes(project) == {"labelled": 5, "failed": 1}
+        (told,) = run.failures.values()
+        assert (told.status, told.code) == ("dead", "bad_request")
+        assert "HTTP 400" in told.message
+        run_once(project)
+        assert len(models.requests) == 6  # a dead letter is in no further job
+
+
+def test_a_job_that_fails_leaves_its_questions_to_the_next_run(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks, models.batches.end = 0, "failed"
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        run = run_once(project)
+        assert models.batches.seen["POST batches"] == 1
+        (told,) = run.failures.values()
+        assert (told.code, told.item) == ("batch_over", "m")
+        assert "scripted failure" in told.message
+        models.batches.end = "completed"
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert models.batches.seen["POST batches"] == 2
+
+
+def test_what_an_expired_job_has_answered_is_kept(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks, models.batches.end, models.batches.answers = 0, "expired", 2
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        run = run_once(project)
+        assert outcomes(project) == {"labelled": 2}
+        assert [told.code for told in run.failures.values()] == ["batch_over"]
+        models.batches.end, models.batches.answers = "completed", None
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert len(models.requests) == 6  # nothing received was asked again
+
+
+@pytest.mark.parametrize(
+    ("step", "status"), [("POST files", 500), ("POST files", 401), ("POST batches", 429)]
+)
+def test_a_job_that_cannot_be_begun(step: str, status: int, models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 0
+    models.batches.refuses[step] = status
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run = run_once(project)
+        (told,) = run.failures.values()
+        assert "6 questions wait" in told.message
+        for _ in range(2):
+            run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert set(Counter(request.digest for request in models.requests).values()) == {1}
+
+
+def test_a_budget_of_calls_holds_for_jobs(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 0
+    settings = "[budget]\ncalls = 4\n" + model(models.openai_url, more=BATCH)
+    with project_in(tmp_path, settings) as project:
+        for _ in range(3):
+            with pytest.raises(UserError, match="budget of 4 calls"):
+                run_once(project)
+        assert calls(project)["intent"] == 4
+        assert len(models.requests) == 4
+        assert models.batches.seen["POST batches"] == 1
+
+
+def test_money_that_jobs_under_way_will_cost_is_reserved(models: FakeModels, tmp_path: Path) -> None:
+    more = f"{BATCH}usd_per_million_input_tokens = 0.0\nusd_per_million_output_tokens = 1000000.0\n"
+    settings = "[budget]\nusd = 20.0\n" + model(models.openai_url, more=more)
+    with project_in(tmp_path, settings) as project:
+        for _ in range(2):
+            with pytest.raises(UserError, match="budget of 20 USD"):
+                run_once(project)
+        assert models.batches.seen["POST batches"] == 1
+        assert calls(project)["spent_usd"] == 0  # all of it is planned
+        assert 1 <= calls(project)["intent"] < 6
+
+
+def test_waiting_looks_until_a_job_is_over(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 3
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        clock = InstantClock()
+        asyncio.run(one_over(project.store, project.settings, clock))
+        assert len(clock.slept) == 3
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+
+
+def test_what_is_under_way_is_planned_no_more(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        run, stage = make_run(project), AnnotateStage()
+        to_ask(run, 6, stage)
+        (line,) = run.meter.of_stage("annotate")
+        assert (line.calls, line.answered, line.under_way) == (0, 0, 6)
+
+
+@pytest.mark.parametrize("more", ['mode = "batch"\n', BATCH.replace('"batches"', '"logprobs"')])
+def test_a_server_that_is_not_said_to_have_batches_is_refused(
+    more: str, models: FakeModels, tmp_path: Path
+) -> None:
+    with (
+        project_in(tmp_path, model(models.openai_url, more=more)) as project,
+        pytest.raises(UserError, match="not said that the server") as caught,
+    ):
+        preflight(project.root, project.settings)
+    assert caught.value.line is not None
+
+
+def test_a_batch_costs_what_its_vendor_takes_for_it() -> None:
+    live = price_of(section("openai", model="gpt-4o"))
+    batch = price_of(section("openai", model="gpt-4o", mode="batch"))
+    assert live is not None
+    assert batch is not None
+    assert live.batch_factor == 0.5
+    assert batch.output == pytest.approx(live.output / 2)
+    assert batch.inputs["text"] == pytest.approx(live.inputs["text"] / 2)

@@ -1,0 +1,113 @@
+"""OpenAI's files and batches as the local server has them: a job is done when it is looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from tests.wire.vendors import Reply, reply_body
+
+Take = Callable[[str, dict[str, str], str], Reply]
+
+
+class BatchShop:
+    """`looks`: how often a job is under way when it is looked at, before it is over. `end`: its last status;
+    `answers`: how many of its lines are asked before that, None: all. `refuses`: "POST files" -> status of the
+    next reply to one; `seen` counts them.
+    """
+
+    def __init__(self, take: Take, done: Callable[[], None]) -> None:
+        self._take, self._done = take, done
+        self.looks, self.end = 1, "completed"
+        self.answers: int | None = None
+        self.files: dict[str, bytes] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.refuses: dict[str, int] = {}
+        self.seen: Counter[str] = Counter()
+        self.submitted: Counter[str] = Counter()  # in how many jobs a call key is
+
+    def serve(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[int, bytes] | None:
+        """Status and body; None: the path is another's."""
+        path = path.partition("?")[0]
+        found = re.fullmatch(r"/v1/(files|batches)(?:/([\w-]+))?(/content)?", path)
+        if found is None:
+            return None
+        kind, name, content = found.groups()
+        self.seen[f"{method} {kind}"] += 1
+        if (status := self.refuses.pop(f"{method} {kind}", None)) is not None:
+            return status, json.dumps({"error": {"message": f"scripted {status}"}}).encode()
+        if kind == "files":
+            return self._file(method, name, content, raw)
+        if method == "POST":
+            return 200, json.dumps(self._begin(json.loads(raw))).encode()
+        if name is None:
+            return 200, json.dumps({"object": "list", "data": list(self.jobs.values())[::-1]}).encode()
+        if name not in self.jobs:
+            return 404, b'{"error": {"message": "no such batch"}}'
+        return 200, json.dumps(self._look(self.jobs[name], headers)).encode()
+
+    def _file(self, method: str, name: str | None, content: str | None, raw: str) -> tuple[int, bytes]:
+        if method == "POST":
+            assert 'name="purpose"' in raw
+            lines = [line for line in raw.splitlines() if line.startswith('{"custom_id"')]
+            name = f"file-{len(self.files) + 1}"
+            self.files[name] = "\n".join(lines).encode()
+            return 200, json.dumps({"id": name, "object": "file"}).encode()
+        if name not in self.files:
+            return 404, b'{"error": {"message": "no such file"}}'
+        if method == "DELETE":
+            del self.files[name]
+            return 200, json.dumps({"id": name, "deleted": True}).encode()
+        assert content
+        return 200, self.files[name]
+
+    def _begin(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["completion_window"] == "24h"
+        name = f"batch_{len(self.jobs) + 1}"
+        lines = self.files[asked["input_file_id"]].decode().splitlines()
+        self.submitted.update(json.loads(line)["custom_id"] for line in lines)
+        fields = {"input_file_id", "endpoint", "completion_window", "metadata"}
+        job = {"id": name, "object": "batch", "status": "validating", "looked": 0}
+        self.jobs[name] = {**job, **{key: asked[key] for key in fields}}
+        return self.jobs[name]
+
+    def _look(self, job: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        job["looked"] += 1
+        if job["status"] in ("validating", "in_progress"):
+            job["status"] = "in_progress" if job["looked"] <= self.looks else self.end
+            if job["status"] == "failed":
+                job["errors"] = {"data": [{"message": "scripted failure"}]}
+            elif job["status"] != "in_progress":
+                self._work(job, headers)
+        return job
+
+    def _work(self, job: dict[str, Any], headers: dict[str, str]) -> None:
+        good, bad = [], []
+        for n, line in enumerate(self.files[job["input_file_id"]].decode().splitlines()):
+            asked = json.loads(line)
+            row: dict[str, Any] = {
+                "id": f"r{n}",
+                "custom_id": asked["custom_id"],
+                "response": None,
+                "error": None,
+            }
+            if self.answers is not None and n >= self.answers:
+                row["error"] = {
+                    "code": "batch_expired",
+                    "message": "not asked in time",
+                }
+                bad.append(row)
+                continue
+            raw = line.partition('"body":')[2][:-1]
+            reply = self._take(asked["url"], headers, raw)
+            self._done()
+            body = json.loads(reply_body(asked["url"], raw, reply))
+            row["response"] = {"status_code": reply.status, "request_id": f"q{n}", "body": body}
+            (good if reply.status == 200 else bad).append(row)
+        for key, rows in (("output_file_id", good), ("error_file_id", bad)):
+            if rows:
+                job[key] = f"file-{key}-{job['id']}"
+                self.files[job[key]] = "\n".join(map(json.dumps, rows)).encode()
