@@ -161,10 +161,9 @@ class _Asking:
         """Call until there is an answer, an error that stays, or nobody to ask."""
         attempts, error = 0, None
         while attempts < self.job.section.attempts:
-            expected = await self.gate.turn(self.key, self.job.request)
-            if expected is None:
+            end = await self._once()
+            if end is None:
                 break
-            end = await self._once(expected)
             if isinstance(end, Receipt):
                 return Outcome(end, None, cached=self.calls == 0, calls=self.calls)
             error = end
@@ -181,41 +180,56 @@ class _Asking:
             raise Unasked
         return Outcome(None, error, cached=False, calls=self.calls)
 
-    async def _once(self, expected: float) -> Receipt | ProviderError:
-        """One call, written down before it is sent and after its end; or the answer that came in the meantime."""
-        asked = False
-        try:
-            if self.durable is not None and (known := self._intend(self.durable)) is not None:
+    async def _once(self) -> Receipt | ProviderError | None:
+        """One call, written down before it is sent and after its end; or the answer that came in the meantime.
+
+        None: there is nobody to ask.
+        """
+        async with self.gate.door:
+            expected = await self.gate.turn(self.key, self.job.request)
+            if expected is None:
+                return None
+            if (known := await self._intend(expected)) is not None:
                 return known
-            asked, sent_at = True, self.clock.monotonic()
-            self.calls += 1
+        return await self._send(expected)
+
+    async def _intend(self, expected: float) -> Receipt | None:
+        request, known = self.job.request, None
+        if self.durable is None:
+            return None
+        try:
+            known = await self.durable.intend(
+                self.key,
+                provider=self.job.provider.name,
+                model=request.model,
+                annotator=self.job.section.name,
+                components=components(request),
+            )
+        except BaseException:  # the budget is reached, the store is gone, or the run is cancelled
+            self.gate.let_go(self.key, expected)
+            raise
+        if known is not None:
+            self.gate.let_go(self.key, expected)
+        return known
+
+    async def _send(self, expected: float) -> Receipt | ProviderError:
+        sent_at = self.clock.monotonic()
+        self.calls += 1
+        try:
             answer = await self.job.provider.complete(self.job.request, self.media)
         except ProviderError as error:
-            if self.durable is not None:
-                self.durable.fail(self.key, code=error.code, message=error.message, usage=error.usage)
             self.gate.failed(self.key, error, sent_at)
+            if self.durable is not None:
+                await self.durable.fail(self.key, code=error.code, message=error.message, usage=error.usage)
             return error
-        except BaseException:  # the budget is reached, the run is cancelled, or a bug
-            asked = False
+        except BaseException:  # the run is cancelled, or a bug
+            self.gate.let_go(self.key, expected)
             raise
-        finally:
-            if not asked:
-                self.gate.let_go(self.key, expected)
+        self.gate.answered(answer, expected)
         receipt = self._receipt(answer)
         if self.durable is not None:
-            self.durable.receive(self.key, receipt)
-        self.gate.answered(answer, expected)
+            await self.durable.receive(self.key, receipt)
         return receipt
-
-    def _intend(self, durable: Journal) -> Receipt | None:
-        request = self.job.request
-        return durable.intend(
-            self.key,
-            provider=self.job.provider.name,
-            model=request.model,
-            annotator=self.job.section.name,
-            components=components(request),
-        )
 
     def _receipt(self, answer: Response) -> Receipt:
         sent_bytes = self.media.size_bytes + self.job.request.size_bytes

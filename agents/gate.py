@@ -13,6 +13,7 @@ from agents.protocol import Request, Response
 from schemas.errors import ProviderError, UserError
 from schemas.ports import Clock
 
+AT_THE_DOOR = 8  # questions that are made ready at once
 NOTIFIED = 2  # for one that leaves, two may come in while the window grows
 
 
@@ -23,6 +24,9 @@ class Gate:
         self.line, self.rng = line, rng
         self._clock, self._watched = clock, watched
         self._inside = 0
+        # Made ready all at once, many questions would be sent, answered and waited for all at once, for
+        # ever: few at a time keep the calls apart, and the loop works on some while others are answered.
+        self.door = asyncio.Semaphore(AT_THE_DOOR)
         self._room, self._first = asyncio.Condition(), asyncio.Lock()
         self._news, self._over = asyncio.Event(), asyncio.Event()
         self._stopped: UserError | None = None

@@ -104,7 +104,7 @@ class Batches:
                 return
             answered = await self._take(job, section, batches, look)
             left = [key for key in job.keys if key not in answered]
-            self.store.add_ends(
+            self.store.write_calls(
                 [failed(key, _who(job), code="not_answered", message=look.reason) for key in left]
             )
             self.over(job, look.reason)
@@ -135,9 +135,9 @@ class Batches:
                         there.add(key)
                         events.append(self._event(job, section, key, end, line_bytes))
                     if len(events) >= MOST_AT_ONCE:
-                        self.store.add_ends(events)
+                        self.store.write_calls(events)
                         events = []
-        self.store.add_ends(events)
+        self.store.write_calls(events)
         return ended
 
     def _event(
@@ -250,7 +250,8 @@ class BatchDesk:
         """
         gathered = self._gathered.values()
         calls, usd = sum(len(one.intents) for one in gathered), sum(one.planned_usd for one in gathered)
-        self._known.ledger.refuse_beside(calls, usd, self._known.store.call_sums())
+        if (error := self._known.ledger.over(self._known.store.call_sums(), calls, usd)) is not None:
+            raise error
 
     async def _submit(self, gathered: _Gathered) -> None:
         """Begin the job: first in the book, then at the vendor, then its id in the book."""
@@ -267,7 +268,7 @@ class BatchDesk:
             gathered.size_bytes,
             gathered.planned_usd,
         )
-        refuse = partial(ledger.refuse_beside, len(gathered.intents) - 1, 0.0)
+        refuse = partial(ledger.over, calls=len(gathered.intents) - 1)
         store.begin_batch(job, list(gathered.intents.values()), refuse)
         ledger.calls += len(gathered.intents)
         ledger.reserved_usd += gathered.planned_usd
@@ -279,7 +280,7 @@ class BatchDesk:
         except ProviderError as error:
             self._known.refused[asker] = error
             if not created or not error.transient:  # else it may have begun: the next run looks for it
-                store.add_ends(
+                store.write_calls(
                     [failed(key, _who(job), code=error.code, message=error.message) for key in job.keys]
                 )
                 self._known.over(job, str(error))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.group_commit import End, GroupCommit
 from schemas.errors import UserError
 from schemas.ids import canonical_json
 from schemas.parts import Usage
@@ -42,6 +43,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._sums = store.call_sums()
         self.spent_before_usd = self._sums.spent_usd
+        self._events = GroupCommit(self._write)
         self._asked: dict[str, Who] = {}  # of calls in flight
         self.calls = 0
         self.cached = 0
@@ -50,28 +52,33 @@ class Ledger:
     def find(self, key: str) -> Receipt | None:
         return self._known(self._store.receipt(key))
 
-    def intend(
+    async def intend(
         self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
     ) -> Receipt | None:
         call = CallEvent(
             key, "intent", provider, model, annotator, components=canonical_json(dict(components))
         )
-        with self._lock:
-            row, self._sums = self._store.intend(call, self._sums, self._refuse_over_budget)
-            if row is None:
+        row = await self._events.put(call)
+        if row is None:
+            with self._lock:
                 self.calls += 1
                 self._asked[key] = Who(provider, model, annotator)
         return self._known(row)
 
-    def receive(self, key: str, receipt: Receipt) -> None:
-        self._store.add_call(received(key, self._who(key), receipt))
+    async def receive(self, key: str, receipt: Receipt) -> None:
+        await self._events.put(received(key, self._who(key), receipt))
 
-    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
-        self._store.add_call(failed(key, self._who(key), code=code, message=message, usage=usage))
+    async def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
+        await self._events.put(failed(key, self._who(key), code=code, message=message, usage=usage))
 
     def _who(self, key: str) -> Who:
         with self._lock:
             return self._asked.pop(key)
+
+    def _write(self, events: Sequence[CallEvent]) -> Sequence[End]:
+        """In the one thread that writes."""
+        ends, self._sums = self._store.write_calls(events, self._sums, self.over)
+        return ends
 
     def _known(self, row: CallEvent | None) -> Receipt | None:
         """The receipt of a row that spares a call."""
@@ -89,19 +96,11 @@ class Ledger:
         logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
         return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
-    def _refuse_over_budget(self, sums: CallSums) -> None:
-        self.refuse_beside(0, 0.0, sums)
-
-    def refuse_beside(self, calls: int, usd: float, sums: CallSums) -> None:
-        """Whether one more call may be sent beside `calls` for `usd` that are about to be, and what is reserved.
-
-        Raises:
-            UserError: code "budget_reached".
-        """
+    def over(self, sums: CallSums, calls: int = 0, usd: float = 0.0) -> UserError | None:
+        """Why not one more call may be sent beside `calls` for `usd` that are about to be, and what is reserved."""
         spent_usd = sums.spent_usd + self.reserved_usd + usd
-        error = used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
-        if error is not None:
-            raise error
+        return used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
+
 
 
 def received(key: str, who: Who, receipt: Receipt) -> CallEvent:

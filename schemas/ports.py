@@ -39,7 +39,7 @@ class Journal(Protocol):
     def find(self, key: str) -> Receipt | None:
         """The receipt of an earlier call with this key, if one was received."""
 
-    def intend(
+    async def intend(
         self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
     ) -> Receipt | None:
         """Durable before the first byte is sent. A receipt: the answer has come in the meantime, nothing is sent.
@@ -50,10 +50,10 @@ class Journal(Protocol):
             UserError: code "budget_reached", when the budget allows no further call.
         """
 
-    def receive(self, key: str, receipt: Receipt) -> None:
+    async def receive(self, key: str, receipt: Receipt) -> None:
         """Durable before the answer is parsed."""
 
-    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
+    async def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
         """The call ended without an answer; `usage` when it was paid for all the same."""
 
 

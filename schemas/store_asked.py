@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from schemas.errors import UserError
 from schemas.rows import CallRow, OutcomeRow, RecordRow
-from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks, receipt_of, utc_now
+from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks, utc_now
 
 _calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
 _records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
@@ -25,6 +26,12 @@ _SUMS = sa.select(
     sa.func.sum(_calls.c.cost_usd),
 ).where(_calls.c.seq > sa.bindparam("after"))
 
+_RECEIPTS = (
+    sa.select(*(_calls.c[name] for name in CallEvent._fields))
+    .where(_calls.c.key.in_(sa.bindparam("wanted", expanding=True)), _calls.c.event == "receipt")
+    .order_by(_calls.c.seq)
+)
+
 
 class CallSums(NamedTuple):
     """Calls that were intended and money that was spent, up to the ledger's row `seq`."""
@@ -32,6 +39,12 @@ class CallSums(NamedTuple):
     seq: int = 0
     intents: int = 0
     spent_usd: float = 0.0
+
+    def with_(self, call: CallEvent) -> CallSums:
+        """These and an event that has no row yet."""
+        return CallSums(
+            self.seq, self.intents + (call.event == "intent"), self.spent_usd + (call.cost_usd or 0.0)
+        )
 
 
 class LoggedEvent(NamedTuple):
@@ -55,21 +68,39 @@ class PastCalls(NamedTuple):
 class Asked(Notes):
     """The part of a store that is about questions to models."""
 
-    def intend(
-        self, call: CallEvent, before: CallSums, refuse: Callable[[CallSums], None]
-    ) -> tuple[CallEvent | None, CallSums]:
-        """Append an intent, unless its answer is there by now; that receipt, and the sums before the intent.
+    def write_calls(
+        self,
+        events: Sequence[CallEvent],
+        before: CallSums = CallSums(),  # noqa: B008 - it never changes
+        refuse: Callable[[CallSums], UserError | None] = lambda _: None,
+    ) -> tuple[list[CallEvent | UserError | None], CallSums]:
+        """Append events of the ledger in their order: what became of each, and the sums of before them.
 
-        All in one transaction, in which no other process writes a call: `refuse` gets the sums as they are,
-        whoever spent, and raises what keeps the call from being sent. `before` are sums that were given earlier.
+        None: it is written. A receipt: an intent is not written, because its answer is there by now. An error: an
+        intent that `refuse` did not let pass; it gets the sums up to then, whoever spent. All are one
+        transaction, in which no other process writes a call, and durable when this returns. `before` are sums
+        that were given earlier.
         """
+        ends: list[CallEvent | UserError | None] = []
+        added: list[dict[str, Any]] = []
         with self._database.writing(alone_on=_calls) as connection:
-            if (receipt := receipt_of(connection, call.key)) is not None:
-                return receipt, before
-            sums = sums_since(connection, before)
-            refuse(sums)
-            connection.execute(ADD_CALL, {**call._asdict(), "at": utc_now()})
-            return None, sums
+            known = _receipts(connection, [call.key for call in events if call.event == "intent"])
+            before = sums = sums_since(connection, before)
+            for call in events:
+                end = (known.get(call.key) or refuse(sums)) if call.event == "intent" else None
+                ends.append(end)
+                if end is None:
+                    added.append({**call._asdict(), "at": utc_now()})
+                    sums = sums.with_(call)
+                    known |= {call.key: call} if call.event == "receipt" else {}
+            if added:
+                connection.execute(ADD_CALL, added)
+        return ends, before
+
+    def receipt(self, key: str) -> CallEvent | None:
+        """The receipt of a call key, None when no answer was ever received."""
+        with self._database.reading() as connection:
+            return _receipts(connection, [key]).get(key)
 
     def call_sums(self) -> CallSums:
         """Of all calls until now."""
@@ -146,6 +177,14 @@ class Asked(Notes):
     def dead_letters(self, stages: Sequence[str]) -> list[ItemOutcome]:
         """Questions that are not sent again by themselves, in the order in which they were given up."""
         return [letter for stage in stages for letter in self.outcomes(stage, status="dead").values()]
+
+
+def _receipts(connection: sa.Connection, keys: list[str]) -> dict[str, CallEvent]:
+    """The newest receipt of each of some call keys that has one."""
+    found: dict[str, CallEvent] = {}
+    for chunk in chunks(keys):
+        found |= {row.key: CallEvent(*row) for row in connection.execute(_RECEIPTS, {"wanted": chunk})}
+    return found
 
 
 def sums_since(connection: sa.Connection, before: CallSums) -> CallSums:

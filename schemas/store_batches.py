@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from schemas.errors import UserError
 from schemas.rows import BatchRow, CallRow
 from schemas.store_asked import Asked, CallSums, sums_since
 from schemas.store_notes import ADD_CALL, CallEvent, utc_now
@@ -35,16 +36,20 @@ class Batched(Asked):
     """The part of a store that is about batch jobs."""
 
     def begin_batch(
-        self, job: BatchJob, intents: Sequence[CallEvent], refuse: Callable[[CallSums], None]
+        self, job: BatchJob, intents: Sequence[CallEvent], refuse: Callable[[CallSums], UserError | None]
     ) -> None:
         """Append a job and the intents of all its calls, before anything of it is sent.
 
-        `refuse` gets the sums as they are and raises what keeps the job from being begun.
+        `refuse` gets the sums as they are and says why the job may not be begun.
+
+        Raises:
+            UserError: what `refuse` said.
         """
         now = utc_now()
         row = {**job._asdict(), "keys": json.dumps(job.keys), "event": "begun", "at": now}
         with self._database.writing(alone_on=_calls) as connection:
-            refuse(sums_since(connection, CallSums()))
+            if (error := refuse(sums_since(connection, CallSums()))) is not None:
+                raise error
             connection.execute(_batches.insert(), row)
             connection.execute(ADD_CALL, [{**intent._asdict(), "at": now} for intent in intents])
 
@@ -59,13 +64,6 @@ class Batched(Asked):
     def _add_batch(self, **row: str) -> None:
         with self._database.writing() as connection:
             connection.execute(_batches.insert(), {"keys": "[]", **row, "at": utc_now()})
-
-    def add_ends(self, events: Sequence[CallEvent]) -> None:
-        """Append receipts and failures in one transaction."""
-        if not events:
-            return
-        with self._database.writing() as connection:
-            connection.execute(ADD_CALL, [{**event._asdict(), "at": utc_now()} for event in events])
 
     def open_batches(self) -> list[BatchJob]:
         """Jobs that are not over, in the order in which they were begun."""

@@ -62,20 +62,7 @@ class CallEvent(NamedTuple):
     components: str = "{}"  # JSON
 
 
-# Made once: to put a statement together takes longer than to run it, and these run for every call.
-ADD_CALL = _calls.insert()
-_RECEIPT = (
-    sa.select(*(_calls.c[name] for name in CallEvent._fields))
-    .where(_calls.c.key == sa.bindparam("wanted"), _calls.c.event == "receipt")
-    .order_by(_calls.c.seq.desc())
-    .limit(1)
-)
-
-
-def receipt_of(connection: sa.Connection, key: str) -> CallEvent | None:
-    """The newest receipt of a call key."""
-    row = connection.execute(_RECEIPT, {"wanted": key}).first()
-    return None if row is None else CallEvent(*row)
+ADD_CALL = _calls.insert()  # made once: to put it together takes longer than to run it
 
 
 def utc_now() -> str:
@@ -177,16 +164,6 @@ class Notes:
         return {stored.path: stored for stored in found}
 
     # --- calls and runs --------------------------------------------------------------------------------
-
-    def add_call(self, call: CallEvent) -> None:
-        """Append one ledger event; durable when this returns."""
-        with self._database.writing() as connection:
-            connection.execute(ADD_CALL, {**call._asdict(), "at": utc_now()})
-
-    def receipt(self, key: str) -> CallEvent | None:
-        """The receipt of a call key, None when no answer was ever received."""
-        with self._database.reading() as connection:
-            return receipt_of(connection, key)
 
     def call_totals(self) -> dict[str, float]:
         """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""

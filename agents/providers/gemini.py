@@ -76,7 +76,7 @@ class GeminiProvider:
         Raises:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
-        contents = await asyncio.to_thread(self._contents, request, load)
+        contents = self._contents(request, load)
         try:
             async with asyncio.timeout(self.section.timeout_s):
                 answer = await self._client.aio.models.generate_content(

@@ -80,13 +80,12 @@ class OpenAIClient:
         paid: Callable[[dict[str, Any]], Usage | None],
         read: Callable[[dict[str, Any], Usage | None], Response],
     ) -> Response:
-        """What `paid` and `read` make of the answer to `body`, which is made in a thread of its own.
+        """What `paid` and `read` make of the answer to `body`.
 
         Raises:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
-
-        content = await asyncio.to_thread(written, body, load)
+        content = written(body, load)
         reply = await self.answered(self.connections.send("POST", self._url, self.headers, content))
         response = self.read(lambda: json.loads(reply.body), reply.body, paid, read)
         return response._replace(limits=rate_limits(reply.headers))

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import httpx2
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 LONGEST_REPLY_BYTES = 64 << 20
@@ -56,8 +57,7 @@ class Connections:
         Raises:
             httpx2.RequestError: no connection, one that broke, or a reply that is too long or no UTF-8.
         """
-        payload = aiohttp.payload.BytesIOPayload(io.BytesIO(body))
-        async with self._sent(method, url, headers, payload) as answer:
+        async with self._sent(method, url, headers, _Whole(io.BytesIO(body))) as answer:
             return Reply(answer.status, answer.headers, await _body(answer))
 
     async def upload(self, url: URL, headers: Headers, body: Any) -> Reply:
@@ -104,6 +104,14 @@ class Connections:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+class _Whole(aiohttp.payload.BytesIOPayload):
+    """A body that is given to the connection at once: in pieces, those of all questions would go in turn, and
+    each would be under way for as long as all of them."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, _: int | None) -> None:
+        await writer.write(self._value.getvalue())
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

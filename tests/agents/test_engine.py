@@ -271,10 +271,10 @@ def test_nothing_new_is_sent_after_the_budget_said_no(models: FakeModels) -> Non
     """Also when a later, cheaper question would have fitted: the run has been told to stop."""
 
     class RefusesOnce(MemoryJournal):
-        def intend(self, key: str, **told: Any) -> Receipt | None:
+        async def intend(self, key: str, **told: Any) -> Receipt | None:
             self.budget_calls = 3 if self.count("refuse") == 0 else None
             self.events += [("refuse", key)] if self.count("intend") == 3 else []
-            return super().intend(key, **told)
+            return await super().intend(key, **told)
 
     journal = RefusesOnce()
     reached = pytest.raises(UserError, match="the budget is spent")

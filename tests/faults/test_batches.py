@@ -19,9 +19,9 @@ KILLS = (  # with how many jobs the vendor has been given when it hits
     ("after batch.upload 1", 0),
     ("after batch.create 1", 1),  # begun, and its id is known to nobody
     ("after batch.submitted_batch 1", 1),
-    ("before batch.add_ends 1", 1),
-    ("within batch.add_ends 1", 1),
-    ("after batch.add_ends 1", 1),
+    ("before call.receipt 1", 1),
+    ("within call.receipt 1", 1),
+    ("after call.receipt 1", 1),
     ("before batch.end_batch 1", 1),
 )
 

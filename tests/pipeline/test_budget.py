@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -119,11 +120,12 @@ def test_two_ledgers_over_one_store_share_the_budget_and_the_answers(tmp_path: P
         one, two = (Ledger(store, BudgetSection(calls=3)) for store in stores)
 
         def intend(ledger: Ledger, key: str) -> object:
-            return ledger.intend(key, provider="p", model="m", annotator="a", components={})
+            return asyncio.run(ledger.intend(key, provider="p", model="m", annotator="a", components={}))
 
         assert intend(one, "call_1") is None
         assert two.find("call_1") is None
-        one.fail("call_1", code="bad_reply", message="empty", usage=Usage(output_tokens=5, cost_usd=0.5))
+        paid = Usage(output_tokens=5, cost_usd=0.5)
+        asyncio.run(one.fail("call_1", code="bad_reply", message="empty", usage=paid))
         assert intend(one, "call_1") is None
         assert intend(two, "call_2") is None
         with pytest.raises(UserError, match="3 calls"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def intend(ledger: Ledger, key: str) -> Receipt | None:
-    return ledger.intend(key, provider="vendor", model="m", annotator="a", components={"prompt": "1"})
+    told = {"provider": "vendor", "model": "m", "annotator": "a"}
+    return asyncio.run(ledger.intend(key, **told, components={"prompt": "1"}))
 
 
 def answer(text: str, cost_usd: float | None = None) -> Receipt:
@@ -41,7 +43,7 @@ def test_a_receipt_is_found_again_after_reopening(tmp_path: Path) -> None:
     assert ledger.find("call_1") is None
     intend(ledger, "call_1")
     assert ledger.find("call_1") is None
-    ledger.receive("call_1", receipt)
+    asyncio.run(ledger.receive("call_1", receipt))
     store.close()
     store = Store.open(url)
     try:
@@ -64,17 +66,17 @@ def test_what_the_vendor_told_of_an_answer_is_kept_with_it(store: Store) -> None
     ledger = Ledger(store, FREE)
     for key, receipt in told.items():
         intend(ledger, key)
-        ledger.receive(key, receipt)
+        asyncio.run(ledger.receive(key, receipt))
     assert {key: Ledger(store, FREE).find(key) for key in told} == told
 
 
 def test_a_failure_is_no_receipt_and_the_answer_that_comes_later_is(store: Store) -> None:
     ledger = Ledger(store, FREE)
     intend(ledger, "call_1")
-    ledger.fail("call_1", code="timeout", message="no answer within 3 s")
+    asyncio.run(ledger.fail("call_1", code="timeout", message="no answer within 3 s"))
     assert ledger.find("call_1") is None
     intend(ledger, "call_1")
-    ledger.receive("call_1", answer("late"))
+    asyncio.run(ledger.receive("call_1", answer("late")))
     found = ledger.find("call_1")
     assert found is not None
     assert found.raw == "late"
@@ -85,7 +87,7 @@ def test_a_failure_is_no_receipt_and_the_answer_that_comes_later_is(store: Store
 def test_the_budget_of_calls_counts_those_of_earlier_runs_and_those_without_an_answer(store: Store) -> None:
     first = Ledger(store, BudgetSection(calls=3))
     intend(first, "call_1")
-    first.receive("call_1", answer("x"))
+    asyncio.run(first.receive("call_1", answer("x")))
     intend(first, "call_2")  # killed before its answer came
     second = Ledger(store, BudgetSection(calls=3))
     intend(second, "call_2")
@@ -101,7 +103,7 @@ def test_the_budget_of_money_stops_the_call_after_it_is_spent(store: Store) -> N
     ledger = Ledger(store, BudgetSection(usd=0.5))
     for number, cost_usd in enumerate((0.3, None, 0.2)):
         intend(ledger, f"call_{number}")
-        ledger.receive(f"call_{number}", answer("x", cost_usd))
+        asyncio.run(ledger.receive(f"call_{number}", answer("x", cost_usd)))
     for late in (ledger, Ledger(store, BudgetSection(usd=0.5))):
         with pytest.raises(UserError, match=r"0\.5 USD") as caught:
             intend(late, "call_9")
@@ -114,7 +116,7 @@ def test_an_estimate_is_marked_in_the_ledger_and_counts_in_the_budget(store: Sto
     ledger = Ledger(store, BudgetSection(usd=0.5))
     usage = Usage(input_tokens=9000, output_tokens=2000, cost_usd=0.6, estimated=True)
     intend(ledger, "call_1")
-    ledger.receive("call_1", Receipt("x", None, usage))
+    asyncio.run(ledger.receive("call_1", Receipt("x", None, usage)))
     row = store.receipt("call_1")
     assert row is not None
     assert row.message.startswith("usage_estimated: ")
@@ -133,12 +135,12 @@ def test_a_budget_of_nothing_allows_no_call(store: Store) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_any_answer_comes_back_as_it_was(text: str) -> None:
-    store = Store.open("sqlite://")
+def test_any_answer_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('store') / 'emotrace.db'}")
     try:
         ledger = Ledger(store, FREE)
         intend(ledger, "call_1")
-        ledger.receive("call_1", answer(text))
+        asyncio.run(ledger.receive("call_1", answer(text)))
         found = ledger.find("call_1")
         assert found is not None
         assert found.raw == text

@@ -51,9 +51,9 @@ def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(
     assert [item.id for item in totals(store).failed_items] == ["fea_1"]
     store.add_run("2026-01-02", 0.25, {**RUN, "dropped": {"no_speech": 1}})
     for key, cost in (("a", 0.5), ("b", 0.25)):
-        store.add_call(CallEvent(key, "intent", "p", "m"))
-        store.add_call(CallEvent(key, "receipt", "p", "m", cost_usd=cost))
-    store.add_call(CallEvent("c", "intent", "p", "m"))  # asked, never answered
+        store.write_calls([CallEvent(key, "intent", "p", "m")])
+        store.write_calls([CallEvent(key, "receipt", "p", "m", cost_usd=cost)])
+    store.write_calls([CallEvent("c", "intent", "p", "m")])  # asked, never answered
     found = totals(store)
     assert (found.provider_calls, found.spent_usd, found.cached_calls) == (3, 0.75, 2)
     assert (found.wall_s, found.dropped, found.failed_items) == (1.75, {"no_speech": 1}, [])

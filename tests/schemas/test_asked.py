@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
+from schemas.errors import UserError
 from schemas.store import CallEvent, ItemOutcome, Store
 from schemas.store_asked import CallSums
 
 PROCESSES, EACH = 4, 30
+COST_USD = 1 / 64  # adds up without a rest
 
 
-class Full(Exception):  # noqa: N818 - it is no error
-    """The budget is used up."""
+FULL = UserError("budget_reached", "the budget is used up")
 
 
 def intent(key: str, components: str = "{}") -> CallEvent:
@@ -25,10 +24,6 @@ def receipt(key: str, cost_usd: float | None = None) -> CallEvent:
     return CallEvent(key, "receipt", "p", "m", "a", raw="{}", cost_usd=cost_usd)
 
 
-def anything(_: CallSums) -> None:
-    """There is no budget."""
-
-
 def test_several_writers_keep_one_budget_to_the_call(url: str) -> None:
     """Each has a connection of its own, as processes have."""
     Store.open(url).close()
@@ -36,18 +31,17 @@ def test_several_writers_keep_one_budget_to_the_call(url: str) -> None:
     def spend(process: int) -> int:
         store, sums, sent = Store.open(url), CallSums(), 0
 
-        def refuse(now: CallSums) -> None:
-            if now.intents >= 50 or now.spent_usd >= 0.4:
-                raise Full
+        def refuse(now: CallSums) -> UserError | None:
+            return FULL if now.intents >= 50 or now.spent_usd >= 0.5 else None
 
         try:
             for number in range(EACH):
                 key = f"call_{process}_{number}"
-                _, sums = store.intend(intent(key), sums, refuse)
+                (end,), sums = store.write_calls([intent(key)], sums, refuse)
+                if end is FULL:
+                    break
                 sent += 1
-                store.add_call(receipt(key, 0.01))
-        except Full:
-            pass
+                store.write_calls([receipt(key, COST_USD)])
         finally:
             store.close()
         return sent
@@ -58,50 +52,57 @@ def test_several_writers_keep_one_budget_to_the_call(url: str) -> None:
     try:
         sums = store.call_sums()
         assert sums.intents == sent
-        assert 0.4 <= sums.spent_usd < 0.4 + PROCESSES * 0.01  # what was in flight when it was used up
+        assert 0.5 <= sums.spent_usd < 0.5 + PROCESSES * COST_USD  # what was in flight when it was used up
     finally:
         store.close()
 
 
 def test_an_answer_that_came_in_the_meantime_spares_the_call(store: Store) -> None:
-    assert store.intend(intent("call_1"), CallSums(), anything)[0] is None
-    assert (
-        store.intend(intent("call_1"), CallSums(), anything)[0] is None
-    )  # it was cut off, and is asked again
-    store.add_call(receipt("call_1", 0.25))
-    known, _ = store.intend(intent("call_1"), CallSums(), anything)
-    assert known is not None
-    assert (known.raw, known.cost_usd) == ("{}", 0.25)
-    assert store.call_sums() == CallSums(3, 2, 0.25)
+    for _ in range(2):  # it was cut off, and is asked again
+        assert store.write_calls([intent("call_1")])[0] == [None]
+    ends, _ = store.write_calls([receipt("call_1", 0.25), intent("call_1"), intent("call_2")])
+    told = [isinstance(end, CallEvent) and (end.raw, end.cost_usd) for end in ends]
+    assert told == [False, ("{}", 0.25), False]
+    (known,), _ = store.write_calls([intent("call_1")])
+    assert isinstance(known, CallEvent)
+    assert known.raw == "{}"
+    assert store.call_sums() == CallSums(4, 3, 0.25)
 
 
-def test_what_refuses_a_call_leaves_no_trace_of_it(store: Store) -> None:
-    def refuse(_: CallSums) -> None:
-        raise Full
-
-    with pytest.raises(Full):
-        store.intend(intent("call_1"), CallSums(), refuse)
-    assert store.call_sums() == CallSums()
-    assert store.intend(intent("call_1"), CallSums(), anything)[1] == CallSums()
+def test_what_refuses_a_call_leaves_no_trace_of_it_and_no_other_in_the_way(store: Store) -> None:
+    """Of one group the events before it count, and those after it that need no budget are written."""
+    ends, sums = store.write_calls(
+        [intent("call_1"), intent("call_2"), intent("call_3"), receipt("call_1", 0.5)],
+        CallSums(),
+        lambda sums: FULL if sums.intents >= 2 else None,
+    )
+    assert ends == [None, None, FULL, None]
+    assert sums == CallSums()  # of before them
+    assert store.call_sums() == CallSums(3, 2, 0.5)
+    ends, sums = store.write_calls(
+        [receipt("call_2", 0.5), intent("call_4")], sums, lambda sums: FULL if sums.spent_usd >= 1 else None
+    )
+    assert ends == [None, FULL]
+    assert [event.event for event in store.call_history("call_4")] == []
 
 
 def test_sums_go_on_from_where_they_were_told(store: Store) -> None:
-    _, sums = store.intend(intent("call_1"), CallSums(), anything)
-    store.add_call(receipt("call_1", 0.5))
-    store.add_call(CallEvent("call_2", "failure", "p", "m", cost_usd=0.25))  # paid for, and no answer
-    _, sums = store.intend(intent("call_3"), sums, anything)
+    _, sums = store.write_calls([intent("call_1")])
+    store.write_calls([receipt("call_1", 0.5)])
+    store.write_calls([CallEvent("call_2", "failure", "p", "m", cost_usd=0.25)])  # paid for, and no answer
+    _, sums = store.write_calls([intent("call_3")], sums)
     assert (sums.intents, sums.spent_usd) == (1, 0.75)
-    _, sums = store.intend(intent("call_4"), sums, anything)
+    _, sums = store.write_calls([intent("call_4")], sums)
     assert (sums.intents, sums.spent_usd) == (2, 0.75)
     assert store.call_sums() == CallSums(5, 3, 0.75)
 
 
 def test_of_what_a_question_was_made_is_kept_with_its_last_intent(store: Store) -> None:
-    store.intend(intent("call_1", '{"prompt": "a"}'), CallSums(), anything)
-    store.intend(intent("call_1", '{"prompt": "b"}'), CallSums(), anything)
-    store.intend(intent("call_2"), CallSums(), anything)  # of an older version
+    store.write_calls([intent("call_1", '{"prompt": "a"}')])
+    store.write_calls([intent("call_1", '{"prompt": "b"}')])
+    store.write_calls([intent("call_2")])  # of an older version
     assert store.call_components(["call_1", "call_2", "call_3"]) == {"call_1": {"prompt": "b"}}
-    store.add_call(CallEvent("call_1", "failure", "p", "m", message="timeout: no answer: at all"))
+    store.write_calls([CallEvent("call_1", "failure", "p", "m", message="timeout: no answer: at all")])
     history = store.call_history("call_1")
     assert [event.event for event in history] == ["intent", "intent", "failure"]
     assert (history[-1].code, history[-1].message) == ("timeout", "no answer: at all")

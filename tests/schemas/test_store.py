@@ -282,7 +282,7 @@ def test_an_older_store_gets_its_briefs(sqlite_file: Path) -> None:
 
 def test_an_older_store_keeps_its_receipts_and_takes_what_is_told_of_tokens(sqlite_file: Path) -> None:
     store = Store.open(f"sqlite:///{sqlite_file}")
-    store.add_call(CallEvent("old", "receipt", "p", "m", raw="{}", input_tokens=7))
+    store.write_calls([CallEvent("old", "receipt", "p", "m", raw="{}", input_tokens=7)])
     store.close()
     raw = sqlite3.connect(sqlite_file)
     for column in ("usage_details", "logprobs"):
@@ -294,7 +294,7 @@ def test_an_older_store_keeps_its_receipts_and_takes_what_is_told_of_tokens(sqli
     new = CallEvent(
         "new", "receipt", "p", "m", raw="{}", usage_details='{"reasoning_tokens": 3}', logprobs="[]"
     )
-    store.add_call(new)
+    store.write_calls([new])
     assert store.receipt("old") == CallEvent("old", "receipt", "p", "m", raw="{}", input_tokens=7)
     assert store.receipt("new") == new
     store.close()
@@ -372,9 +372,9 @@ def test_failed_items_are_those_of_the_last_whole_run_and_no_part_of_its_counts(
 
 
 def test_the_ledger_adds_up_and_finds_receipts(store: Store) -> None:
-    store.add_call(CallEvent("k", "intent", "p", "m"))
+    store.write_calls([CallEvent("k", "intent", "p", "m")])
     assert store.receipt("k") is None
-    store.add_call(CallEvent("k", "receipt", "p", "m", raw="{}", input_tokens=7, cost_usd=0.25))
+    store.write_calls([CallEvent("k", "receipt", "p", "m", raw="{}", input_tokens=7, cost_usd=0.25)])
     found = store.receipt("k")
     assert found is not None
     assert (found.raw, found.input_tokens) == ("{}", 7)
@@ -447,7 +447,7 @@ def filled(path: Path) -> bytes:
     store.add_facts((source(n).id, "name", f"{n}.wav") for n in range(150))
     store.set_paths(StoredPath(f"/{n}", 1, 2, 3, source(n).id) for n in range(150))
     store.add_run("2026-01-01", 1.5, {"samples": 2})
-    store.add_call(CallEvent("k", "receipt", "p", "m", raw="{}"))
+    store.write_calls([CallEvent("k", "receipt", "p", "m", raw="{}")])
     store.close()  # the write-ahead log goes into the file
     return path.read_bytes()
 

@@ -138,7 +138,7 @@ class MemoryJournal:
     def find(self, key: str) -> Receipt | None:
         return self.receipts.get(key)
 
-    def intend(
+    async def intend(
         self, key: str, *, provider: str, model: str, annotator: str, components: Mapping[str, str]
     ) -> Receipt | None:
         if self.budget_calls is not None and self.count("intend") >= self.budget_calls:
@@ -147,11 +147,11 @@ class MemoryJournal:
         self.components[key] = dict(components)
         return None
 
-    def receive(self, key: str, receipt: Receipt) -> None:
+    async def receive(self, key: str, receipt: Receipt) -> None:
         self.events.append(("receive", key))
         self.receipts[key] = receipt
 
-    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
+    async def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
         self.events.append((f"fail {code}", key))
         self.paid_in_vain += [usage] if usage is not None else []
 
