@@ -28,7 +28,7 @@ from pipeline.run import all_stages
 from pipeline.stages.base import Run
 from schemas.record import Record
 from schemas.records import Features
-from schemas.store import CallEvent, ItemOutcome, Store
+from schemas.store import ItemOutcome, Store
 
 READY = "ready"
 
@@ -56,26 +56,27 @@ class Barriers:
 
     def reach_within(self, *_: object) -> None:
         """Called at every commit and rename, of whatever write this thread is in."""
-        point = getattr(self._inside, "point", None)
-        if point is not None:
+        for point in getattr(self._inside, "points", ()):
             self.reach("within", point)
 
     @contextmanager
-    def around(self, point: str) -> Iterator[None]:
-        self.reach("before", point)
-        self._inside.point = point
+    def around(self, *points: str) -> Iterator[None]:
+        """One write of one thing, or of several that become durable together."""
+        for point in points:
+            self.reach("before", point)
+        self._inside.points = points
         try:
             yield
         finally:
-            self._inside.point = None
-        self.reach("after", point)
+            self._inside.points = ()
+        for point in points:
+            self.reach("after", point)
 
 
 def install(barriers: Barriers) -> None:
     """Wrap everything that makes something durable."""
     _wrap_store_add(barriers)
-    _wrap(Store, "intend", barriers, lambda call, _before, _refuse: _call_point(call))
-    _wrap(Store, "add_call", barriers, lambda call: _call_point(call))
+    _wrap(Store, "write_calls", barriers, lambda events, *_: [f"call.{call.event}" for call in events])
     _wrap(Store, "set_live", barriers, lambda cls, _ids: f"live.{cls.__name__.lower()}")
     _wrap(Store, "add_facts", barriers, lambda _facts: "facts")
     _wrap(Store, "set_paths", barriers, lambda _paths: "paths")
@@ -90,11 +91,12 @@ def install(barriers: Barriers) -> None:
     _tell_stages(barriers)
 
 
-def _wrap(owner: type, name: str, barriers: Barriers, point_of: Callable[..., str]) -> None:
+def _wrap(owner: type, name: str, barriers: Barriers, points_of: Callable[..., str | list[str]]) -> None:
     original = getattr(owner, name)
 
     def wrapped(self: Any, *given: Any, **options: Any) -> Any:
-        with barriers.around(point_of(*given)):
+        points = points_of(*given)
+        with barriers.around(*([points] if isinstance(points, str) else points)):
             return original(self, *given, **options)
 
     setattr(owner, name, wrapped)
@@ -131,10 +133,6 @@ def _wrap_store_add(barriers: Barriers) -> None:
 
 def _kind(record: Record) -> str:
     return record.stage if isinstance(record, Features) else type(record).__name__.lower()
-
-
-def _call_point(call: CallEvent) -> str:
-    return f"call.{call.event}"
 
 
 def _wrap_rename(barriers: Barriers) -> None:
