@@ -169,9 +169,7 @@ class _Asking:
             error = end
             if not error.transient or self.gate.line.ended is not None:
                 break
-            if (
-                self.gate.line.breaker.is_open
-            ):  # the server's fault: it costs the question none of its attempts
+            if self.gate.line.breaker.is_open:  # the server's fault: it costs none of the question's attempts
                 continue
             attempts += 1
             if attempts < self.job.section.attempts:
@@ -194,9 +192,9 @@ class _Asking:
         return await self._send(expected)
 
     async def _intend(self, expected: float) -> Receipt | None:
-        request, known = self.job.request, None
         if self.durable is None:
             return None
+        request, intended = self.job.request, False
         try:
             known = await self.durable.intend(
                 self.key,
@@ -205,11 +203,10 @@ class _Asking:
                 annotator=self.job.section.name,
                 components=components(request),
             )
-        except BaseException:  # the budget is reached, the store is gone, or the run is cancelled
-            self.gate.let_go(self.key, expected)
-            raise
-        if known is not None:
-            self.gate.let_go(self.key, expected)
+            intended = known is None
+        finally:  # also when the budget is reached, the store is gone, or the run is cancelled
+            if not intended:
+                self.gate.let_go(self.key, expected)
         return known
 
     async def _send(self, expected: float) -> Receipt | ProviderError:
@@ -326,9 +323,7 @@ class _Crew(Generic[T]):
     rng: random.Random
     lines: Lines
     desk: Desk | None
-    gates: dict[int, Gate] = field(
-        default_factory=dict
-    )  # by line: whatever kinds of questions a section puts
+    gates: dict[int, Gate] = field(default_factory=dict)  # by line, whatever kinds of questions are put
     flights: dict[str, asyncio.Future[Outcome | None]] = field(default_factory=dict)
     stopped: UserError | None = None
 

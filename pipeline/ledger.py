@@ -97,10 +97,9 @@ class Ledger:
         return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
     def over(self, sums: CallSums, calls: int = 0, usd: float = 0.0) -> UserError | None:
-        """Why not one more call may be sent beside `calls` for `usd` that are about to be, and what is reserved."""
+        """Why none may be sent beside `calls` that are about to be, for `usd`, and what is reserved."""
         spent_usd = sums.spent_usd + self.reserved_usd + usd
         return used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
-
 
 
 def received(key: str, who: Who, receipt: Receipt) -> CallEvent:

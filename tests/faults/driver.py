@@ -81,7 +81,7 @@ def install(barriers: Barriers) -> None:
     _wrap(Store, "add_facts", barriers, lambda _facts: "facts")
     _wrap(Store, "set_paths", barriers, lambda _paths: "paths")
     _wrap(Store, "add_run", barriers, lambda *_: "run_row")
-    for event in ("begin_batch", "submitted_batch", "end_batch", "add_ends"):
+    for event in ("begin_batch", "submitted_batch", "end_batch"):
         _wrap(Store, event, barriers, partial(_batch_point, event))
     for step in ("upload", "create"):
         _wrap_async(OpenAIBatches, step, barriers, f"batch.{step}")
