@@ -27,6 +27,7 @@ from schemas.ports import Clock, Receipt
 from schemas.settings import Settings
 from schemas.settings_models import JudgeSection, ModelSection
 from schemas.store import CallEvent, Store
+from schemas.store_asked import CallSums
 from schemas.store_batches import BatchJob
 
 POLL_S = 60.0  # between two looks at jobs that are waited for
@@ -185,6 +186,7 @@ class BatchDesk:
         self._opened: dict[str, BatchProvider] = {}
         self._gathered: dict[str, _Gathered] = {}
         self._one = asyncio.Lock()
+        self._sums = CallSums()
 
     def end_of(self, key: str) -> ProviderError | None:
         return self._known.ends.get(key)
@@ -250,7 +252,8 @@ class BatchDesk:
         """
         gathered = self._gathered.values()
         calls, usd = sum(len(one.intents) for one in gathered), sum(one.planned_usd for one in gathered)
-        if (error := self._known.ledger.over(self._known.store.call_sums(), calls, usd)) is not None:
+        self._sums = self._known.store.call_sums(self._sums)
+        if (error := self._known.ledger.over(self._sums, calls, usd)) is not None:
             raise error
 
     async def _submit(self, gathered: _Gathered) -> None:

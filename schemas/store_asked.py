@@ -79,13 +79,16 @@ class Asked(Notes):
         None: it is written. A receipt: an intent is not written, because its answer is there by now. An error: an
         intent that `refuse` did not let pass; it gets the sums up to then, whoever spent. All are one
         transaction, in which no other process writes a call, and durable when this returns. `before` are sums
-        that were given earlier.
+        that were given earlier, and go on from there when something is intended.
         """
         ends: list[CallEvent | UserError | None] = []
         added: list[dict[str, Any]] = []
+        if not events:
+            return ends, before
         with self._database.writing(alone_on=_calls) as connection:
-            known = _receipts(connection, [call.key for call in events if call.event == "intent"])
-            before = sums = sums_since(connection, before)
+            intended = [call.key for call in events if call.event == "intent"]
+            known = _receipts(connection, intended)
+            before = sums = sums_since(connection, before) if intended else before
             for call in events:
                 end = (known.get(call.key) or refuse(sums)) if call.event == "intent" else None
                 ends.append(end)
@@ -102,10 +105,10 @@ class Asked(Notes):
         with self._database.reading() as connection:
             return _receipts(connection, [key]).get(key)
 
-    def call_sums(self) -> CallSums:
-        """Of all calls until now."""
+    def call_sums(self, before: CallSums = CallSums()) -> CallSums:  # noqa: B008 - it never changes
+        """Of all calls until now; `before` were given earlier, and what they count is not read again."""
         with self._database.reading() as connection:
-            return sums_since(connection, CallSums())
+            return sums_since(connection, before)
 
     def call_history(self, key: str) -> list[LoggedEvent]:
         """What happened to the calls of a key, oldest first."""
