@@ -24,6 +24,7 @@ from agents.tokens import (
     rule_of,
     typical_answer_tokens,
 )
+from pipeline.ledger import receipt_of
 from pipeline.media.sizes import shown_size
 from schemas.parts import MediaRef, Usage
 from schemas.records import Source
@@ -42,12 +43,16 @@ ENOUGH_ANSWERS = 20  # of an annotator, to tell what share of its answers is a l
 
 
 class Wanted(NamedTuple):
-    """A question that is missing: whom to ask, about what, the question as it would be sent, of which sample."""
+    """A question that is missing: whom to ask, about what, the question as it would be sent, of which sample.
+
+    `last`: nothing follows from its answer, because it follows from one itself.
+    """
 
     asker: Asker[Any, Any]
     item: Any
     request: Request
     sample_id: str
+    last: bool = False
 
 
 class Step(NamedTuple):
@@ -129,17 +134,34 @@ class Meter:
             line = self.line(stage, one.asker.section)
             if key in there:
                 line.answered += 1
+                self.add(stage, self._following(one, key))
             elif key in self._in_jobs:
                 line.under_way += 1
             else:
                 self._ask(line, one)
 
     def expect(self, stage: str, one: Wanted, more_tokens: float, share: float) -> None:
-        """A question that will be asked in `share` of the cases, longer by `more_tokens` than it is known yet."""
-        if one.asker.model.wire:
+        """A question that will be asked in `share` of the cases, longer by `more_tokens` than it is known yet.
+
+        One that is known in full (no more tokens) is asked once, however many come to it.
+        """
+        if one.asker.model.wire and (more_tokens or self._is_new(one)):
             line = self.line(stage, one.asker.section)
             line.expected = True
             self._ask(line, one, more_tokens, share)
+
+    def _is_new(self, one: Wanted) -> bool:
+        key = call_key(one.request, one.asker.section.provider, one.request.model)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
+
+    def _following(self, one: Wanted, key: str) -> list[Wanted]:
+        """The second step of a question whose first one is answered."""
+        follow = None if one.last else one.asker.then(one.item, one.request)
+        row = self._store.receipt(key) if follow is not None else None
+        request = follow(receipt_of(row)) if follow is not None and row is not None else None
+        return [] if request is None else [one._replace(request=request, last=True)]
 
     def line(self, stage: str, section: ModelSection) -> Line:
         key = (stage, section.name)
@@ -167,9 +189,8 @@ class Meter:
         answer = line.answer_tokens(one.request)
         usd = self._send(line, counted, more_tokens, answer, share)
         calls = share
-        if (
-            one.asker.then(one.item, one.request) is not None
-        ):  # the second step is told the first one's answer
+        # The second step is told the first one's answer.
+        if not one.last and one.asker.then(one.item, one.request) is not None:
             more = self._send(line, counted, more_tokens + answer, answer, share)
             usd, calls = None if usd is None or more is None else usd + more, 2 * share
         self.steps.append(Step(line.stage, one.sample_id, calls, usd))

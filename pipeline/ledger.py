@@ -86,20 +86,25 @@ class Ledger:
             return None
         with self._lock:
             self.cached += 1
-        usage = Usage(
-            input_tokens=row.input_tokens,
-            output_tokens=row.output_tokens,
-            cost_usd=row.cost_usd,
-            estimated=row.message == ESTIMATED,
-            **json.loads(row.usage_details),
-        )
-        logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
-        return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
+        return receipt_of(row)
 
     def over(self, sums: CallSums, calls: int = 0, usd: float = 0.0) -> UserError | None:
         """Why none may be sent beside `calls` that are about to be, for `usd`, and what is reserved."""
         spent_usd = sums.spent_usd + self.reserved_usd + usd
         return used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
+
+
+def receipt_of(row: CallEvent) -> Receipt:
+    """An answer from how the store keeps it."""
+    usage = Usage(
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cost_usd=row.cost_usd,
+        estimated=row.message == ESTIMATED,
+        **json.loads(row.usage_details),
+    )
+    logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
+    return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
 
 
 def received(key: str, who: Who, receipt: Receipt) -> CallEvent:

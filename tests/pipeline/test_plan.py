@@ -443,3 +443,24 @@ def test_a_cascade_is_not_priced_where_consent_forbids_it_or_an_answer_stands(
     assert run_it(root).this_run.provider_calls == 4 + calls == 6
     project_with(recordings, root, settings("temperature = 0.5"), limit=4)
     assert "gpt-4.1" not in by_name(planned(root))
+
+
+def test_a_second_step_whose_first_is_answered_is_priced_alone(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    two_steps = section(models, "openai", "gpt-4.1", "text")
+    two_steps += '[annotators.prompting]\nstyle = "rationale_then_verbalizer"\n'
+    root = project_with(recordings, tmp_path / "project", two_steps + "[budget]\ncalls = 5\n")
+    (line,) = planned(root).lines
+    assert line.calls == 2 * len(SAID)
+    with pytest.raises(UserError, match="budget of 5 calls"):
+        run_it(root)
+    with open_project(root) as project:
+        newest = last_call(project.store)
+    project_with(recordings, root, two_steps)
+    (line,) = planned(root).lines
+    run_it(root)
+    with open_project(root) as project:
+        real = spent(project.store, after=newest)["gpt-4.1"]
+    assert line.calls == real["calls"] == 2 * len(SAID) - 5
+    assert line.usd == pytest.approx(real["usd"], rel=WITHIN)
