@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from agents.evidence_curves import reached
 from agents.evidence_quote import comparable, share_said
 from agents.evidence_signal import WORD_TOLERANCE_S, Signal, Transcript
 from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "6"
+CHECKER_VERSION = "7"
 ROUNDING_S = 1e-3  # times of words have three digits, those of clips six
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
@@ -111,11 +112,12 @@ def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
     if measured.value is None:
         return _Answer(None, f"{cue.cue}: {measured.reason}", unit=cue.unit)
     value = round(measured.value, DIGITS)
-    there = value >= cue.threshold if cue.operator == ">=" else value <= cue.threshold
-    there = there and not (cue.statistic == "length" and value == 0)  # what is not there is not brief
+    there = reached(cue, value)
     if not there and measured.share < MIN_MEASURED_SHARE:
         reason = f"{cue.cue}: measured in only {measured.share:.0%} of the span, and not there"
         return _Answer(None, reason, unit=cue.unit)
+    if not there and measured.doubt:
+        return _Answer(None, f"{cue.cue}: {measured.doubt}", unit=cue.unit)
     at = "" if cue.level is None else f" at {cue.level:g} or more"
     reason = f"{cue.cue}: {cue.statistic.replace('_', ' ')} of {cue.feature}{at} is {value:.3g} {cue.unit}, "
     reason += f"{'' if there else 'not '}{cue.operator} {cue.threshold:g}"

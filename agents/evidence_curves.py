@@ -14,17 +14,22 @@ from schemas.parts import Series, Span
 SPAN_TOLERANCE_S = 0.1  # half a step of a face series at 5 Hz; stated times are seldom finer
 EDGE_LEVEL = 0.1  # of an AU: where its movement begins, as in the events of the extractors
 MAX_LEG_S = 1.0  # of a nod or a shake: what takes longer is a posture that changes
+EDGE_SHARE = 0.1  # of a leg of a head movement: what moves less still rests
 
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
 class Measured(NamedTuple):
-    """A number, or why there is none; `share` is the part of the span (0-1) in which it could be measured."""
+    """A number, or why there is none; `share` is the part of the span (0-1) in which it could be measured.
+
+    `doubt` is why what does not reach its threshold may be there all the same.
+    """
 
     value: float | None
     reason: str = ""
     share: float = 1.0
+    doubt: str = ""
 
 
 class Curve(NamedTuple):
@@ -96,6 +101,12 @@ def of_face(cue: Cue, curve: Curve, span: Span) -> Measured:
     """The statistic of a curve of the face or head, and how much of the span was seen."""
     measured = FACE_STATISTICS[cue.statistic](cue, curve, span)
     return measured if measured.value is None else measured._replace(share=curve.seen_share(span))
+
+
+def reached(cue: Cue, value: float) -> bool:
+    """Whether a number is one of the cue; what is not there at all is not brief."""
+    there = value >= cue.threshold if cue.operator == ">=" else value <= cue.threshold
+    return there and not (cue.statistic == "length" and value == 0)
 
 
 def of_voice(cue: Cue, curve: Curve, span: Span) -> Measured:
@@ -196,24 +207,49 @@ def _moved(cue: Cue, curve: Curve, span: Span) -> Measured:
     return Measured(_range(part.values))
 
 
+LEGS = {"there_and_back": 2, "back_and_forth": 3}
+
+
 def _legs(cue: Cue, curve: Curve, span: Span) -> Measured:
     """The best movement of two ("there and back") or three legs: its smallest leg. Each leg takes 1 s at most."""
     part = curve.inside(span).known()
-    legs = 3 if cue.statistic == "back_and_forth" else 2
+    legs = LEGS[cue.statistic]
     if len(part.values) < legs + 1:
         return TOO_SHORT
-    turns = _turning_points(part.values)
+    return Measured(largest_movement(part, legs, MAX_LEG_S))
+
+
+def largest_movement(part: Curve, legs: int, longest_s: float, least: float = np.inf) -> float:
+    """The smallest leg of the best movement of so many legs, each of `longest_s` at most; 0 without one.
+
+    Turns by `least` count, however far the curve goes elsewhere. A rest before and after belongs to no leg.
+    """
+    turns = _turning_points(part.values, least)
     best = 0.0
     for first in range(len(turns) - legs):
         points = turns[first : first + legs + 1]
-        if np.diff(part.times_s[points]).max() <= MAX_LEG_S + 1e-9:
-            best = max(best, float(np.abs(np.diff(part.values[points])).min()))
-    return Measured(best)
+        sizes = np.abs(np.diff(part.values[points]))
+        times_s = part.times_s[_without_rest(part.values, points)]
+        if np.diff(times_s).max() <= longest_s + 1e-9:
+            best = max(best, float(sizes.min()))
+    return best
 
 
-def _turning_points(values: Values) -> list[int]:
-    """First, last and every sample between where the curve turns round by at least a quarter of its range."""
-    least = max(1e-9, 0.25 * float(values.max() - values.min()))
+def _without_rest(values: Values, points: list[int]) -> list[int]:
+    """The turning points with the outer ones moved inwards, to where a tenth of their leg is done."""
+    begin, second, before, end = points[0], points[1], points[-2], points[-1]
+    leaving = np.abs(values[begin:second] - values[begin]) <= EDGE_SHARE * abs(values[second] - values[begin])
+    arriving = np.abs(values[before : end + 1] - values[end]) <= EDGE_SHARE * abs(
+        values[before] - values[end]
+    )
+    return [begin + int(np.flatnonzero(leaving)[-1]), *points[1:-1], before + int(np.argmax(arriving))]
+
+
+def _turning_points(values: Values, least: float = np.inf) -> list[int]:
+    """First, last and every sample between where the curve turns round by `least` or a quarter of its range."""
+    if not len(values):
+        return []
+    least = max(1e-9, min(least, 0.25 * float(values.max() - values.min())))
     turns, extreme, direction = [0], 0, 0
     for at in range(1, len(values)):
         step = values[at] - values[extreme]

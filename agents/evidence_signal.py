@@ -17,6 +17,7 @@ from agents.evidence_curves import (
     of_voice,
     without_slips,
 )
+from agents.evidence_sampling import hidden
 from schemas.cues import Cue
 from schemas.parts import Event, Series, Span, Stat, Target, Word
 from schemas.records import Baseline, Features
@@ -129,7 +130,8 @@ class Signal:
         if series is None:
             return self._unmeasured("au", cue.feature)
         curve = self._read(series)
-        return of_face(cue, without_slips(curve) if series.unit in UNIT_CURVES else curve, span)
+        found = of_face(cue, without_slips(curve) if series.unit in UNIT_CURVES else curve, span)
+        return found if found.value is None else found._replace(doubt=hidden(cue, curve, span, found.value))
 
     def _unmeasured(self, stage: str, name: str) -> Measured:
         return Measured(None, f"{name} was not measured" if self._has(stage) else self.why_missing(stage))

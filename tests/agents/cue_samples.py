@@ -90,7 +90,7 @@ def asr(text: str) -> Features:
 
 
 def aus(curves: dict[str, Sequence[float | None]], *, track: str = "face1", step_s: float = 0.2) -> Features:
-    """AU series at 5 Hz from time 0."""
+    """AU series from time 0, at 5 Hz."""
     series = tuple(
         Series(
             name=name, unit="intensity", track=track, values=tuple(values),
@@ -99,6 +99,13 @@ def aus(curves: dict[str, Sequence[float | None]], *, track: str = "face1", step
         for name, values in curves.items()
     )  # fmt: skip
     return Features(subject_id="seg_1", extractor="mediapipe", version="1", stage="au", series=series)
+
+
+def angles(name: str, values: Sequence[float], *, step_s: float = 0.2) -> Features:
+    """One series of a head's angle in degrees."""
+    features = aus({name: values}, step_s=step_s)
+    series = tuple(one.model_copy(update={"unit": "deg"}) for one in features.series)
+    return features.model_copy(update={"series": series})
 
 
 def voice(
