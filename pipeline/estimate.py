@@ -181,6 +181,13 @@ class Meter:
         line.unknown |= counted.unknown
         return self._usd(line, Counter(counted.tokens), line.answer_tokens(request))
 
+    @property
+    def planned(self) -> dict[str, Any]:
+        """All that was added up, as a run tells it."""
+        usd = total_usd(line.usd for line in self.lines.values())
+        calls = round(sum(line.calls for line in self.lines.values()))
+        return {"planned_calls": calls, "planned_usd": None if usd is None else round(usd, 6)}
+
     def of_stage(self, stage: str) -> list[Line]:
         return [line for line in self.lines.values() if line.stage == stage]
 

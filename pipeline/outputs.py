@@ -20,10 +20,7 @@ class Output(Part):
 
 
 class FailedItem(Part):
-    """One item that did not work, why, and the command that tries it again.
-
-    `dead_letter`: a question to a model that is not sent again by itself.
-    """
+    """One item that did not work, why, and the command that tries it again."""
 
     stage: str
     id: str
@@ -31,7 +28,7 @@ class FailedItem(Part):
     code: str
     message: str
     retry: str
-    dead_letter: bool = False
+    dead_letter: bool = False  # a question to a model that is not sent again by itself
 
     @classmethod
     def of(cls, outcome: ItemOutcome) -> FailedItem:
@@ -145,9 +142,11 @@ class Totals(Part):
 
 
 class ThisRun(Totals):
-    """The same counts for one call: what it added. `decodes` counts recordings opened for decoding."""
+    """The same counts for one call: what it added, and what its stages planned before they asked."""
 
-    decodes: int = 0
+    decodes: int = 0  # recordings opened for decoding
+    planned_calls: int = 0
+    planned_usd: float | None = 0.0  # None: a price is not known
 
 
 class RunOutput(Output, Totals):

@@ -343,4 +343,5 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         stages={name: counts.rated() for name, counts in state.worked.items()},
         failed_items=state.failed_items(),
         decodes=counts["decodes"],
+        **state.meter.planned,
     )

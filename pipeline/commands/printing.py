@@ -31,6 +31,7 @@ from pipeline.outputs import (
     DemoOutput,
     FailedItem,
     IngestOutput,
+    RunOutput,
     StageCounts,
     StatusOutput,
     Totals,
@@ -144,9 +145,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES_SHOWN]) + more
 
 
-def print_run(console: Console, errors: Console, totals: Totals) -> None:
-    """What stands after a run, and what failed; or how to begin."""
+def print_run(console: Console, errors: Console, totals: RunOutput) -> None:
+    """What stands after a run, what it spent and had planned, and what failed; or how to begin."""
     print_totals(console, totals)
+    if (this := totals.this_run).planned_calls:
+        planned = "of an unknown price" if this.planned_usd is None else f"for {this.planned_usd:.4g} USD"
+        sent = f"{this.provider_calls} calls sent for {this.spent_usd:.4g} USD"
+        say(console, f"this run: {sent}; {this.planned_calls} were planned {planned}")
     print_failures(errors, totals.failed_items)
     if totals.batches:
         say(errors, f"{_jobs(totals)} under way; a later `emotrace run` collects them")

@@ -417,7 +417,9 @@ def test_a_run_tells_what_it_is_about_to_spend(models: FakeModels, recordings: P
             told.append(f"{stage}: {text}")
 
     with open_project(root) as project:
-        run(project, local_engine(), progress=Noting())
+        this_run = run(project, local_engine(), progress=Noting()).this_run
+    assert this_run.planned_calls == this_run.provider_calls == 36
+    assert this_run.planned_usd == pytest.approx(this_run.spent_usd, rel=0.3)  # answers are of unknown length
     assert [line.partition(",")[0] for line in told if line.endswith(" USD")] == [
         "annotate: 12 calls planned",
         "judge: 24 calls planned",
