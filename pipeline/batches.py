@@ -100,7 +100,7 @@ class Batches:
                 return
             if not job.job:
                 self.store.submitted_batch(job.token, name)
-            look = await batches.look(name)
+            look = await _look(batches, name)
             if not look.over:
                 return
             answered = await self._take(job, section, batches, look)
@@ -300,6 +300,20 @@ def _is_full(gathered: _Gathered, more_bytes: int) -> bool:
     )
 
 
+async def _look(batches: BatchProvider, name: str) -> JobLook:
+    """How a job is doing; one that its vendor knows no more is over, and its questions are free again.
+
+    Raises:
+        ProviderError: it cannot be told now.
+    """
+    try:
+        return await batches.look(name)
+    except ProviderError as error:
+        if error.details.get("status") != "404":
+            raise
+        return JobLook(over=True, reason="its vendor does not know it any more")
+
+
 def _who(job: BatchJob) -> Who:
     return Who(job.provider, job.model, job.asker.partition(" ")[2])
 
@@ -317,7 +331,7 @@ async def one_over(store: Store, settings: Settings, clock: Clock) -> None:
         for job in jobs:
             batches = batches_of(by_asker[job.asker])
             try:
-                if (await batches.look(job.job)).over:
+                if (await _look(batches, job.job)).over:
                     return
             except ProviderError:  # the run that follows tells of it
                 return

@@ -31,6 +31,7 @@ from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.store import ItemOutcome, Store
+from schemas.store_batches import BatchJob
 
 MOST_BEFORE = 3  # earlier answers that are told, the newest
 Stage = Literal["annotate", "contested", "judge"]
@@ -141,6 +142,10 @@ class _Known:
         return {(one.stage, one.id): one.message for one in last_failures(self.store) if one.id in names}
 
     @cached_property
+    def in_jobs(self) -> dict[str, BatchJob]:
+        return {key: job for job in self.store.open_batches() for key in job.keys}
+
+    @cached_property
     def dead(self) -> dict[tuple[str, str], ItemOutcome]:
         return {(letter.stage, letter.item): letter for letter in self.store.dead_letters(ASKING)}
 
@@ -193,7 +198,12 @@ class _Looked(Generic[T, R]):
                 "at": at,
                 "outcome": ASK_AGAIN,
             }
-        history = store.call_history(call_key(request, self.asker.section.provider, request.model))
+        key = call_key(request, self.asker.section.provider, request.model)
+        history = store.call_history(key)
+        if (job := self.known.in_jobs.get(key)) is not None:
+            questions = f"{len(job.keys)} question{'s' * (len(job.keys) > 1)}"
+            why = f"the batch job {job.job or job.token} of {questions} has it; a later run collects it"
+            return {"state": "waiting", "will_be_asked": False, "why": why, "at": job.at}
         if any(event.event == "receipt" for event in history):
             why = "the answer is there and is read by the next run, without a call"
             return {"state": "received", "will_be_asked": False, "why": why, "at": history[-1].at}

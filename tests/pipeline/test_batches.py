@@ -216,3 +216,15 @@ def test_a_batch_costs_what_its_vendor_takes_for_it() -> None:
     assert live.batch_factor == 0.5
     assert batch.output == pytest.approx(live.output / 2)
     assert batch.inputs["text"] == pytest.approx(live.inputs["text"] / 2)
+
+
+def test_a_job_that_its_vendor_has_lost_sets_its_questions_free(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+        run_once(project)
+        models.batches.jobs.clear()
+        run_once(project)
+        assert (totals(project.store).batches, calls(project)["failure"]) == ([], 6)
+        models.batches.looks = 0
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}

@@ -107,6 +107,16 @@ def test_before_and_after_an_answer(models: FakeModels, tmp_path: Path) -> None:
         assert len(models.requests) == 1  # to be told costs nothing
 
 
+def test_what_a_batch_job_has_is_not_asked_beside_it(models: FakeModels, tmp_path: Path) -> None:
+    batch = 'mode = "batch"\ngives = ["json_schema", "batches"]'
+    with project_in(tmp_path, settings(models.openai_url, more=batch)) as project:
+        sample = stand(project)
+        run_once(project, sample)
+        question = told(project, sample.id)["m"]
+        assert (question.state, question.will_be_asked) == ("waiting", False)
+        assert question.why.startswith("the batch job batch_1 of 1 question has it")
+
+
 @pytest.mark.parametrize(
     ("changes", "sample", "changed"),
     [
