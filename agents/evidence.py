@@ -160,6 +160,8 @@ def _doubt(wanted: Sequence[str], transcripts: Sequence[Transcript], span: Span,
     for each in reliable:
         if share_said(wanted, _heard(each, span), any_number=True) >= cue.threshold:
             return "one side writes a number in digits"
+        if share_said(wanted, _heard(each, span), unsure=False) >= cue.threshold:
+            return "one side has a word that denies in some languages only"
         if each.estimated_times and share_said(wanted, _heard(each)) >= cue.threshold:
             return "it was said in the clip, and the transcript's word times are estimates"
     return ""

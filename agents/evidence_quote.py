@@ -7,21 +7,22 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from agents import negations
 from agents.datatext import visible
 
 # Scripts without blanks between words are compared character by character.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f"
 _TOKEN = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+(?:'(?:(?![{_UNSPACED}])[^\W_])+)*")
-_NEGATIONS = frozenset(
-    {
-        "not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "without",
-        "nicht", "nichts", "nie", "niemals", "niemand", "nirgends", "ohne",
-        "kein", "keine", "keinen", "keinem", "keiner", "keines",
-    }
-)  # fmt: skip
-_SHORT_FORMS = {"can't": "can not", "cannot": "can not", "won't": "will not", "shan't": "shall not"}
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u02bc\u2032\u00b4`", "'"))
+_NOT = re.compile(
+    r"\b(do|does|did|is|are|was|were|has|have|had|ca|wo|sha|would|could|should|must|might|need|ought|dare|ai)"
+    r"\s?n['\s]?t\b"
+)
+_WHOLE_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
+_SHORT_FORMS = {"cannot": "can not", "dunno": "do not know"}
+_REACH = 4  # words: in "I do not really know", "really" does not stand for "I"
 _SHORT_ENDINGS = {
-    "n't": " not", "'m": " am", "'re": " are", "'ve": " have", "'ll": " will", "'d": " would", "'s": " is",
+    "'m": " am", "'re": " are", "'ve": " have", "'ll": " will", "'d": " would", "'s": " is",
 }  # fmt: skip
 
 
@@ -34,48 +35,64 @@ def tokens(text: str) -> list[str]:
 def comparable(text: str) -> list[str]:
     """The tokens of `text` with what a transcript may write in another way made one.
 
-    English short forms are written out ("don't" and "do not" are the same words; 's always becomes "is"), and
-    words repeated at once count once: recognisers seldom keep the number of a "no, no, no".
+    English short forms are written out ("don't", "dont" and "do not" are the same words; 's always becomes "is"),
+    and words repeated at once count once: recognisers seldom keep the number of a "no, no, no".
     """
-    words = " ".join(map(_written_out, tokens(text))).split()
+    said = " ".join(tokens(text.translate(_APOSTROPHES)))
+    said = _NOT.sub(lambda match: f"{_WHOLE_FORMS.get(match[1], match[1])} not", said)
+    words = " ".join(map(_written_out, said.split())).split()
     return [word for word, _ in itertools.groupby(words)]
 
 
 def _written_out(word: str) -> str:
     if word in _SHORT_FORMS:
         return _SHORT_FORMS[word]
+    if word.startswith(("n'", "j'")):  # French "ne" and "je"
+        return f"{word[0]}e {word[2:]}"
     for ending, full in _SHORT_ENDINGS.items():
         if word.endswith(ending):
             return word.removesuffix(ending) + full
     return word
 
 
-def share_said(quote: Sequence[str], said: Sequence[str], *, any_number: bool = False) -> float:
+def share_said(
+    quote: Sequence[str], said: Sequence[str], *, any_number: bool = False, unsure: bool = True
+) -> float:
     """1 - word error rate of `quote` against the stretch of `said` that fits it best, in [0, 1].
 
     Both are `comparable` words. A negation that stands in only one of the two costs the whole quote, since it
-    turns the meaning round. With `any_number` digits on one side equal any word on the other ("20", "twenty").
-    An empty quote gives 0.
+    turns the meaning round; so does "happy" for "unhappy". Without `unsure` a word that negates in some languages
+    only costs no more than others. With `any_number` digits on one side equal any word on the other ("20",
+    "twenty"). An empty quote gives 0.
 
     Reference: Sellers 1980 (approximate substring matching), DOI 10.1016/0196-6774(80)90016-4
     """
     if not quote:
         return 0.0
-    whole = len(quote)
-    row = [0] * (len(said) + 1)  # a match may start and end at any word
+    quote, said, whole = negations.paired(quote), negations.paired(said), len(quote)
+    costs = negations.costs(quote, said, unsure=unsure)
+
+    def change(wanted: str, word: str) -> int:
+        same = negations.same(wanted, word) or (any_number and wanted.isdigit() != word.isdigit())
+        return 0 if same else max(costs[wanted], costs[word], 1)
+
+    def stand_in(wanted: str, word: str, further: Sequence[str]) -> int:
+        between = further[: further.index(wanted)] if wanted in further else ()
+        return whole if any(costs[each] == whole for each in between) else change(wanted, word)
+
+    # A match may start and end at any word, yet where the words at the quote's ends do not agree those said
+    # beside the match stand in for them, so that none steps over a negation: of "I hardly know" the words "I
+    # know" are not said, although "know" is. `lead`: no word agrees yet; `body`: some do; `done`: the last did.
+    lead, body, done = [0] * (len(said) + 1), [whole] * (len(said) + 1), [whole] * (len(said) + 1)
     for wanted in quote:
-        above, row = row, [row[0] + _cost(wanted, whole)]
+        gone = costs[wanted]
+        (lead_0, body_0, done_0), lead, body, done = (lead, body, done), [lead[0] + gone], [whole], [whole]
         for j, word in enumerate(said):
-            same = wanted == word or (any_number and wanted.isdigit() != word.isdigit())
-            row.append(
-                min(
-                    above[j] + (0 if same else max(_cost(wanted, whole), _cost(word, whole))),
-                    above[j + 1] + _cost(wanted, whole),
-                    row[j] + _cost(word, whole),
-                )
-            )
-    return max(0.0, 1 - min(row) / whole)
-
-
-def _cost(word: str, whole: int) -> int:
-    return whole if word in _NEGATIONS else 1
+            price = change(wanted, word)
+            agreed = whole if price else min(lead_0[j], body_0[j])
+            before = stand_in(wanted, word, said[max(0, j - _REACH) : j][::-1]) if price else whole
+            after = price and stand_in(wanted, word, said[j + 1 : j + 1 + _REACH])
+            lead.append(min(lead_0[j] + before, whole if gone else lead_0[j + 1]))
+            body.append(min(agreed, body_0[j] + price, body_0[j + 1] + gone, body[j] + costs[word]))
+            done.append(min(agreed, done_0[j] + after, whole if gone else done_0[j + 1]))
+    return max(0.0, 1 - min(*done, body[-1]) / whole)

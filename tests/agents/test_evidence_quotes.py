@@ -70,6 +70,100 @@ def test_the_same_words_in_another_spelling(said: str, quote: str, expected: str
     assert verdict(make.claim("quote", quote=quote, direction="absent"), make.asr(said)).verdict == reverse
 
 
+NEGATED = [
+    ("I dont want to go there today", "I do want to go there today"),
+    ("we can see it from over here", "we cant see it from over here"),
+    ("you should go there with her now", "you shouldnt go there with her now"),
+    ("I don`t want to go there today", "I want to go there today"),
+    ("I don t want to go there today", "I want to go there today"),
+    ("I hardly know any of these people", "I know any of these people"),
+    ("she barely said a word to me today", "she said a word to me today"),
+    ("he seldom comes to see us here", "he comes to see us here"),
+    ("I am very unhappy with all of this today", "I am very happy with all of this today"),
+    ("我不喜欢今天的天气", "我喜欢今天的天气"),
+    ("I do n't want to go there today", "I want to go there today"),
+    ("I hardly know any of these people here by name", "oh I know any of these people here by name"),
+    ("I dont really know any of these people", "I know any of these people"),
+    ("all of us here do not like", "all of us here like"),
+    ("this is what all of us like not", "this is what all of us like so"),
+    ("我昨天去学校看书", "我昨天没去学校看书"),
+    ("je ne veux pas aller chez toi demain matin", "je veux aller chez toi demain matin"),
+    ("je veux pas aller chez toi demain matin", "je veux aller chez toi demain matin"),
+    ("yo nunca quiero ir a la casa de mi madre", "yo quiero ir a la casa de mi madre"),
+    ("eu não quero ir para casa hoje com ela", "eu quero ir para casa hoje com ela"),
+    ("io non voglio andare a casa con lui oggi", "io voglio andare a casa con lui oggi"),
+    ("я не хочу идти домой сегодня с ним", "я хочу идти домой сегодня с ним"),
+    ("오늘은 집에 가고 싶지 않아요", "오늘은 집에 가고 싶지 아요"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "quote"), NEGATED)
+def test_a_quote_that_drops_or_adds_a_negation_is_contradicted(said: str, quote: str) -> None:
+    for spoken, quoted in ((said, quote), (quote, said)):
+        assert verdict(make.claim("quote", quote=quoted), make.asr(spoken)).verdict == "contradicted"
+        assert verdict(make.claim("quote", quote=spoken), make.asr(spoken)).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"),
+    [
+        ("je sais pas ce que tu veux", "je ne sais pas ce que tu veux"),
+        ("je ne sais pas ce que tu veux", "je sais pas ce que tu veux"),
+        ("je ne sais pas", "je ne sais"),
+        ("je sais pas", "ne sais pas"),
+        ("we dont know", "we don't know"),
+        ("you cant", "you cannot"),
+    ],
+)
+def test_a_negation_may_be_written_in_another_way(said: str, quote: str) -> None:
+    assert verdict(make.claim("quote", quote=quote), make.asr(said)).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"),
+    [
+        ("voglio un altro per mia madre", "ne voglio un altro per mia madre"),
+        ("je n'aime plus du tout cette maison", "j'aime plus du tout cette maison"),
+    ],
+)
+def test_a_word_that_denies_in_some_languages_only_decides_nothing(said: str, quote: str) -> None:
+    found = verdict(
+        make.claim("quote", quote=quote),
+        make.asr(said),
+    )
+    assert (found.verdict, found.measured) == ("not_measurable", None)
+    assert "some languages" in found.reason
+
+
+TRUE = [
+    "nunca quiero ir a la casa de mi madre",
+    "no I hardly know any of these people and they do not know me either",
+    "I was unhappy then and never happy again but now I am happy",
+    "je ne sais pas pourquoi il n'aime plus du tout cette maison sans jardin",
+    "我不喜欢今天的天气可是我没办法",
+    "오늘은 집에 가고 싶지 않아요 그리고 못 가요",
+    "it is not that I can not not do it not now",
+]
+
+
+@pytest.mark.parametrize("text", TRUE)
+def test_every_stretch_of_what_was_said_is_supported_whatever_negations_stand_beside_it(text: str) -> None:
+    said = comparable(text)
+    for first in range(len(said)):
+        for last in range(first + 1, len(said) + 1):
+            assert share_said(said[first:last], said) == 1.0, said[first:last]
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=4), st.integers(min_value=0), st.booleans())
+def test_a_word_misheard_at_an_edge_costs_itself_where_nothing_denies(
+    said: list[str], at: int, at_start: bool
+) -> None:
+    first = at % (len(said) - 3)
+    quote = said[first : first + 4]
+    quote[0 if at_start else -1] = "misheard"
+    assert share_said(quote, said) == 0.75
+
+
 @pytest.mark.parametrize(
     ("said", "quote"), [("20 dollars", "twenty dollars"), ("twenty dollars", "20 dollars")]
 )
@@ -113,7 +207,7 @@ def test_word_times_that_nobody_measured_refute_no_quote(note: str) -> None:
     assert verdict(make.claim("quote", quote="what a day"), heard(text, note)).verdict == "contradicted"
 
 
-words = st.lists(st.sampled_from(["a", "b", "c", "not"]), max_size=6)
+words = st.lists(st.sampled_from(["a", "b", "c", "not", "ne", "pas", "ni", "happy", "unhappy"]), max_size=8)
 
 
 @given(words, words, words)
