@@ -342,7 +342,8 @@ def _published(pieces: Sequence[Piece], data: Path, rng: random.Random) -> Itera
                     elif sure:
                         truth = "supported" if holds != (direction == "absent") else "contradicted"
                     item = claim(unit, "visual", span, direction)  # type: ignore[arg-type]
-                    yield Probe(piece, item, truth, "published numbers of Py-Feat", abs(value - 0.3) < 0.2)
+                    whose = "published numbers of Py-Feat" + ", its table" * (name == "picture_table")
+                    yield Probe(piece, item, truth, whose, abs(value - 0.3) < 0.2)
         if name == "openface":
             yield from _of_openface(piece, data / OPENFACE_TABLE, rng)
 

@@ -1,4 +1,5 @@
-"""The recordings of the evidence benchmark: real ones, taken through a project of their own.
+"""The recordings of the evidence benchmark: real ones, taken through a project of their own with the
+product's own settings (faces are looked at 5 times a second).
 
 Every recording is cut at given times into stretches that may overlap; so few seconds make the samples, and the
 baselines of the speakers, that a real project has. Transcripts, word times, turns and tables of faces are those
@@ -27,15 +28,12 @@ from schemas.store import Store
 SETTINGS = """
 [project]
 name = "evidence"
-[ingest]
-face_fps = {face_fps}
 [segment]
 rule = "{rule}"
 [select]
 require = "any"
 limit = 1
 """
-FACE_FPS = 12.5
 OPENFACE_TABLE = "tables/pyfeat_OpenFace_Test.csv"
 WHOLE, HALVES = (0.0, 1.0), ((0.0, 0.55), (0.45, 1.0))  # shares of a recording
 READ = (WHOLE, *HALVES, (0.2, 0.8), (0.0, 0.8), (0.2, 1.0))  # so that three recordings have a baseline each
@@ -223,7 +221,7 @@ def pieces(data: Path, scratch: Path) -> list[Piece]:
         if not folder.exists():
             prepare(data, folder, [one for one in sources() if (rule == "given") == bool(one.duration_s)])
             project_dir.mkdir()
-            settings = SETTINGS.format(face_fps=FACE_FPS, rule=rule)
+            settings = SETTINGS.format(rule=rule)
             (project_dir / "emotrace.toml").write_text(settings, encoding="utf-8")
         with open_project(project_dir) as project:
             ingest(project, [str(folder / "manifest.csv")])

@@ -20,6 +20,36 @@ WINDOW_S, HOP_S = 1.2, 0.6
 WORD = jiwer.Compose(
     [jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip()]
 )
+# References that the pipeline itself takes in (a transcript, a TextGrid, turns, a table): a claim about them
+# tells that times, negations and scales are kept on the way, not how right a measurement is.
+IMPORTED = {
+    "given transcript, jiwer": "the pipeline's words are the same transcript; the counting of words differs",
+    "given transcript, negated by hand": "the pipeline's words are the same transcript",
+    "times of phone labels": "the pipeline's TextGrid is made of the same times, which are no word times: the "
+    "time from the first to the last phone label, shared out by letters",
+    "human turns: the target does not speak": "the pipeline's turns are the same RTTM",
+    "human turns: others speak in a part": "the pipeline's turns are the same RTTM",
+    "published numbers of OpenFace": "the pipeline's face is the same table, threshold and span are read anew",
+    "published numbers of Py-Feat, its table": "the pipeline's face is the same numbers",
+    "no baseline of the speaker": "the pipeline's own statement that there is no baseline",
+}
+INDEPENDENT = {
+    "Praat": "another pitch tracker on the same sound; three settings must agree",
+    "Praat: nothing is voiced": "another voicing decision on the same sound",
+    "syllables by hand over Praat's time with sound": "counted by hand in the text; 0.8 to 1 of them",
+    "landmarks": "another geometry, in the picture's plane at 25 a second, with bounds set by hand in mm; "
+    "the landmarks are of the same face mesh (one recording: of the table of OpenFace that is taken in)",
+    "landmarks: length": "as landmarks",
+    "landmarks: the head is turned": "as landmarks; never decided",
+    "published numbers of Py-Feat": "another program on the same picture, as its makers print it",
+    "no face is to be seen": "by hand: the recording has no picture, or one without a person",
+    "the mesh does not show it": "by the list of what the embedded backend measures",
+    "nobody is heard": "by hand: the recording has no voice",
+    "the core does not measure voice quality": "by the list of what the core measures",
+    "not in the table": "by hand: no such cue",
+    "of another modality": "by the cue table",
+    "the clip's length": "a span after the end",
+}
 NEGATED = {
     "we know": "we don't know",
     "will sie": "will sie nicht",
@@ -113,7 +143,9 @@ def _heard_in(piece: Piece, voice: Voice, usual: Usual | None, rng: random.Rando
             item = claim(word, "audio", span, direction)
             if alone == 0.0:  # somebody else has the word there
                 yield Probe(piece, item, "not_measurable", "human turns: the target does not speak")
-            elif alone == 1.0:
+            elif alone < 1.0:
+                yield Probe(piece, item, None, "human turns: others speak in a part")
+            else:
                 yield _probe(piece, item, cue, reference(voice, *span, usual), voice)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import evidence, evidence_face, evidence_probes, evidence_voice
+from benchmarks import evidence, evidence_face, evidence_media, evidence_probes, evidence_voice
 from benchmarks.evidence_face import DLIB, DLIB_EYES, EYES_MM, geometry
 from benchmarks.evidence_voice import Usual, Voice
 from schemas.cues import cue_table
+from schemas.parts import Verdict
 
 CHECKED = (
     "agents",
@@ -106,6 +108,44 @@ def test_between_surely_and_surely_not_nothing_is_decided() -> None:
     assert evidence_face.decided("smile", (low - 1, low - 1), "present")[0] == "contradicted"
     assert evidence_face.decided("smile", (low + 1, low + 1), "present")[0] is None
     assert evidence_face.decided("smile", (low - 1, high + 1), "present")[0] is None  # beside the span
+
+
+def judged(truth: str | None, verdict: str, reference: str) -> evidence.Judged:
+    item = evidence_probes.claim("pause", "audio", (0.0, 1.0))
+    source = SimpleNamespace(language="en", speaker="ann")
+    target = SimpleNamespace(speaker="ann")
+    piece = SimpleNamespace(source=source, sample=SimpleNamespace(target=target, feature_digests=()))
+    probe = evidence_probes.Probe(piece, item, truth, reference)  # type: ignore[arg-type]
+    return probe, Verdict.model_validate({"evidence_id": "e1", "verdict": verdict, "reason": "as it is"})
+
+
+def test_undecided_claims_have_a_row_and_are_neither_right_nor_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sure = judged("contradicted", "contradicted", "Praat")
+    open_ = [judged(None, name, "Praat") for name in ("contradicted", "contradicted", "supported")]
+    evidence.confusion("some", [sure, *open_])
+    rows = {
+        line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.strip()
+    }
+    assert rows["undecided"] == ["1", "2", "0", "0"]
+    assert rows["contradicted"] == ["0", "1", "0", "0"]
+    evidence.confusion("the same", [sure])
+    assert "1.000 (0.207-1.000) of 1  1.000 (0.207-1.000) of 1" in capsys.readouterr().out
+    evidence.by_undecided(open_)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["Praat", "1", "2", "0", "0"]
+
+
+def test_what_the_pipeline_takes_in_is_no_independent_reference() -> None:
+    praat = judged("contradicted", "contradicted", "Praat")
+    text = judged("contradicted", "supported", "given transcript, jiwer")
+    turns = judged("not_measurable", "not_measurable", "human turns: the target does not speak")
+    assert evidence.independent([praat, text, turns]) == [praat]
+    assert evidence_probes.IMPORTED.keys().isdisjoint(evidence_probes.INDEPENDENT)
+
+
+def test_the_recordings_are_looked_at_as_often_as_the_product_does() -> None:
+    assert "face_fps" not in evidence_media.SETTINGS
 
 
 def test_the_sentences_are_many_and_none_was_used_to_make_the_rules() -> None:
