@@ -54,7 +54,7 @@ TOTALS = {
     "sources", "segments", "samples", "annotations", "checks", "judgements", "provider_calls", "cached_calls",
     "spent_usd", "auto_accepted", "needs_review", "wall_s", "failed_items",
 }  # fmt: skip
-MORE_TOTALS = {"stages", "dropped", "planned_splits", "kept_here", "voices", "reviewed"}
+MORE_TOTALS = {"batches", "stages", "dropped", "planned_splits", "kept_here", "voices", "reviewed"}
 HEAVY = (
     "prefect",
     "av",
@@ -195,7 +195,7 @@ def test_json_is_one_object_and_stderr_is_silent(
 def test_run_tells_exactly_the_promised_totals(finished: Path, invoke: Invoke) -> None:
     found = done_well(invoke("run", "--project", finished, "--local", "--json"))
     assert set(found) == TOTALS | MORE_TOTALS | {"schema_version", "this_run"}
-    assert set(found["this_run"]) == TOTALS | MORE_TOTALS | {"decodes"}
+    assert set(found["this_run"]) == TOTALS | MORE_TOTALS | {"decodes", "planned_calls", "planned_usd"}
     assert set(found["annotations"]) == {"labelled", "abstained", "refused", "unparsed", "failed"}
     assert set(found["checks"]) == {"supported", "contradicted", "not_measurable", "outside_clip"}
     assert found["provider_calls"] == found["cached_calls"] == found["this_run"]["decodes"] == 0
