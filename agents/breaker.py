@@ -46,6 +46,10 @@ class Breaker:
         self._probing = question
         return 0.0
 
+    def allows(self, question: str) -> bool:
+        """Whether a question that was let pass may still be asked: it is closed, or this is the probe."""
+        return self._opened_at is None or self._probing == question
+
     def succeed(self) -> None:
         """The server answered, be it with a refusal: it is there."""
         self._failing.clear()

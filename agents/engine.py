@@ -17,12 +17,12 @@ from agents.backoff import backoff_s
 from agents.batching import Desk
 from agents.components import components
 from agents.gate import Gate
+from agents.held_media import HeldMedia
 from agents.lines import Lines
-from agents.protocol import MediaLoader, MediaPart, Provider, Request, Response
+from agents.protocol import MediaLoader, Provider, Request, Response
 from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.ids import content_id
-from schemas.parts import MediaRef
 from schemas.ports import Clock, Journal, Receipt
 from schemas.settings_models import ModelSection
 
@@ -113,7 +113,7 @@ async def ask(
         return end
     if gate.line.ended is not None:
         raise Unasked
-    media = _Media()
+    media = HeldMedia()
     try:
         try:
             await media.fetch(job.request, load)
@@ -136,7 +136,7 @@ def _end_at(desk: Desk, job: Job, gate: Gate) -> Outcome | None:
     return None
 
 
-async def _left_at(desk: Desk, job: Job, gate: Gate, media: _Media) -> Outcome:
+async def _left_at(desk: Desk, job: Job, gate: Gate, media: HeldMedia) -> Outcome:
     try:
         await desk.put(job.key, job.request, job.section, media)
     except ProviderError as error:
@@ -154,7 +154,7 @@ class _Asking:
     durable: Journal | None
     clock: Clock
     gate: Gate
-    media: _Media
+    media: HeldMedia
     calls: int = 0
 
     async def go(self) -> Outcome:
@@ -183,13 +183,24 @@ class _Asking:
 
         None: there is nobody to ask.
         """
+        written = False
         async with self.gate.door:
-            expected = await self.gate.turn(self.key, self.job.request)
-            if expected is None:
-                return None
-            if (known := await self._intend(expected)) is not None:
-                return known
+            while True:
+                expected = await self.gate.turn(self.key, self.job.request)
+                if expected is None:
+                    await self._leave(written)
+                    return None
+                if not written and (known := await self._intend(expected)) is not None:
+                    return known
+                written = True
+                if self.gate.is_still_open_to(self.key):
+                    break
+                self.gate.let_go(self.key, expected)
         return await self._send(expected)
+
+    async def _leave(self, written: bool) -> None:
+        if written and self.durable is not None:
+            await self.durable.fail(self.key, code="not_sent", message="the server was left alone first")
 
     async def _intend(self, expected: float) -> Receipt | None:
         if self.durable is None:
@@ -232,40 +243,6 @@ class _Asking:
         sent_bytes = self.media.size_bytes + self.job.request.size_bytes
         usage = answer.usage or usage_at_most(self.job.section, sent_bytes)
         return Receipt(answer.text, answer.model_version, usage, answer.finish_reason, answer.logprobs)
-
-
-class _Media:
-    """The media of one question, made before a call is written down: one that cannot be sent is not counted.
-
-    It is let go when the question is done, whoever still knows this object.
-    """
-
-    def __init__(self) -> None:
-        self._held: list[tuple[MediaRef, bytes]] = []
-
-    async def fetch(self, request: Request, load: MediaLoader) -> None:
-        """In a thread, where there is something to load.
-
-        Raises:
-            ItemError: some of it cannot be made.
-        """
-        refs = [part.ref for part in request.parts if isinstance(part, MediaPart)]
-        if refs:
-            await asyncio.to_thread(self._load, refs, load)
-
-    def _load(self, refs: list[MediaRef], load: MediaLoader) -> None:
-        for ref in refs:
-            self._held.append((ref, load(ref)))
-
-    def let_go(self) -> None:
-        self._held.clear()
-
-    def __call__(self, ref: MediaRef) -> bytes:
-        return next(data for held, data in self._held if held == ref)
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(len(data) for _, data in self._held)
 
 
 async def ask_all(

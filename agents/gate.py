@@ -69,6 +69,10 @@ class Gate:
                     return expected
                 await self.rest(wait_s)
 
+    def is_still_open_to(self, question: str) -> bool:
+        """Whether a question whose turn came may be sent: the server may have failed since."""
+        return self.line.ended is None and self.line.breaker.allows(question)
+
     async def rest(self, seconds: float) -> None:
         """Wait, but not after all is over; for ever: until there is news of the server."""
         if math.isinf(seconds):

@@ -291,6 +291,32 @@ def test_a_refused_key_stops_asking_that_provider(models: FakeModels, status: in
     assert all(outcome.error and not outcome.error.transient for outcome in outcomes.values())
 
 
+def test_what_was_written_down_is_not_sent_after_the_server_has_refused_the_key(models: FakeModels) -> None:
+    """And the ledger says so: its intent is no call that got no answer."""
+
+    class SlowDisk(MemoryJournal):
+        def __init__(self) -> None:
+            super().__init__()
+            self.refused = asyncio.Event()
+
+        async def intend(self, key: str, **told: Any) -> Receipt | None:
+            known = await super().intend(key, **told)
+            if self.count("intend") == 2:
+                await self.refused.wait()
+            return known
+
+        async def fail(self, key: str, **told: Any) -> None:
+            await super().fail(key, **told)
+            self.refused.set()
+
+    models.script(Reply(status=401, times=0))
+    journal = SlowDisk()
+    outcomes = run_all(models, [question(n) for n in range(2)], journal, concurrency=2)
+    assert (len(models.requests), len(outcomes)) == (1, 1)
+    kinds = Counter(kind for kind, _ in journal.events)
+    assert (kinds["intend"], kinds["fail not_sent"], journal.events[-1][0]) == (2, 1, "fail not_sent")
+
+
 def test_one_bad_question_does_not_hurt_the_others(models: FakeModels) -> None:
     models.script(Reply(status=400, match="4.500 s", times=0))
     outcomes = run_all(models, [question(n) for n in range(6)])
