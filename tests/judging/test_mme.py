@@ -19,9 +19,10 @@ from pipeline.judging.row import row_of
 from pipeline.judging.rows import judge_rows, true_labels
 from pipeline.live import live_items
 from pipeline.preflight import preflight
-from pipeline.project import open_project
+from pipeline.project import Project, open_project
 from pipeline.release.stale import _moving
 from pipeline.stages.aggregate import _said
+from pipeline.stages.base import Run
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.samples import SampleRef, Samples
 from schemas.briefs import brief_of
@@ -192,6 +193,15 @@ rubric = "mme_emotion"
 """
 
 
+def planned(project: Project) -> tuple[Run, JudgeStage, list[Any]]:
+    """A run that stands before its judges, and what these will be asked about."""
+    run_, store = make_run(project), project.store
+    run_.samples = Samples(store, [SampleRef(s.id, s.segment_id, s.target) for s in store.live(Sample)])
+    run_.segments = store.live(Segment)
+    stage = JudgeStage()
+    return run_, stage, stage.plan(run_)
+
+
 def test_a_run_asks_about_what_people_labelled_and_no_more(tmp_path: Path, models: FakeModels) -> None:
     models.script(
         score("<score>Step 1: 1/1, Step 2: 1/1, Step 3: 0/1</score>").model_copy(update={"times": 0})
@@ -201,11 +211,8 @@ def test_a_run_asks_about_what_people_labelled_and_no_more(tmp_path: Path, model
     made.store.add(blind(made.segments[0], "fear", "anna"))
     made.store.close()
     with open_project(root) as project:
-        run_, store = make_run(project), project.store
-        run_.samples = Samples(store, [SampleRef(s.id, s.segment_id, s.target) for s in store.live(Sample)])
-        run_.segments = store.live(Segment)
-        stage = JudgeStage()
-        pending = stage.plan(run_)
+        run_, stage, pending = planned(project)
+        store = project.store
         assert len(pending) == 3
         stage.work(run_, pending)
         stage.finish(run_)
@@ -229,11 +236,8 @@ def test_a_reply_without_an_answer_earns_nothing_strictly_and_what_people_say_me
     made.store.add(blind(made.segments[0], "fear", "anna"))
     made.store.close()
     with open_project(root) as project:
-        run_, store = make_run(project), project.store
-        run_.samples = Samples(store, [SampleRef(s.id, s.segment_id, s.target) for s in store.live(Sample)])
-        run_.segments = store.live(Segment)
-        stage = JudgeStage()
-        pending = stage.plan(run_)
+        run_, stage, pending = planned(project)
+        store = project.store
         store.add(blind(made.segments[0], "joy", "ben"))  # now nobody knows the truth
         stage.work(run_, pending)
         stage.finish(run_)
