@@ -2,8 +2,8 @@
 
 A machine label stands without a person only when every condition of the policy holds. Whatever fails is
 named by a stable code: no_label, open_tie, conflict, low_margin, low_probability, low_confidence, low_score,
-not_rated, too_few_annotators, no_modality, random_sample; where there are numbers alone no_number and
-wide_spread; and, after reviews: reviewers_disagree, cannot_tell, flagged.
+not_rated, too_few_annotators, no_modality, random_sample; where there are numbers alone no_number (of a
+declared dimension) and wide_spread; and, after reviews: reviewers_disagree, cannot_tell, flagged.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipeline.policy_answers import (
     decided_numbers,
     doubt_of_numbers,
     far_apart,
+    fewest_numbers,
     near,
     people_means,
     tells,
@@ -30,7 +31,7 @@ from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from schemas.taxonomy import Taxonomy
 
-POLICY_VERSION = "4"
+POLICY_VERSION = "5"
 NO_CONFLICT = frozenset({"consistent", "undetermined"})
 MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
@@ -160,13 +161,12 @@ def review_reasons(
         "low_score": best is not None and best < policy.accept_s_final,
         "not_rated": best is None,
     }
-    if not taxonomy.asks_labels and not consensus.spread:
-        failed = {"no_number": True, "too_few_annotators": True}
-    elif not taxonomy.asks_labels:
-        told_by = min(spread.n for spread in consensus.spread.values())
+    if not taxonomy.asks_labels:
+        told_by = fewest_numbers(consensus, taxonomy)
         failed = {
+            "no_number": not told_by,
             "wide_spread": wide_spread(consensus, taxonomy, policy.max_spread),
-            **sure,
+            **(sure if consensus.spread else {}),
             "too_few_annotators": told_by < policy.min_labelled,
         }
     elif not consensus.distribution:

@@ -6,7 +6,7 @@ Imports schemas only, as `pipeline/policy.py`, whose rules it serves.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from schemas.parts import Dimensions, LabelScore
@@ -58,10 +58,17 @@ def wide_spread(consensus: Consensus, taxonomy: Taxonomy, limit: float) -> bool:
     return any(share > limit for share in _spread_shares(consensus, taxonomy))
 
 
+def fewest_numbers(consensus: Consensus, taxonomy: Taxonomy) -> int:
+    """How many annotators gave a number of the dimension that the fewest gave one of."""
+    given = (consensus.spread.get(name) for name in taxonomy.dimensions)
+    return min(0 if spread is None else spread.n for spread in given)
+
+
 def doubt_of_numbers(consensus: Consensus, taxonomy: Taxonomy) -> float:
-    """The widest deviation as a share of the widest possible, half of the scale; 1 without any number."""
-    shares = _spread_shares(consensus, taxonomy)
-    return min(1.0, 2 * max(shares)) if shares else 1.0
+    """The widest deviation as a share of the widest possible, half of the scale; 1 where a number is missing."""
+    if not fewest_numbers(consensus, taxonomy):
+        return 1.0
+    return min(1.0, 2 * max(_spread_shares(consensus, taxonomy)))
 
 
 def _spread_shares(consensus: Consensus, taxonomy: Taxonomy) -> list[float]:
@@ -99,17 +106,19 @@ def decided_numbers(consensus: Consensus, taxonomy: Taxonomy, words: Sequence[Re
     """
     people = people_means(words, taxonomy)
     values = {**consensus.dimensions.given, **people}
-    source: dict[str, Literal["annotators", "people"]] = {
-        name: "people" if name in people else "annotators" for name in sorted(values)
-    }
-    heads = {name: label for name, shares in consensus.heads.items() if (label := _top(shares)) is not None}
-    for word in words:
-        heads |= told_heads(word, taxonomy)
+    answers = {k: v for word in words for k, v in told_heads(word, taxonomy).items()}
+    tops = {name: label for name, shares in consensus.heads.items() if (label := _top(shares)) is not None}
+    heads = {**tops, **answers}
     return {
         "dimensions": Dimensions.of(values),
-        "dimensions_of": source,
+        "dimensions_of": _whose(values, people),
         "heads": dict(sorted(heads.items())),
+        "heads_of": _whose(heads, answers),
     }
+
+
+def _whose(decided: Iterable[str], people: Collection[str]) -> dict[str, Literal["annotators", "people"]]:
+    return {name: "people" if name in people else "annotators" for name in sorted(decided)}
 
 
 def _top(shares: Mapping[str, float]) -> str | None:

@@ -304,9 +304,7 @@ class Consensus(Record):
     params: dict[str, Any] = {}
 
     sample_id: str
-    distribution: dict[
-        str, Unit
-    ]  # sums to 1; empty when nobody labelled; of open labels over what they count as
+    distribution: dict[str, Unit]  # sums to 1; empty without labels; of open labels over what they count as
     label: str | None  # None: an open tie, or nobody labelled
     margin: Unit  # first minus second probability
     entropy: float  # nats
@@ -371,6 +369,7 @@ class Decision(Record):
     dimensions: Dimensions = Dimensions()
     dimensions_of: dict[str, Literal["annotators", "people"]] = {}  # whose value each dimension is
     heads: dict[str, str] = {}  # further question -> its label
+    heads_of: dict[str, Literal["annotators", "people"]] = {}  # whose answer each is
     reasons: tuple[str, ...] = ()
     priority: float = 0.0
     rationale: tuple[Step, ...] = ()

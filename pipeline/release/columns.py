@@ -24,7 +24,7 @@ COLUMNS = {
     "labels": "all labels, that of `label` first; intensity (0-3) where a person gave one",
     "soft_labels": "probability of each label among the annotators",
     "dimensions": "numbers on a scale: the value and whose it is, mean, deviation and number of annotators",
-    "heads": "further questions: label, and probability of each among the annotators",
+    "heads": "further questions: label and whose it is, and probability of each among the annotators",
     "open_labels": "all words of an open vocabulary, with their cell of the wheel, null off it",
     "readings": "what words, voice and face point to alone",
     "conflict": "whether these agree",

@@ -18,7 +18,7 @@ from schemas.parts import MergedEvidence
 from schemas.records import Annotation, Consensus, Decision, Review
 from schemas.taxonomy import Taxonomy
 
-FORMAT = "emotrace-release/2"  # raised when a folder of before would not verify by the rules of now
+FORMAT = "emotrace-release/3"  # raised when a folder of before would not verify by the rules of now
 TEXT, NUMBER, COUNT, YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 
 
@@ -62,7 +62,7 @@ SCHEMA = pa.schema(
         "dimensions": _many(
             name=TEXT, value=NUMBER, by=TEXT, mean=NUMBER, sd=NUMBER, n=COUNT, low=NUMBER, high=NUMBER
         ),
-        "heads": _many(name=TEXT, label=TEXT, soft_labels=_many(label=TEXT, p=NUMBER)),
+        "heads": _many(name=TEXT, label=TEXT, by=TEXT, soft_labels=_many(label=TEXT, p=NUMBER)),
         "open_labels": _many(word=TEXT, cell=TEXT, annotators=COUNT, people=COUNT),
         "readings": _struct(text=TEXT, audio=TEXT, visual=TEXT),
         "conflict": TEXT,
@@ -192,11 +192,12 @@ def _dimensions(consensus: Consensus, decision: Decision, taxonomy: Taxonomy) ->
 
 
 def _heads(consensus: Consensus, decision: Decision, taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """Every declared further question: the decided label, and the annotators' distribution."""
+    """Every declared further question: the decided label and whose it is, and the annotators' distribution."""
     return [
         {
             "name": name,
             "label": decision.heads.get(name),
+            "by": decision.heads_of.get(name),
             "soft_labels": [{"label": k, "p": p} for k, p in sorted(consensus.heads.get(name, {}).items())],
         }
         for name in taxonomy.heads

@@ -142,12 +142,11 @@ def number_faults(row: Mapping[str, Any], taxonomy: Mapping[str, Any]) -> list[s
             faults.append(f"{item['name']} is not on its scale")
         if (item["value"] is None) != (item["by"] is None) or (undecided and item["value"] is not None):
             faults.append(f"{item['name']} has a value that nobody decided, or one without a maker")
-    if (
-        taxonomy["kind"] == "dimensions"
-        and not undecided
-        and all(i["value"] is None for i in row["dimensions"])
-    ):
+    values = [item["value"] for item in row["dimensions"]]
+    if taxonomy["kind"] == "dimensions" and not undecided and not any(value is not None for value in values):
         faults.append(f"no value with status {row['status']}")
+    elif taxonomy["kind"] == "dimensions" and row["status"] == "auto_accepted" and None in values:
+        faults.append("a dimension that nobody gave stands without a person")
     if [item["name"] for item in row["heads"]] != list(heads):
         faults.append("its further questions are not those of the taxonomy")
     for item in row["heads"]:
@@ -156,6 +155,6 @@ def number_faults(row: Mapping[str, Any], taxonomy: Mapping[str, Any]) -> list[s
             f"{label!r} is no answer to {item['name']}"
             for label in sorted(said - set(heads.get(item["name"], ())))
         ]
-        if undecided and item["label"] is not None:
-            faults.append(f"{item['name']} has an answer that nobody decided")
+        if (item["label"] is None) != (item["by"] is None) or (undecided and item["label"] is not None):
+            faults.append(f"{item['name']} has an answer that nobody decided, or one without a maker")
     return faults

@@ -17,6 +17,7 @@ from schemas.taxonomy import Taxonomy, load_taxonomy
 from tests.release.builder import TARGET, evidence
 
 OPEN, VAD = load_taxonomy("open"), load_taxonomy("vad")
+SENTIMENT = load_taxonomy("sentiment-sims")
 POLICY = PolicySection(random_review_share=0.0, accept_s_final=0.5)
 LABELS = {"joy": {"verbalizers": ["happy"]}, "anger": {"verbalizers": []}}
 WITH_INTENT = Taxonomy.model_validate(
@@ -133,7 +134,13 @@ def test_further_questions_have_a_distribution_of_their_own() -> None:
     decided = decision_of(
         found, WITH_INTENT, person(WITH_INTENT, labels=(LabelScore(label="joy"),), heads={"intent": "joke"})
     )
-    assert decided.heads == {"intent": "joke"}
+    assert (decided.heads, decided.heads_of) == ({"intent": "joke"}, {"intent": "people"})
+    open_question = person(WITH_INTENT, labels=(LabelScore(label="anger"),))
+    agreed = together(WITH_INTENT, says("a", ["joy"], heads={"intent": "thank"}))
+    beside = decision_of(agreed, WITH_INTENT, open_question)  # a person's label, the annotators' intent
+    assert (beside.label, beside.heads, beside.heads_of) == (
+        "anger", {"intent": "thank"}, {"intent": "annotators"},
+    )  # fmt: skip
     stale = person(WITH_INTENT, labels=(LabelScore(label="joy"),), heads={"intent": "bow", "mood": "joke"})
     assert decision_of(found, WITH_INTENT, stale).heads == {}
 
@@ -150,17 +157,29 @@ def test_further_questions_have_a_distribution_of_their_own() -> None:
 def test_numbers_stand_when_the_annotators_are_near_each_other(
     values: tuple[float, ...], reasons: tuple[str, ...]
 ) -> None:
-    found = together(VAD, *(vad(f"a{n}", valence=value) for n, value in enumerate(values)))
-    assert review_reasons(found, {}, POLICY, taxonomy=VAD, seed=0) == reasons
-    decided = decision_of(found, VAD)
+    found = together(SENTIMENT, *(vad(f"a{n}", sentiment=value) for n, value in enumerate(values)))
+    assert review_reasons(found, {}, POLICY, taxonomy=SENTIMENT, seed=0) == reasons
+    decided = decision_of(found, SENTIMENT)
     assert decided.status == ("needs_review" if reasons else "auto_accepted")
     assert decided.label is None
     assert bool(decided.dimensions.given) == (not reasons)
 
 
 def test_a_number_that_too_few_gave_keeps_all_from_standing() -> None:
-    found = together(VAD, vad("a", valence=0.5, dominance=0.1), vad("b", valence=0.5))
+    found = together(
+        VAD, vad("a", valence=0.5, arousal=0.2, dominance=0.1), vad("b", valence=0.5, arousal=0.2)
+    )
     assert decision_of(found, VAD).reasons == ("too_few_annotators",)
+
+
+def test_a_declared_number_that_nobody_gave_needs_a_person_who_may_leave_it_open() -> None:
+    found = together(VAD, vad("a", valence=0.5, arousal=0.2), vad("b", valence=0.5, arousal=0.2))
+    decided = decision_of(found, VAD)
+    assert (decided.status, decided.reasons) == ("needs_review", ("no_number", "too_few_annotators"))
+    assert decided.priority == 0.5  # as without any number: nothing is known of it
+    seen = decision_of(found, VAD, person(VAD, dimensions=Dimensions(valence=0.5)))
+    assert seen.status == "reviewed"
+    assert seen.dimensions_of == {"arousal": "annotators", "valence": "people"}
 
 
 def test_peoples_numbers_are_their_mean_and_what_they_leave_open_is_the_annotators() -> None:

@@ -27,7 +27,7 @@ VALUE = {
     "low": -1,
     "high": 1,
 }
-HEAD = {"name": "intent", "label": "joke", "soft_labels": [{"label": "joke", "p": 1.0}]}
+HEAD = {"name": "intent", "label": "joke", "by": "people", "soft_labels": [{"label": "joke", "p": 1.0}]}
 ROW: dict[str, Any] = {
     "status": "reviewed", "label": None, "labels": [], "soft_labels": [], "annotations": [], "open_labels": [],
     "dimensions": [VALUE], "heads": [], "human": {"reviewers": 1},
@@ -62,6 +62,16 @@ def test_rows_that_hold_have_no_faults() -> None:
             "no value with status reviewed",
         ),
         ({**ROW, "status": "needs_review"}, NUMBERS, "nobody decided"),
+        (
+            {
+                **ROW,
+                "status": "auto_accepted",
+                "dimensions": [VALUE, {**VALUE, "name": "arousal", "value": None, "by": None}],
+            },
+            {**NUMBERS, "dimensions": [SCALE, {**SCALE, "name": "arousal"}]},
+            "nobody gave stands without a person",
+        ),
+        ({**JOY, "heads": [{**HEAD, "by": None}]}, INTENT, "without a maker"),
         ({**ROW, "label": "joy", "labels": [{"label": "joy"}]}, NUMBERS, "is not a label of the taxonomy"),
         ({**JOY, "heads": []}, INTENT, "further questions are not those"),
         ({**JOY, "heads": [{**HEAD, "label": "bow"}]}, INTENT, "'bow' is no answer to intent"),
