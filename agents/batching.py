@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from agents.held_media import HeldMedia
 from agents.protocol import MediaLoader, Request, Response
 from agents.providers import PROVIDERS
 from agents.servers import asks_the_vendor
@@ -19,6 +20,7 @@ from schemas.settings_models import ModelSection
 
 # Provider -> whose batches take its questions.
 BATCHES: dict[str, str] = {
+    "gemini": "agents.providers.gemini_batches:GeminiBatches",
     "openai": "agents.providers.openai_batches:OpenAIBatches",
     "openai_compatible": "agents.providers.openai_batches:OpenAIBatches",
 }
@@ -29,7 +31,8 @@ NOT_ASKED = frozenset({"batch_expired", "batch_cancelled"})
 class JobLook(NamedTuple):
     """A job as its vendor tells it. `over`: nothing more comes; `reason`: why not all of it was answered.
 
-    `files` hold the results that there are; they and `inputs` can be deleted once these are kept.
+    `files` hold the results that there are; they and `inputs`, what else the vendor keeps of the job, can be
+    deleted once these are kept here.
     """
 
     over: bool
@@ -68,10 +71,13 @@ class BatchProvider(Protocol):
         """How a job is doing."""
 
     def results(self, file_id: str, folder: Path) -> AsyncIterator[tuple[str, Response | ProviderError]]:
-        """Call key and end of each line of a file of results, which is kept in the folder while it is read."""
+        """Call key and end of each line of a file of results, which is kept in the folder while it is read.
+
+        The key is "" where a line names none.
+        """
 
     async def forget(self, look: JobLook) -> None:
-        """Delete what the vendor keeps of a job whose results are kept here."""
+        """Delete what the vendor keeps of a job whose results are kept here; what cannot be deleted, stays."""
 
     async def close(self) -> None: ...
 
@@ -88,7 +94,7 @@ class Desk(Protocol):
     def refused(self, section: ModelSection) -> ProviderError | None:
         """Why no further job of a section is begun in this run."""
 
-    async def put(self, key: str, request: Request, section: ModelSection, load: MediaLoader) -> None:
+    async def put(self, key: str, request: Request, section: ModelSection, media: HeldMedia) -> None:
         """Write a question into the next job of its section.
 
         Raises:

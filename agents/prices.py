@@ -29,12 +29,14 @@ class Price(NamedTuple):
     """USD per million tokens. `inputs` holds the modalities that have a price; `cached` None: as any text.
 
     `batch_factor`: what a call costs in a vendor's batch, as a share of this; None: no batches, or nobody knows.
+    `batch_cached_factor`: the same of cached input, which not every vendor gives for less; None: as the rest.
     """
 
     inputs: Mapping[str, float]
     output: float
     cached: float | None = None
     batch_factor: float | None = None
+    batch_cached_factor: float | None = None
     source: str = PROJECT_FILE
 
     def cost_usd(self, usage: Usage) -> float:
@@ -50,11 +52,13 @@ class Price(NamedTuple):
     def in_batches(self) -> Price:
         """The same in the vendor's batches; where no factor is known, as it is."""
         factor = 1.0 if self.batch_factor is None else self.batch_factor
+        of_cached = factor if self.batch_cached_factor is None else self.batch_cached_factor
         return self._replace(
             inputs={name: usd * factor for name, usd in self.inputs.items()},
             output=self.output * factor,
-            cached=None if self.cached is None else self.cached * factor,
+            cached=None if self.cached is None else self.cached * of_cached,
             batch_factor=None,
+            batch_cached_factor=None,
         )
 
     @property
@@ -94,6 +98,7 @@ def price_of(section: ModelSection, on: date | None = None) -> Price | None:
         output=output,
         cached=listed.cached if listed is not None and price_in is None else None,
         batch_factor=listed.batch_factor if listed is not None else None,
+        batch_cached_factor=listed.batch_cached_factor if listed is not None else None,
         source=PROJECT_FILE if own or listed is None else listed.source,
     )
     return live.in_batches() if section.mode == "batch" else live
@@ -139,6 +144,7 @@ def _listed(row: dict[str, str]) -> Listed:
         output=float(row["output"]),
         cached=number("cached"),
         batch_factor=number("batch_factor"),
+        batch_cached_factor=number("batch_cached_factor"),
         source=row["source"],
     )
     since, read = date.fromisoformat(row["valid_from"]), date.fromisoformat(row["read_on"])

@@ -11,14 +11,15 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from agents.batching import NOT_ASKED, BatchProvider, JobLook, batches_of
 from agents.components import components
-from agents.protocol import MediaLoader, Request, Response
+from agents.held_media import HeldMedia
+from agents.protocol import Request, Response
 from agents.providers.common import usage_at_most
 from pipeline.ledger import Ledger, Who, failed, received
 from schemas.errors import ProviderError
@@ -77,7 +78,7 @@ class Batches:
             UserError: the variable that holds a key is not set.
         """
         for job in self.store.open_batches():
-            self.under_way |= set(job.keys)
+            self.under_way |= set(job.sent_bytes)
             self.ledger.reserved_usd += job.planned_usd
             section = self._sections.get(job.asker)
             if section is None or (section.provider, section.base_url or "") != (job.provider, job.server):
@@ -104,7 +105,7 @@ class Batches:
             if not look.over:
                 return
             answered = await self._take(job, section, batches, look)
-            left = [key for key in job.keys if key not in answered]
+            left = [key for key in job.sent_bytes if key not in answered]
             self.store.write_calls(
                 [failed(key, _who(job), code="not_answered", message=look.reason) for key in left]
             )
@@ -114,8 +115,7 @@ class Batches:
                     f"the batch job {name} ended without {len(left)} answers ({look.reason or 'not told'})"
                 )
                 self.refused[job.asker] = ProviderError("batch_over", message, transient=True)
-            with suppress(ProviderError):  # the vendor deletes them by itself, only later
-                await batches.forget(look)
+            await batches.forget(look)
         finally:
             await batches.close()
 
@@ -123,9 +123,8 @@ class Batches:
         self, job: BatchJob, section: ModelSection, batches: BatchProvider, look: JobLook
     ) -> set[str]:
         """Keep the results of a job; the call keys that have come to an end."""
-        mine, there, ended = set(job.keys), self.store.received(job.keys), set[str]()
+        mine, there, ended = set(job.sent_bytes), self.store.received(list(job.sent_bytes)), set[str]()
         events: list[CallEvent] = []
-        line_bytes = job.size_bytes // max(1, len(job.keys))
         with tempfile.TemporaryDirectory(prefix="emotrace-") as folder:
             for file_id in look.files:
                 async for key, end in batches.results(file_id, Path(folder)):
@@ -134,7 +133,7 @@ class Batches:
                     ended.add(key)
                     if key not in there:  # a run that was killed has kept some
                         there.add(key)
-                        events.append(self._event(job, section, key, end, line_bytes))
+                        events.append(self._event(job, section, key, end))
                     if len(events) >= MOST_AT_ONCE:
                         self.store.write_calls(events)
                         events = []
@@ -142,25 +141,20 @@ class Batches:
         return ended
 
     def _event(
-        self,
-        job: BatchJob,
-        section: ModelSection,
-        key: str,
-        end: Response | ProviderError,
-        line_bytes: int,
+        self, job: BatchJob, section: ModelSection, key: str, end: Response | ProviderError
     ) -> CallEvent:
         if isinstance(end, ProviderError):
             self.ends[key] = end
             return failed(key, _who(job), code=end.code, message=end.message, usage=end.usage)
         priced = section.model_copy(update={"mode": "batch"})
-        usage = end.usage or usage_at_most(priced, line_bytes)
+        usage = end.usage or usage_at_most(priced, job.sent_bytes[key])
         receipt = Receipt(end.text, end.model_version, usage, end.finish_reason, end.logprobs)
         return received(key, _who(job), receipt)
 
     def over(self, job: BatchJob, message: str) -> None:
         """Nothing more comes of a job."""
         self.store.end_batch(job.token, message)
-        self.under_way -= set(job.keys)
+        self.under_way -= set(job.sent_bytes)
         self.ledger.reserved_usd -= job.planned_usd
 
 
@@ -174,6 +168,7 @@ class _Gathered:
     path: Path
     token: str
     intents: dict[str, CallEvent] = field(default_factory=dict)
+    sent_bytes: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
     planned_usd: float = 0.0
 
@@ -197,10 +192,11 @@ class BatchDesk:
     def refused(self, section: ModelSection) -> ProviderError | None:
         return self._known.refused.get(asker_of(type(section), section.name))
 
-    async def put(self, key: str, request: Request, section: ModelSection, load: MediaLoader) -> None:
+    async def put(self, key: str, request: Request, section: ModelSection, media: HeldMedia) -> None:
+        sent_bytes = media.size_bytes + request.size_bytes
         async with self._one:
             gathered = self._gather(section, request.model)
-            line = await asyncio.to_thread(gathered.batches.line, key, request, load) + b"\n"
+            line = await asyncio.to_thread(gathered.batches.line, key, request, media) + b"\n"
             if _is_full(gathered, len(line)):
                 await self._submit(gathered)
                 if (error := self.refused(section)) is not None:
@@ -208,7 +204,7 @@ class BatchDesk:
                 gathered = self._gather(section, request.model)
             usd = self._known.price(section, request)
             if usd is None:
-                usd = usage_at_most(section, len(line)).cost_usd or 0.0
+                usd = usage_at_most(section, sent_bytes).cost_usd or 0.0
             self._refuse_over_budget()
             with gathered.path.open("ab") as file:
                 file.write(line)
@@ -220,6 +216,7 @@ class BatchDesk:
                 section.name,
                 components=canonical_json(components(request)),
             )
+            gathered.sent_bytes[key] = sent_bytes
             gathered.size_bytes += len(line)
             gathered.planned_usd += usd
             self._known.under_way.add(key)
@@ -267,7 +264,7 @@ class BatchDesk:
             section.provider,
             gathered.model,
             section.base_url or "",
-            tuple(gathered.intents),
+            gathered.sent_bytes,
             gathered.size_bytes,
             gathered.planned_usd,
         )
@@ -284,7 +281,7 @@ class BatchDesk:
             self._known.refused[asker] = error
             if not created or not error.transient:  # else it may have begun: the next run looks for it
                 store.write_calls(
-                    [failed(key, _who(job), code=error.code, message=error.message) for key in job.keys]
+                    [failed(key, _who(job), code=error.code, message=error.message) for key in job.sent_bytes]
                 )
                 self._known.over(job, str(error))
             return

@@ -172,7 +172,7 @@ class Meter:
 
     @cached_property
     def _in_jobs(self) -> set[str]:
-        return {key for job in self._store.open_batches() for key in job.keys}
+        return {key for job in self._store.open_batches() for key in job.sent_bytes}
 
     def usd_of(self, section: ModelSection, request: Request) -> float | None:
         """What one question costs, as it is planned; nothing is added up. None: it cannot be told."""

@@ -143,7 +143,7 @@ class _Known:
 
     @cached_property
     def in_jobs(self) -> dict[str, BatchJob]:
-        return {key: job for job in self.store.open_batches() for key in job.keys}
+        return {key: job for job in self.store.open_batches() for key in job.sent_bytes}
 
     @cached_property
     def dead(self) -> dict[tuple[str, str], ItemOutcome]:
@@ -201,7 +201,7 @@ class _Looked(Generic[T, R]):
         key = call_key(request, self.asker.section.provider, request.model)
         history = store.call_history(key)
         if (job := self.known.in_jobs.get(key)) is not None:
-            questions = f"{len(job.keys)} question{'s' * (len(job.keys) > 1)}"
+            questions = f"{len(job.sent_bytes)} question{'s' * (len(job.sent_bytes) > 1)}"
             why = f"the batch job {job.job or job.token} of {questions} has it; a later run collects it"
             return {"state": "waiting", "will_be_asked": False, "why": why, "at": job.at}
         if any(event.event == "receipt" for event in history):

@@ -65,7 +65,7 @@ def batches_under_way(store: Store) -> list[BatchUnderWay]:
             name=job.asker.partition(" ")[2],
             job=job.job or None,
             token=job.token,
-            questions=len(job.keys),
+            questions=len(job.sent_bytes),
             age_s=round((now - datetime.fromisoformat(job.at)).total_seconds(), 3),
         )
         for job in store.open_batches()

@@ -98,7 +98,8 @@ class CallRow(SQLModel, table=True):
 class BatchRow(SQLModel, table=True):
     """The book of vendors' batch jobs: one row per event (begun, submitted, over) of a job's own token.
 
-    `begun` is durable before anything is sent and holds the call keys; `submitted` holds the vendor's id.
+    `begun` is durable before anything is sent and holds the call keys, with the bytes that each question sends;
+    `submitted` holds the vendor's id.
     """
 
     __tablename__ = "batches"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -18,14 +18,17 @@ _calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
 
 
 class BatchJob(NamedTuple):
-    """A job: `token` is our name for it, `job` the vendor's, "" until that is known; `keys` of its calls."""
+    """A job: `token` is our name for it, `job` the vendor's, "" until that is known.
+
+    `sent_bytes`: call key of each question -> about how many bytes it sends.
+    """
 
     token: str
     asker: str
     provider: str
     model: str
     server: str
-    keys: tuple[str, ...]
+    sent_bytes: Mapping[str, int]
     size_bytes: int
     planned_usd: float
     job: str = ""
@@ -46,7 +49,8 @@ class Batched(Asked):
             UserError: what `refuse` said.
         """
         now = utc_now()
-        row = {**job._asdict(), "keys": json.dumps(job.keys), "event": "begun", "at": now}
+        row = {**job._asdict(), "keys": json.dumps(job.sent_bytes), "event": "begun", "at": now}
+        del row["sent_bytes"]
         with self._database.writing(alone_on=_calls) as connection:
             if (error := refuse(sums_since(connection, CallSums()))) is not None:
                 raise error
@@ -73,8 +77,15 @@ class Batched(Asked):
         with self._database.reading() as connection:
             for row in connection.execute(query).mappings():
                 if row["event"] == "begun":
-                    fields = {name: row[name] for name in BatchJob._fields}
-                    found[row["token"]] = BatchJob(**{**fields, "keys": tuple(json.loads(row["keys"]))})
+                    found[row["token"]] = _job(row)
                 else:
                     found[row["token"]] = found[row["token"]]._replace(job=row["job"])
         return list(found.values())
+
+
+def _job(row: sa.RowMapping) -> BatchJob:
+    fields = {name: row[name] for name in BatchJob._fields if name != "sent_bytes"}
+    keys = json.loads(row["keys"])
+    if isinstance(keys, list):  # as the first stores wrote them
+        keys = dict.fromkeys(keys, row["size_bytes"] // max(1, len(keys)))
+    return BatchJob(**fields, sent_bytes=keys)

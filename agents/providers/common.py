@@ -16,6 +16,8 @@ from schemas.parts import Usage
 from schemas.settings_models import ModelSection
 
 MESSAGE_CHARS = 300
+# What reading an answer raises that has another form than the vendor's protocol promises.
+NOT_OF_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 529})
 CODES = {
     400: "bad_request",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import httpx2
@@ -58,17 +60,21 @@ class GeminiProvider:
 
     def __init__(self, section: ModelSection) -> None:
         self.section, self.chosen = section, read_options(GeminiOptions, section)
-        self._key = secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
+        self.key = secret(section.api_key_env or DEFAULT_KEY_ENV, needed_by=section.name)
         self.base_url = section.base_url or self.vendor_url
         self._http = http_client()
+        self._client = self.client_over(httpx_async_client=self._http)
+
+    def client_over(self, **http: httpx2.AsyncClient | httpx2.Client) -> genai.Client:
+        """The library, sending by what is given."""
         options = types.HttpOptions(
             base_url=self.base_url,
             api_version=self.chosen.api_version,
-            timeout=round(section.timeout_s * 1000),
+            timeout=round(self.section.timeout_s * 1000),
             retry_options=types.HttpRetryOptions(attempts=1),
-            httpx_async_client=self._http,
+            **http,
         )
-        self._client = genai.Client(api_key=self._key, vertexai=False, http_options=options)
+        return genai.Client(api_key=self.key, vertexai=False, http_options=options)
 
     async def complete(self, request: Request, load: MediaLoader) -> Response:
         """Ask once.
@@ -76,34 +82,39 @@ class GeminiProvider:
         Raises:
             ProviderError: refused, unreachable, too slow, or an answer that is not of the protocol.
         """
-        contents = self._contents(request, load)
-        try:
+        asked = self.asked(request, load)
+        with self.told():
             async with asyncio.timeout(self.section.timeout_s):
-                answer = await self._client.aio.models.generate_content(
-                    model=request.model, contents=contents, config=self._config(request)
-                )
+                answer = await self._client.aio.models.generate_content(**asked)
+        return self.response(answer)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """The library's errors as ours; raises ProviderError."""
+        try:
+            yield
         except (TimeoutError, httpx2.TimeoutException):
             raise timeout_error(self.section.timeout_s) from None
         except errors.APIError as error:
             # Not chained: the vendor's own error repeats the key.
             headers = getattr(error.response, "headers", None) or {}
             message = str(error.message or error.status or "")
-            raise status_error(error.code, message, headers, self._key, body=error.details) from None
+            raise status_error(error.code, message, headers, self.key, body=error.details) from None
         except httpx2.RequestError as error:
-            raise request_error(error, self._key) from None
+            raise request_error(error, self.key) from None
         except (ValueError, errors.UnknownApiResponseError) as error:
-            raise bad_reply(f"not a Gemini answer: {error}", self._key) from None
-        return self._response(answer)
+            raise bad_reply(f"not a Gemini answer: {error}", self.key) from None
 
     async def close(self) -> None:
         await self._client.aio.aclose()
         self._client.close()
         await self._http.aclose()
 
-    def _response(self, answer: types.GenerateContentResponse) -> Response:
+    def response(self, answer: types.GenerateContentResponse) -> Response:
+        """An answer as it is kept; raises ProviderError where it holds none."""
         paid = self._usage(answer.usage_metadata or types.GenerateContentResponseUsageMetadata())
         if not answer.candidates and not (answer.prompt_feedback and answer.prompt_feedback.block_reason):
-            raise bad_reply("neither a candidate nor a reason for blocking the prompt", self._key, paid)
+            raise bad_reply("neither a candidate nor a reason for blocking the prompt", self.key, paid)
         text, finish_reason = _text(answer)
         return Response(
             text=storable(text),
@@ -130,6 +141,11 @@ class GeminiProvider:
             reasoning=counts.thoughts_token_count,
         )
 
+    def asked(self, request: Request, load: MediaLoader) -> dict[str, Any]:
+        """The question as the library takes it."""
+        contents = self._contents(request, load)
+        return {"model": request.model, "contents": contents, "config": self._config(request)}
+
     def _config(self, request: Request) -> types.GenerateContentConfig:
         sampling, chosen, answer_format = request.sampling, self.chosen, self.section.answer_format
         alternatives = sampling.get("top_logprobs")
@@ -144,6 +160,7 @@ class GeminiProvider:
             max_output_tokens=sampling["max_output_tokens"],
             response_logprobs=None if alternatives is None else True,
             logprobs=alternatives or None,
+            automatic_continuation=False,  # it would send more than was written down
             media_resolution=None if resolution is None else types.MediaResolution(resolution),
             thinking_config=types.ThinkingConfig.model_validate(thinking)
             if any(value is not None for value in thinking.values())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import secrets
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx2
 import openai
 from openai._models import FinalRequestOptions
 from pydantic_core import to_json
@@ -18,10 +16,10 @@ from yarl import URL
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, Response
-from agents.providers.common import bad_reply, request_error, status_error, timeout_error
+from agents.providers.common import NOT_OF_THE_PROTOCOL, bad_reply
 from agents.providers.headers import rate_limits
-from agents.providers.transport import OK, Connections, Headers, Reply, http_client
-from schemas.errors import ProviderError
+from agents.providers.server import Server
+from agents.providers.transport import Headers, http_client
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret
@@ -30,7 +28,6 @@ from schemas.settings_types import is_loopback
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 VENDOR_URL = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
 STAND_IN = f"media-{secrets.token_hex(16)}"  # for media in a body that is being written; in no data by chance
-NOT_OF_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 class Media:
@@ -57,7 +54,7 @@ class Media:
         return b"".join([first, *(piece for pair in pairs for piece in pair)])
 
 
-class OpenAIClient:
+class OpenAIClient(Server):
     """Sends a body to one path. The library builds the request, aiohttp sends it, retries are the engine's.
 
     What the library builds is the same for every question but the body: it does so once. Its own methods would
@@ -66,11 +63,8 @@ class OpenAIClient:
 
     def __init__(self, section: ModelSection, path: str) -> None:
         """Raises UserError when the variable that holds the key is not set."""
-        self.key = _key(section)
-        self.base_url = section.base_url or VENDOR_URL
+        super().__init__(_key(section), section.base_url or VENDOR_URL, section.timeout_s)
         self.path = path
-        self._timeout_s = section.timeout_s
-        self.connections = Connections()
         self._url, self.headers = _built(self.key, self.base_url, path)
 
     async def ask(
@@ -89,24 +83,6 @@ class OpenAIClient:
         reply = await self.answered(self.connections.send("POST", self._url, self.headers, content))
         response = self.read(lambda: json.loads(reply.body), reply.body, paid, read)
         return response._replace(limits=rate_limits(reply.headers))
-
-    async def answered(self, reply: Coroutine[Any, Any, Reply], timeout_s: float | None = None) -> Reply:
-        """A reply with the status 200 (`timeout_s` None: as the section says).
-
-        Raises:
-            ProviderError: refused, unreachable, or too slow.
-        """
-        limit_s = timeout_s or self._timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                came = await reply
-        except TimeoutError:
-            raise timeout_error(limit_s) from None
-        except httpx2.RequestError as error:
-            raise request_error(error, self.key) from None
-        if came.status != OK:
-            raise self.refused(came)
-        return came
 
     def read(
         self,
@@ -133,19 +109,6 @@ class OpenAIClient:
         """The first bytes of a body without the key: one that is cut through would show half of it."""
         hidden = body.replace(self.key.encode(), b"[key]") if self.key else body
         return repr(hidden[:80])
-
-    def refused(self, reply: Reply) -> ProviderError:
-        """The error of a reply with another status, also of one that stands in the results of a batch."""
-        try:
-            body = json.loads(reply.body)
-        except (ValueError, RecursionError):
-            body = reply.body.decode().strip()
-        error = body.get("error", body) if isinstance(body, dict) else body
-        message = error.get("message") if isinstance(error, dict) else error
-        return status_error(reply.status, str(message or ""), reply.headers, self.key, body=error)
-
-    async def close(self) -> None:
-        await self.connections.close()
 
 
 def written(body: Callable[[Media], dict[str, Any]], load: MediaLoader) -> bytes:

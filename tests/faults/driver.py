@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import pipeline.cli
+from agents.providers.gemini_batches import GeminiBatches
 from agents.providers.openai_batches import OpenAIBatches
 from pipeline.artifacts import Artifacts
 from pipeline.run import all_stages
@@ -84,7 +85,8 @@ def install(barriers: Barriers) -> None:
     for event in ("begin_batch", "submitted_batch", "end_batch"):
         _wrap(Store, event, barriers, partial(_batch_point, event))
     for step in ("upload", "create"):
-        _wrap_async(OpenAIBatches, step, barriers, f"batch.{step}")
+        for batches in (OpenAIBatches, GeminiBatches):
+            _wrap_async(batches, step, barriers, f"batch.{step}")
     _wrap(Artifacts, "put", barriers, lambda _key, name, _file: f"cache.{name}")
     sa.event.listen(sa.Engine, "commit", barriers.reach_within)
     _wrap_rename(barriers)

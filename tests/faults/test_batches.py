@@ -12,6 +12,7 @@ from tests.faults.material import Driven, StampedModels, ingest_command, make_pr
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
+BATCH = 'deployment = "any port"\nmode = "batch"\ngives = ["json_schema", "batches"]'
 KILLS = (  # with how many jobs the vendor has then; the judge has one about the answers of rules
     ("within batch.begin_batch 1", 0),
     ("after batch.upload 1", 0),
@@ -22,12 +23,24 @@ KILLS = (  # with how many jobs the vendor has then; the judge has one about the
 )
 
 
-def _in_batches(project: Path) -> Path:
+def _in_batches(project: Path, *, gemini: bool = False) -> Path:
     """The same project; its annotator and its judge are asked in batches."""
     path = project / "emotrace.toml"
-    batch = 'deployment = "any port"\nmode = "batch"\ngives = ["json_schema", "batches"]'
-    path.write_text(path.read_text("utf-8").replace('deployment = "any port"', batch), encoding="utf-8")
+    text = path.read_text("utf-8").replace('deployment = "any port"', BATCH)
+    if gemini:
+        text = text.replace('"openai_compatible"', '"gemini"\napi_key_env = "FAULTS_KEY"').replace(
+            '/v1"', '"'
+        )
+    path.write_text(text, encoding="utf-8")
     return project
+
+
+def _run_until_all_is_there(driven: Driven) -> None:
+    while True:
+        status, text = driven.run("run", "--local")
+        assert status == 0, text
+        if "under way" not in text:
+            return
 
 
 @pytest.mark.parametrize(("kill", "jobs"), KILLS)
@@ -49,11 +62,7 @@ def test_killed_around_a_job(
                 break
         assert status == -9, f"{kill} was not reached: {text}"
         assert len(models.batches.jobs) == jobs
-        while True:
-            status, text = driven.run("run", "--local")
-            assert status == 0, text
-            if "under way" not in text:
-                break
+        _run_until_all_is_there(driven)
         driven.tell_hits(record_property)
         assert set(models.batches.submitted.values()) == {1}
         assert set(models.asked().values()) == {1}
@@ -64,3 +73,28 @@ def test_killed_around_a_job(
         assert not models.batches.files.keys() & {
             job["input_file_id"] for job in models.batches.jobs.values()
         }
+
+
+def test_killed_after_a_job_of_gemini_was_begun(
+    tmp_path: Path,
+    recordings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Its id is known to nobody: it is found by its display name."""
+    monkeypatch.setenv("FAULTS_KEY", "sk-test")
+    with StampedModels() as models:
+        shop = models.gemini_batches
+        shop.looks = 0
+        driven = Driven(_in_batches(make_project(tmp_path / "project", models), gemini=True), models)
+        assert driven.run(*ingest_command(recordings))[0] == 0
+        assert driven.run("run", "--local", kill="after batch.create 1")[0] == -9
+        assert len(shop.jobs) == 1
+        _run_until_all_is_there(driven)
+        driven.tell_hits(record_property)
+        assert set(shop.submitted.values()) == {1}
+        assert set(models.asked().values()) == {1}
+        assert driven.asked_again() == {}
+        assert (shop.files, shop.jobs) == ({}, {})
+        status, text = driven.run("release", "--version", "0.1.0")
+        assert status == 0, text

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from agents.prices import price_of
+from agents.providers.gemini_batches import GeminiBatches
 from pipeline.batches import one_over
 from pipeline.preflight import preflight
 from pipeline.project import Project
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, run_async
 from pipeline.status import totals
-from schemas.errors import UserError
+from schemas.errors import ProviderError, UserError
 from schemas.records import Annotation
 from tests.pipeline.records import make_run, project_in
 from tests.pipeline.test_asking_stages import to_ask
@@ -27,10 +28,29 @@ from tests.wire.server import FakeModels, Reply
 BATCH = 'mode = "batch"\ngives = ["json_schema", "batches"]\n'
 
 
+class Vendor:
+    """A provider with its batches, as the local server has them."""
+
+    def __init__(self, provider: str, models: FakeModels) -> None:
+        gemini = provider == "gemini"
+        self.provider, self.models = provider, models
+        self.shop = models.gemini_batches if gemini else models.batches
+        self.url = models.gemini_url if gemini else models.openai_url
+
+    def asks(self, more: str = BATCH) -> str:
+        return model(self.url, more=more).replace("openai_compatible", self.provider)
+
+
 @pytest.fixture
-def models() -> Iterator[FakeModels]:
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeModels]:
+    monkeypatch.setenv("GEMINI_API_KEY", "sk-test")
     with FakeModels() as server:
         yield server
+
+
+@pytest.fixture(params=["openai_compatible", "gemini"])
+def vendor(request: pytest.FixtureRequest, models: FakeModels) -> Vendor:
+    return Vendor(request.param, models)
 
 
 def run_once(project: Project, clips: int = 6) -> Run:
@@ -55,16 +75,14 @@ def calls(project: Project) -> dict[str, int]:
     return {name: int(n) for name, n in project.store.call_totals().items()}
 
 
-@pytest.mark.parametrize("provider", ["openai_compatible", "openai"])
+@pytest.mark.parametrize("provider", ["openai_compatible", "openai", "gemini"])
 def test_the_records_are_those_of_live_questions(provider: str, models: FakeModels, tmp_path: Path) -> None:
-    def asked_by(more: str = "") -> str:
-        return model(models.openai_url, more=more).replace("openai_compatible", provider)
-
-    with project_in(tmp_path / "live", asked_by()) as live:
+    vendor = Vendor(provider, models)
+    with project_in(tmp_path / "live", vendor.asks("")) as live:
         run_once(live)
         expected, sent = standing(live), [request.raw for request in models.requests]
     models.requests.clear()
-    with project_in(tmp_path / "batch", asked_by(BATCH)) as project:
+    with project_in(tmp_path / "batch", vendor.asks()) as project:
         first = run_once(project)
         assert (standing(project), first.failures, models.requests) == (set(), {}, [])
         assert len(first.waiting) == 6
@@ -75,9 +93,9 @@ def test_the_records_are_those_of_live_questions(provider: str, models: FakeMode
         run_once(project)
         assert standing(project) == expected
         assert sorted(request.raw for request in models.requests) == sorted(sent)
-        assert models.batches.seen["POST batches"] == 1
+        assert vendor.shop.seen["POST batches"] == 1
         assert totals(project.store).batches == []
-        assert models.batches.files == {}  # nothing is left at the vendor
+        assert vendor.shop.files == {}  # nothing is left at the vendor
         assert (calls(project)["intent"], calls(project)["receipt"]) == (6, 6)
 
 
@@ -92,10 +110,10 @@ def test_a_question_under_way_is_not_asked_live_either(models: FakeModels, tmp_p
         assert len(models.requests) == 6
 
 
-def test_a_line_that_fails_is_the_error_that_it_is_live(models: FakeModels, tmp_path: Path) -> None:
-    models.batches.looks = 0
-    models.script(Reply(status=400, match=THIRD_CLIP, times=0))
-    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+def test_a_line_that_fails_is_the_error_that_it_is_live(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks = 0
+    vendor.models.script(Reply(status=400, match=THIRD_CLIP, times=0))
+    with project_in(tmp_path, vendor.asks()) as project:
         run_once(project)
         run = run_once(project)
         assert outcomes(project) == {"labelled": 5, "failed": 1}
@@ -103,23 +121,23 @@ def test_a_line_that_fails_is_the_error_that_it_is_live(models: FakeModels, tmp_
         assert (told.status, told.code) == ("dead", "bad_request")
         assert "HTTP 400" in told.message
         run_once(project)
-        assert len(models.requests) == 6  # a dead letter is in no further job
+        assert len(vendor.models.requests) == 6  # a dead letter is in no further job
 
 
-def test_a_job_that_fails_leaves_its_questions_to_the_next_run(models: FakeModels, tmp_path: Path) -> None:
-    models.batches.looks, models.batches.end = 0, "failed"
-    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+def test_a_job_that_fails_leaves_its_questions_to_the_next_run(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks, vendor.shop.end = 0, "failed"
+    with project_in(tmp_path, vendor.asks()) as project:
         run_once(project)
         run = run_once(project)
-        assert models.batches.seen["POST batches"] == 1
+        assert vendor.shop.seen["POST batches"] == 1
         (told,) = run.failures.values()
         assert (told.code, told.item) == ("batch_over", "m")
         assert "scripted failure" in told.message
-        models.batches.end = "completed"
+        vendor.shop.end = "completed"
         run_once(project)
         run_once(project)
         assert outcomes(project) == {"labelled": 6}
-        assert models.batches.seen["POST batches"] == 2
+        assert vendor.shop.seen["POST batches"] == 2
 
 
 def test_what_an_expired_job_has_answered_is_kept(models: FakeModels, tmp_path: Path) -> None:
@@ -139,17 +157,17 @@ def test_what_an_expired_job_has_answered_is_kept(models: FakeModels, tmp_path: 
 @pytest.mark.parametrize(
     ("step", "status"), [("POST files", 500), ("POST files", 401), ("POST batches", 429)]
 )
-def test_a_job_that_cannot_be_begun(step: str, status: int, models: FakeModels, tmp_path: Path) -> None:
-    models.batches.looks = 0
-    models.batches.refuses[step] = status
-    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+def test_a_job_that_cannot_be_begun(step: str, status: int, vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks = 0
+    vendor.shop.refuses[step] = status
+    with project_in(tmp_path, vendor.asks()) as project:
         run = run_once(project)
         (told,) = run.failures.values()
         assert "6 questions wait" in told.message
         for _ in range(2):
             run_once(project)
         assert outcomes(project) == {"labelled": 6}
-        assert set(Counter(request.digest for request in models.requests).values()) == {1}
+        assert set(Counter(request.digest for request in vendor.models.requests).values()) == {1}
 
 
 def test_a_budget_of_calls_holds_for_jobs(models: FakeModels, tmp_path: Path) -> None:
@@ -208,23 +226,87 @@ def test_a_server_that_is_not_said_to_have_batches_is_refused(
     assert caught.value.line is not None
 
 
-def test_a_batch_costs_what_its_vendor_takes_for_it() -> None:
-    live = price_of(section("openai", model="gpt-4o"))
-    batch = price_of(section("openai", model="gpt-4o", mode="batch"))
+@pytest.mark.parametrize(
+    ("provider", "name", "cached"), [("openai", "gpt-4o", 0.5), ("gemini", "gemini-2.5-pro", 1.0)]
+)
+def test_a_batch_costs_what_its_vendor_takes_for_it(provider: str, name: str, cached: float) -> None:
+    live = price_of(section(provider, model=name))
+    batch = price_of(section(provider, model=name, mode="batch"))
     assert live is not None
     assert batch is not None
     assert live.batch_factor == 0.5
     assert batch.output == pytest.approx(live.output / 2)
     assert batch.inputs["text"] == pytest.approx(live.inputs["text"] / 2)
+    assert live.cached is not None
+    assert batch.cached == pytest.approx(live.cached * cached)
 
 
-def test_a_job_that_its_vendor_has_lost_sets_its_questions_free(models: FakeModels, tmp_path: Path) -> None:
-    with project_in(tmp_path, model(models.openai_url, more=BATCH)) as project:
+def test_a_job_that_its_vendor_has_lost_sets_its_questions_free(vendor: Vendor, tmp_path: Path) -> None:
+    with project_in(tmp_path, vendor.asks()) as project:
         run_once(project)
-        models.batches.jobs.clear()
+        vendor.shop.jobs.clear()
         run_once(project)
         assert (totals(project.store).batches, calls(project)["failure"]) == ([], 6)
-        models.batches.looks = 0
+        vendor.shop.looks = 0
         run_once(project)
         run_once(project)
         assert outcomes(project) == {"labelled": 6}
+
+
+def test_a_cancelled_job_of_gemini_keeps_what_it_has_answered(models: FakeModels, tmp_path: Path) -> None:
+    vendor = Vendor("gemini", models)
+    vendor.shop.looks, vendor.shop.end, vendor.shop.answers = 0, "cancelled", 2
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        run = run_once(project)
+        assert outcomes(project) == {"labelled": 2}
+        assert [told.code for told in run.failures.values()] == ["batch_over"]
+
+
+def test_an_expired_job_of_gemini_leaves_all_its_questions(models: FakeModels, tmp_path: Path) -> None:
+    vendor = Vendor("gemini", models)
+    vendor.shop.looks, vendor.shop.end = 0, "expired"
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        (told,) = run_once(project).failures.values()
+        assert "ended without 6 answers (expired)" in told.message
+        vendor.shop.end = "completed"
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+
+
+def test_a_question_that_is_refused_is_refused_as_live(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.models.script(Reply(refusal="blocked", usage=False, match=THIRD_CLIP, times=0))
+    with project_in(tmp_path / "live", vendor.asks("")) as live:
+        run_once(live)
+        expected = standing(live)
+        assert outcomes(live) == {"labelled": 5, "refused": 1}
+    vendor.shop.looks = 0
+    with project_in(tmp_path / "batch", vendor.asks()) as project:
+        run_once(project)
+        run_once(project)
+        assert standing(project) == expected
+
+
+def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(
+    models: FakeModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = Vendor("gemini", models)
+    begun = GeminiBatches.create
+
+    async def unanswered(self: GeminiBatches, token: str, file_id: str, name: str) -> str:
+        await begun(self, token, file_id, name)
+        for other in range(3):  # newer ones, of somebody else
+            await begun(self, f"other-{other}", file_id, name)
+        raise ProviderError("timeout", "no answer within 5 s", transient=True)
+
+    with project_in(tmp_path, vendor.asks()) as project:
+        with monkeypatch.context() as patched:
+            patched.setattr(GeminiBatches, "create", unanswered)
+            (told,) = run_once(project).failures.values()
+        assert "6 questions wait" in told.message
+        vendor.shop.looks = 0
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert len(vendor.models.requests) == 6

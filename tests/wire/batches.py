@@ -20,7 +20,7 @@ class BatchShop:
     """
 
     def __init__(self, take: Take, done: Callable[[], None]) -> None:
-        self._take, self._done = take, done
+        self.take, self.done = take, done
         self.looks, self.end = 1, "completed"
         self.answers: int | None = None
         self.files: dict[str, bytes] = {}
@@ -29,16 +29,26 @@ class BatchShop:
         self.seen: Counter[str] = Counter()
         self.submitted: Counter[str] = Counter()  # in how many jobs a call key is
 
-    def serve(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[int, bytes] | None:
-        """Status and body; None: the path is another's."""
+    def serve(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[Reply, bytes] | None:
+        """Status, headers and body; None: the path is another's."""
+        told = self.told(method, path, headers, raw)
+        return None if told is None else (Reply(status=told[0]), told[1])
+
+    def refused(self, step: str) -> tuple[int, bytes] | None:
+        """Counts a step; the reply where it is scripted to be refused."""
+        self.seen[step] += 1
+        if (status := self.refuses.pop(step, None)) is None:
+            return None
+        return status, json.dumps({"error": {"message": f"scripted {status}"}}).encode()
+
+    def told(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[int, bytes] | None:
         path = path.partition("?")[0]
         found = re.fullmatch(r"/v1/(files|batches)(?:/([\w-]+))?(/content)?", path)
         if found is None:
             return None
         kind, name, content = found.groups()
-        self.seen[f"{method} {kind}"] += 1
-        if (status := self.refuses.pop(f"{method} {kind}", None)) is not None:
-            return status, json.dumps({"error": {"message": f"scripted {status}"}}).encode()
+        if (refused := self.refused(f"{method} {kind}")) is not None:
+            return refused
         if kind == "files":
             return self._file(method, name, content, raw)
         if method == "POST":
@@ -102,8 +112,8 @@ class BatchShop:
                 bad.append(row)
                 continue
             raw = line.partition('"body":')[2][:-1]
-            reply = self._take(asked["url"], headers, raw)
-            self._done()
+            reply = self.take(asked["url"], headers, raw)
+            self.done()
             body = json.loads(reply_body(asked["url"], raw, reply))
             row["response"] = {"status_code": reply.status, "request_id": f"q{n}", "body": body}
             (good if reply.status == 200 else bad).append(row)

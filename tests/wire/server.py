@@ -1,5 +1,5 @@
 """A local server that speaks three protocols: OpenAI chat completions and responses, Gemini generateContent;
-and OpenAI's batches (`tests.wire.batches`).
+and the batches of both vendors (`tests.wire.batches`, `tests.wire.gemini_batches`).
 
 In a test: `with FakeModels() as models: models.script(Reply(status=429))`, then `models.requests`. As a process:
 `python -m tests.wire.server --port 0 --answers FILE --log FILE` prints its port on the first line, then serves
@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tests.wire.batches import BatchShop
+from tests.wire.gemini_batches import GeminiShop
 from tests.wire.vendors import Reply, reply_body
 
 
@@ -64,6 +65,7 @@ class FakeModels:
         self.open_now = self.most_at_once = 0
         self.lock = threading.Lock()
         self.batches = BatchShop(self.take, self.done)
+        self.gemini_batches = GeminiShop(self.take, self.done)
         self.http = _Server(("127.0.0.1", port), _Handler)
         self.http.models = self
 
@@ -157,10 +159,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, raw: str) -> None:
         models = self.server.models
         headers = {k.lower(): v for k, v in self.headers.items()}
-        served = models.batches.serve(self.command, self.path, headers, raw)
-        if served is not None:
-            self._send(Reply(status=served[0]), served[1])
-            return
+        for shop in (models.batches, models.gemini_batches):
+            if (served := shop.serve(self.command, self.path, headers, raw)) is not None:
+                self._send(*served)
+                return
         reply = models.take(self.path, headers, raw)
         try:
             time.sleep(reply.delay_s or models.delay_s)
