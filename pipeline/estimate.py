@@ -33,6 +33,7 @@ from schemas.store import Store
 from schemas.store_asked import PastCalls
 
 LATENCY_S = 10.0  # of a call, where none was made yet
+BATCH_S = 24 * 3600.0  # within which vendors answer a batch job
 CHARS_PER_ANSWER_TOKEN = 2.9  # measured on answers with four claims and three steps, as is the next one
 JUDGED_SHARE = (
     0.6  # how long an annotation is in a judge's question, as a share of the answer that it came from
@@ -95,8 +96,10 @@ class Line:
 
     @property
     def time_s(self) -> float:
-        """How long its calls take: as many at a time as the section allows, and no more in a minute."""
+        """How long its calls take: as many at a time, and in a minute, as the section allows; a batch: a day."""
         section = self.section
+        if section.mode == "batch":
+            return BATCH_S if self.calls else 0.0
         tokens = self.input_tokens.total() + self.output_tokens
         return max(
             self.calls * (self.history.latency_s or LATENCY_S) / section.concurrency,
@@ -106,6 +109,8 @@ class Line:
 
     @property
     def batch_usd(self) -> float | None:
+        if self.section.mode == "batch":
+            return self.usd
         factor = self.price.batch_factor if self.price is not None else None
         return None if factor is None or self.usd is None else self.usd * factor
 

@@ -191,7 +191,7 @@ class PlanBudget(Part):
 
     usd_left: float | None
     calls_left: int | None
-    enough: bool
+    enough: bool | None  # None: it cannot be told, because a part of the price is not known
     stops_in: Literal["calibrate", "annotate", "contested", "judge", "sentinel"] | None = None
     after_samples: int | None = None  # that all annotators, or all judges, are done with
     of_samples: int | None = None

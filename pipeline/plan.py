@@ -17,6 +17,7 @@ from agents.engine import SystemClock
 from agents.judge import Case
 from agents.panel import asked_about, panel
 from pipeline.estimate import ENOUGH_ANSWERS, JUDGED_SHARE, Wanted
+from pipeline.judging.cases import references_of
 from pipeline.outputs import PlanOutput
 from pipeline.plan_totals import told
 from pipeline.project import Project
@@ -111,12 +112,21 @@ def _judged(run: Run, labelled: Sequence[str], asked: Sequence[_Asked]) -> None:
         return
     judge = JudgeStage(only=frozenset(labelled))
     judge.plan(run)
-    may_see = judge.reader(run, run.facts)
+    may_see, truths = judge.reader(run, run.facts), _truths(run)
     for said in chain(_unchecked_ones(run, labelled), _expected(run, asked)):
-        for juror, case, repetition in asked_about(jurors, said.case):
+        told = said.case._replace(reference=truths.get(said.case.sample.id, ()))
+        for juror, case, repetition in asked_about(jurors, told):
             if juror.model.wire and may_see(juror, case):
                 wanted = Wanted(juror, case, juror.request(case, repetition), case.sample.id)
                 run.meter.expect(judge.name, wanted, said.tokens, said.share)
+
+
+def _truths(run: Run) -> dict[str, tuple[str, ...]]:
+    """The true labels that judges which evaluate are told, by sample."""
+    found: dict[str, tuple[str, ...]] = {}
+    for page in shards(list(run.chosen), PAGE):
+        found |= references_of(run.project, page)
+    return found
 
 
 def _unchecked_ones(run: Run, labelled: Sequence[str]) -> Iterator[_Said]:

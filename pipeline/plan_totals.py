@@ -122,11 +122,16 @@ def _notes(run: Run, lines: Sequence[Line]) -> Iterator[str]:
         )
     if new := sorted({line.section.name for line in lines if line.calls and not line.history.answers}):
         yield f"{', '.join(new)}: no answer yet; three items in each list are taken for typical, without thoughts"
-    if new := sorted({line.section.name for line in lines if line.calls and line.history.latency_s is None}):
+    live = [line for line in lines if line.calls and line.section.mode == "live"]
+    if new := sorted({line.section.name for line in live if line.history.latency_s is None}):
         yield f"{', '.join(new)}: no call yet; {LATENCY_S:g} s are taken for each"
     if any(line.calls for line in lines):
         yield "without calls that have to be repeated, and without what a vendor takes off for cached input"
-    if any(line.batch_usd is not None for line in lines):
+    if batched := sorted(
+        {line.section.name for line in lines if line.section.mode == "batch" and line.calls}
+    ):
+        yield f"{', '.join(batched)}: in batches; a vendor may take a day for one, and mostly takes less"
+    if any(line.batch_usd is not None and line.section.mode == "live" for line in lines):
         yield 'set mode = "batch" to ask in batches; a vendor may take a day for one'
 
 
@@ -138,7 +143,9 @@ def _budget(run: Run) -> PlanBudget | None:
     usd_left = None if budget.usd is None else max(0.0, budget.usd - spent["spent_usd"])
     calls_left = None if budget.calls is None else max(0, budget.calls - int(spent["intent"]))
     stop = _stop(run.meter.steps, usd_left, calls_left)
-    left = PlanBudget(usd_left=_money(usd_left), calls_left=calls_left, enough=stop is None)
+    unknown = usd_left is not None and any(step.usd is None for step in run.meter.steps)
+    enough = None if stop is None and unknown else stop is None
+    left = PlanBudget(usd_left=_money(usd_left), calls_left=calls_left, enough=enough)
     if stop is None:
         return left
     stage = run.meter.steps[stop].stage

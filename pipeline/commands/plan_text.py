@@ -70,9 +70,12 @@ def _lines(plan: PlanOutput) -> Iterator[str]:
     answered = sum(line.answered for line in plan.lines)
     if answered:
         yield f"{answered} questions are answered in the ledger already and cost nothing"
+    prices: dict[str, list[str]] = {line.price_from: [] for line in plan.lines if line.price_from is not None}
     for line in plan.lines:
-        if line.price_from is not None:
-            yield f"{line.name}: prices of {line.price_from}"
+        if line.price_from is not None and line.name not in prices[line.price_from]:
+            prices[line.price_from].append(line.name)
+    for source, names in prices.items():
+        yield f"{', '.join(names)}: prices of {source}"
     yield f"table of prices last read on {plan.prices_read_on}; nothing was sent"
     if plan.budget is not None:
         yield _budget(plan.budget)
@@ -83,6 +86,8 @@ def _budget(budget: PlanBudget) -> str:
     left = [f"{budget.usd_left:.4g} USD"] if budget.usd_left is not None else []
     left += [f"{budget.calls_left} calls"] if budget.calls_left is not None else []
     held = f"budget: {' and '.join(left)} left"
+    if budget.enough is None:
+        return f"{held}; whether that is enough cannot be told before all prices are known"
     if budget.enough:
         return f"{held}, which is enough"
     where = f"a run stops in {budget.stops_in} after {budget.after_samples} of {budget.of_samples} samples"

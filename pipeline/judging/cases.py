@@ -12,8 +12,13 @@ from schemas.records import Sample
 
 
 def cases_of(project: Project, sample_ids: Sequence[str]) -> list[Case]:
-    """The cases of some samples; true labels are looked up only where a judge is told them."""
-    settings, references = project.settings, {}
-    if any(judge.rubric == "mme_emotion" for judge in settings.judges):
-        references = true_labels(project, project.store.by_id(Sample, sample_ids))
-    return cases(project.store, sample_ids, seed=settings.project.seed, references=references)
+    """The cases of some samples, with their true labels where a judge is told them."""
+    seed, references = project.settings.project.seed, references_of(project, sample_ids)
+    return cases(project.store, sample_ids, seed=seed, references=references)
+
+
+def references_of(project: Project, sample_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Sample -> its true label; looked up only where a judge is told it."""
+    if not any(judge.rubric == "mme_emotion" for judge in project.settings.judges):
+        return {}
+    return true_labels(project, project.store.by_id(Sample, sample_ids))

@@ -70,5 +70,16 @@ def test_a_budget_that_does_not_suffice_is_a_warning() -> None:
     )
 
 
+def test_a_budget_that_cannot_be_compared_is_not_called_enough() -> None:
+    told = printed(budget=PlanBudget(usd_left=3.5, calls_left=None, enough=None))[0]
+    assert "budget: 3.5 USD left; whether that is enough cannot be told before all prices are known" in told
+
+
+def test_each_source_of_prices_is_named_once() -> None:
+    told = printed(lines=[line("one"), line("two"), line("one", stage="judge")])[0]
+    assert told.count("prices of https://example.org/prices") == 1
+    assert "one, two: prices of https://example.org/prices" in told
+
+
 def test_nothing_to_ask_is_said() -> None:
     assert printed(lines=[])[0] == "1200 samples; nothing is left to ask of a model over a network\n"

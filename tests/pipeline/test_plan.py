@@ -466,3 +466,44 @@ def test_a_second_step_whose_first_is_answered_is_priced_alone(
         real = spent(project.store, after=newest)["gpt-4.1"]
     assert line.calls == real["calls"] == 2 * len(SAID) - 5
     assert line.usd == pytest.approx(real["usd"], rel=WITHIN)
+
+
+def test_a_judge_that_evaluates_is_planned_where_the_true_label_is_known(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    judge = section(models, "openai", "gpt-4.1-mini", "text", 'rubric = "mme_emotion"', table="judges")
+    root = project_with(
+        recordings, tmp_path / "project", section(models, "openai", "gpt-4.1", "text") + judge
+    )
+    with open_project(root) as project:
+        known = [one.source_id for one in project.store.paths().values()][:3]
+        project.store.add_facts([(source_id, "gold", "joy") for source_id in known])
+    assert by_name(planned(root))["gpt-4.1-mini"].calls == 3
+    assert run_it(root).this_run.provider_calls == len(SAID) + 3
+
+
+def test_whether_a_budget_of_money_suffices_cannot_be_told_without_a_price(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    unknown = section(models, "openai", "no-such-model", "text") + "[budget]\n"
+    told = planned(project_with(recordings, tmp_path / "project", unknown + "usd = 5.0\n")).budget
+    assert told is not None
+    assert (told.enough, told.usd_left) == (None, 5.0)
+    told = planned(project_with(recordings, tmp_path / "project", unknown + "calls = 5\n")).budget
+    assert told is not None
+    assert told.enough is True
+
+
+def test_a_section_in_batches_is_planned_to_take_a_day(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    batched = section(
+        models, "openai", "gpt-4.1", "text", 'mode = "batch"\ngives = ["json_schema", "batches"]'
+    )
+    told = planned(project_with(recordings, tmp_path / "project", batched))
+    (line,) = told.lines
+    assert line.time_s == 24 * 3600
+    assert line.usd
+    assert line.batch_usd == line.usd
+    assert any(note.startswith("gpt-4.1: in batches") for note in told.notes)
+    assert not any("no call yet" in note or 'mode = "batch"' in note for note in told.notes)
