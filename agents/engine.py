@@ -186,7 +186,11 @@ class _Asking:
         written = False
         async with self.gate.door:
             while True:
-                expected = await self.gate.turn(self.key, self.job.request)
+                try:
+                    expected = await self.gate.turn(self.key, self.job.request)
+                except UserError:  # the run is told to stop
+                    await self._leave(written)
+                    raise
                 if expected is None:
                     await self._leave(written)
                     return None

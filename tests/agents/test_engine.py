@@ -317,6 +317,39 @@ def test_what_was_written_down_is_not_sent_after_the_server_has_refused_the_key(
     assert (kinds["intend"], kinds["fail not_sent"], journal.events[-1][0]) == (2, 1, "fail not_sent")
 
 
+def test_what_was_written_down_is_told_as_not_sent_when_the_budget_ends_as_the_server_fails(
+    models: FakeModels,
+) -> None:
+    class Meanwhile(MemoryJournal):
+        """Five questions fail, the breaker opens; the seventh finds no budget while the sixth is written."""
+
+        def __init__(self) -> None:
+            super().__init__(budget_calls=6)
+            self.failed, self.used_up = asyncio.Event(), asyncio.Event()
+
+        async def intend(self, key: str, **told: Any) -> Receipt | None:
+            if self.count("intend") == 6:
+                await self.failed.wait()
+                self.used_up.set()
+            known = await super().intend(key, **told)
+            if self.count("intend") == 6:
+                await self.used_up.wait()
+                for _ in range(20):  # until the run has been told
+                    await asyncio.sleep(0)
+            return known
+
+        async def fail(self, key: str, **told: Any) -> None:
+            await super().fail(key, **told)
+            if len(self.events) >= 11:
+                self.failed.set()
+
+    models.script(Reply(status=500, times=0))
+    journal, ending = Meanwhile(), pytest.raises(UserError, match="budget is spent")
+    run_all(models, [question(n) for n in range(7)], journal, ending, concurrency=7, attempts=1)
+    kinds = Counter(kind for kind, _ in journal.events)
+    assert (kinds["intend"], kinds["fail server_error"], kinds["fail not_sent"]) == (6, 5, 1)
+
+
 def test_one_bad_question_does_not_hurt_the_others(models: FakeModels) -> None:
     models.script(Reply(status=400, match="4.500 s", times=0))
     outcomes = run_all(models, [question(n) for n in range(6)])
