@@ -25,7 +25,7 @@ from agents.serialise import sample_view
 from schemas.cues import Cue, cue_table
 from schemas.ids import content_digest
 from schemas.languages import LANGUAGES
-from schemas.records import Sample
+from schemas.records import NO_PICTURES, Sample
 from schemas.settings_models import AnnotatorSection, ModelSection
 from schemas.taxonomy import Taxonomy
 
@@ -177,10 +177,13 @@ def media_shown(section: ModelSection) -> MediaShown:
 
 
 def media_parts(sample: Sample, section: ModelSection) -> Parts:
-    """Clip, audio and key frames as far as the model takes them and the sample has them."""
+    """Clip, audio and key frames as far as the model takes them and the sample has them.
+
+    A clip of sound alone is no video: servers refuse it.
+    """
     shown, whose = media_shown(section), _whose(sample)
     parts: list[TextPart | MediaPart] = []
-    if shown.clip and sample.clip is not None:
+    if shown.clip and sample.clip is not None and sample.missing.get("visual") != NO_PICTURES:
         parts += [TextPart(text=f"The clip{whose}:"), MediaPart(ref=sample.clip)]
     if shown.audio and sample.audio is not None:
         parts += [TextPart(text=f"The sound of the clip{whose}:"), MediaPart(ref=sample.audio)]

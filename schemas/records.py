@@ -41,6 +41,7 @@ from schemas.parts import (
 from schemas.record import Record
 from schemas.rubric import RubricRating
 
+NO_PICTURES = "no_video_stream"  # why a recording of sound alone shows nothing
 NOT_SPEAKING = "does_not_speak"  # why a face that nobody hears has neither words nor a voice
 
 

@@ -60,8 +60,8 @@ def request_error(error: BaseException, key: str) -> ProviderError:
     """No connection, or one that broke: whether the question arrived is not known. Or bytes that are no text."""
     if isinstance(error, httpx2.DecodingError):
         return bad_reply(str(error), key)
-    cause = error.__cause__ or error
-    return ProviderError("connection", tidy(f"{type(cause).__name__}: {cause}", key), transient=True)
+    told = str(error) if isinstance(error, httpx2.NetworkError) else f"{type(error).__name__}: {error}"
+    return ProviderError("connection", tidy(told, key), transient=True)
 
 
 def bad_reply(message: str, key: str, usage: Usage | None = None) -> ProviderError:

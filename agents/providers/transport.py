@@ -23,6 +23,8 @@ import httpx2
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from agents.providers.broken import in_words
+
 LONGEST_REPLY_BYTES = 64 << 20
 PIECE_BYTES = 1 << 18  # of what is written to a file while it comes
 OK = 200
@@ -89,7 +91,7 @@ class Connections:
             ) as answer:
                 yield answer
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.NetworkError(str(error)) from error
+            raise httpx2.NetworkError(in_words(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:  # it belongs to the event loop in which it is used

@@ -24,7 +24,7 @@ from pipeline.stages.targets import FACE, VOICE, Aim, Scene
 from schemas.ids import content_digest
 from schemas.parts import MediaRef, Span, Target, Turn, Word
 from schemas.record import Record
-from schemas.records import Baseline, Features, Sample, Segment
+from schemas.records import NO_PICTURES, Baseline, Features, Sample, Segment
 from schemas.settings import FEATURE_STAGES
 from schemas.store import Stub
 
@@ -159,7 +159,8 @@ class ComposeStage:
             faces=joined.tracks if joined and joined.tracks else faces.tracks if faces else (),
             clip=MediaRef(kind="clip", version=CUT_VERSION, **span),
             audio=MediaRef(kind="audio", version=CUT_VERSION, **span) if source.media.audio else None,
-            missing=missing_of(item.aim, words, prosody, faces),
+            missing=missing_of(item.aim, words, prosody, faces)
+            | ({} if source.media.video else {"visual": NO_PICTURES}),
             turns=heard.turns,
             others=item.others,
             **gist_of(run, segment, item.view, faces, speech),

@@ -14,7 +14,7 @@ from agents.prompting import annotation_request, answer_schema, keyless_request,
 from agents.protocol import MediaPart, Request, TextPart
 from schemas.cues import cue_table
 from schemas.parts import Event, FaceTrack, Measure, SpeakerTurn, Target, Word
-from schemas.records import NOT_SPEAKING
+from schemas.records import NO_PICTURES, NOT_SPEAKING
 from schemas.taxonomy import Taxonomy
 from tests.wire.material import answer, make_sample, section, taxonomy
 
@@ -123,6 +123,13 @@ def _assert_every_object_is_closed(schema: Any) -> None:
 )
 def test_the_model_gets_what_it_takes(changes: dict[str, Any], kinds: list[str]) -> None:
     assert media_of(ask(**changes)) == kinds
+
+
+def test_a_clip_of_sound_alone_is_not_sent_as_a_video() -> None:
+    heard = make_sample(key_frames=(), missing={"visual": NO_PICTURES})
+    assert media_of(ask(heard, takes=("audio", "video"))) == ["audio"]
+    unseen = make_sample(key_frames=(), missing={"visual": "no_face"})
+    assert media_of(ask(unseen, takes=("video",))) == ["clip"]
 
 
 def test_of_the_key_frames_the_most_telling_are_sent_in_order_of_time() -> None:

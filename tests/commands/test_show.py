@@ -108,7 +108,7 @@ def test_the_text_tells_votes_decision_and_claims(project: Project) -> None:
     assert f"decision: {decision['label'] or 'open'} ({decision['status']}" in text
     assert all(reason in text for reason in decision["reasons"])
     assert "lexicon: abstained (no_text)" in text
-    assert "facial: abstained (not_extracted)" in text
+    assert "facial: abstained (no_video_stream)" in text
     for label, p in consensus["distribution"].items():
         assert f"{label} {p:.2f}" in text
     claims = [line for line in text.splitlines() if re.match(r"  e\d+ ", line)]

@@ -209,6 +209,7 @@ def test_what_is_missing_is_said_with_its_reason(project: Project) -> None:
     assert composed[faceless.id].missing == {"visual": "no_face"}
     assert composed[turned.id].missing == {"visual": "face_not_measurable"}
     assert composed[voiceless.id].missing == {"audio": "not_extracted", "visual": "not_extracted"}
+    assert composed[alone.id].missing == {"visual": "no_video_stream"}
     assert (composed[faceless.id].target.face_track, composed[silent.id].target.face_track) == (None, "face0")
     assert (composed[alone.id].key_frames, composed[wordless.id].key_frames != ()) == ((), True)
 

@@ -359,13 +359,16 @@ def test_a_broken_connection_is_transient(vendor: str, models: FakeModels) -> No
     models.script(Reply(reset=True))
     error = failure(vendor, models)
     assert (error.code, error.transient, len(models.requests)) == ("connection", True, 1)
+    assert error.message == "the connection broke (connection reset by peer)"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_server_is_transient(vendor: str, models: FakeModels) -> None:
     with FakeModels() as gone:
         pass
-    assert failure(vendor, gone).code == "connection"
+    error = failure(vendor, gone)
+    assert (error.code, error.transient) == ("connection", True)
+    assert error.message == f"cannot connect to 127.0.0.1:{gone.port} (connection refused)"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
