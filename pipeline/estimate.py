@@ -55,6 +55,11 @@ class Wanted(NamedTuple):
     sample_id: str
     last: bool = False
 
+    @property
+    def key(self) -> str:
+        """Of its call, as the ledger has it."""
+        return call_key(self.request, self.asker.section.provider, self.request.model)
+
 
 class Step(NamedTuple):
     """One question in the order in which they are asked. `usd` None: its price is not known."""
@@ -124,13 +129,12 @@ class Meter:
         self.lines: dict[tuple[str, str], Line] = {}
         self.steps: list[Step] = []
 
-    def add(self, stage: str, wanted: Sequence[Wanted]) -> None:
-        """Questions of a stage, in the order in which they will be asked; identical ones are sent once."""
-        keys = {
-            call_key(w.request, w.asker.section.provider, w.request.model): w
-            for w in wanted
-            if w.asker.model.wire
-        }
+    def add(self, stage: str, wanted: Sequence[Wanted], share: float | None = None) -> None:
+        """Questions of a stage, in the order in which they will be asked; identical ones are sent once.
+
+        `share`: in what part of the cases they will be asked, where that is only expected.
+        """
+        keys = {w.key: w for w in wanted if w.asker.model.wire}
         there = self._store.received([key for key in keys if key not in self._seen])
         for key, one in keys.items():
             if key in self._seen:
@@ -139,27 +143,19 @@ class Meter:
             line = self.line(stage, one.asker.section)
             if key in there:
                 line.answered += 1
-                self.add(stage, self._following(one, key))
+                self.add(stage, self._following(one, key), share)
             elif key in self._in_jobs:
                 line.under_way += 1
             else:
-                self._ask(line, one)
+                line.expected = line.expected or share is not None
+                self._ask(line, one, share=1.0 if share is None else share)
 
     def expect(self, stage: str, one: Wanted, more_tokens: float, share: float) -> None:
-        """A question that will be asked in `share` of the cases, longer by `more_tokens` than it is known yet.
-
-        One that is known in full (no more tokens) is asked once, however many come to it.
-        """
-        if one.asker.model.wire and (more_tokens or self._is_new(one)):
+        """A question that will be asked in `share` of the cases, longer by `more_tokens` than it is known yet."""
+        if one.asker.model.wire:
             line = self.line(stage, one.asker.section)
             line.expected = True
             self._ask(line, one, more_tokens, share)
-
-    def _is_new(self, one: Wanted) -> bool:
-        key = call_key(one.request, one.asker.section.provider, one.request.model)
-        is_new = key not in self._seen
-        self._seen.add(key)
-        return is_new
 
     def _following(self, one: Wanted, key: str) -> list[Wanted]:
         """The second step of a question whose first one is answered."""

@@ -1,7 +1,8 @@
 """`plan(project)`: what the next run would ask, and what that costs. Nothing is sent to anybody. Read this first.
 
 What is missing before the first question (samples) is made, as a run would make it. Annotators are priced by the
-questions that would be sent; judges by those that are known already, and by the answers that are expected.
+questions that would be sent; judges by those that are known already, and by the answers that are expected. Where
+an answer was received and only its record is missing, what follows from it is known as well.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import NamedTuple
 
 from agents.annotator import Annotator
 from agents.asking import Asker, collect
-from agents.engine import SystemClock
+from agents.engine import Outcome, SystemClock, call_key
 from agents.judge import Case
 from agents.panel import asked_about, panel
+from agents.protocol import Request
 from pipeline.estimate import ENOUGH_ANSWERS, JUDGED_SHARE, Wanted
 from pipeline.judging.cases import references_of
+from pipeline.ledger import receipt_of
 from pipeline.outputs import PlanOutput
 from pipeline.plan_totals import told
 from pipeline.project import Project
@@ -26,10 +29,12 @@ from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.asking import ASK_AGAIN, replicated
 from pipeline.stages.base import Progress, Run, run_async, shards
 from pipeline.stages.calibrate import CalibrateStage
+from pipeline.stages.check import checker
 from pipeline.stages.contested import ContestedStage
 from pipeline.stages.judge import JudgeStage
 from pipeline.stages.sentinel import SentinelStage
 from schemas.parts import LabelScore, Readings, Triplet
+from schemas.ports import Receipt
 from schemas.records import Annotation, Check, Sample
 from schemas.store import Store
 
@@ -75,12 +80,14 @@ def _contested(run: Run, stage: ContestedStage, waiting: set[str]) -> list[_Aske
             samples = [one for one in run.project.store.by_id(Sample, page) if may_see(asker, one)]
             asked = {asker.question_id(*one[1:]): one for s in samples for one in replicated(asker, s)}
             there = run.project.store.stubs(Annotation, list(asked))
-            for record_id, (_, sample, n) in asked.items():
-                if record_id in there and there[record_id].brief["outcome"] != ASK_AGAIN:
-                    continue
-                wanted = Wanted(asker, sample, asker.request(sample, n), sample.id)
-                run.meter.expect(stage.name, wanted, 0.0, share)
-                found.append(_Asked(asker, sample.id, n, stage.name, share))
+            open_ = [
+                (sample, n)
+                for record_id, (_, sample, n) in asked.items()
+                if record_id not in there or there[record_id].brief["outcome"] == ASK_AGAIN
+            ]
+            wanted = [Wanted(asker, sample, asker.request(sample, n), sample.id) for sample, n in open_]
+            run.meter.add(stage.name, wanted, share)
+            found += [_Asked(asker, sample.id, n, stage.name, share) for sample, n in open_]
     return found
 
 
@@ -96,12 +103,12 @@ def _share_contested(run: Run, asker: Annotator, known: Sequence[_Asked]) -> flo
 # --- judges: questions about answers that do not exist yet -------------------------------------------
 
 
-class _Said:
-    """An answer that is there, or is to be expected with a likelihood."""
+class _Said(NamedTuple):
+    """An answer that will be there with a likelihood; `tokens`: how much longer it is than what stands for it."""
 
-    def __init__(self, sample: Sample, annotation: Annotation, share: float, tokens: float) -> None:
-        self.case = Case(sample, annotation, _unchecked(annotation))
-        self.share, self.tokens = share, tokens
+    case: Case
+    share: float = 1.0
+    tokens: float = 0.0
 
 
 def _judged(run: Run, labelled: Sequence[str], asked: Sequence[_Asked]) -> None:
@@ -115,10 +122,16 @@ def _judged(run: Run, labelled: Sequence[str], asked: Sequence[_Asked]) -> None:
     may_see, truths = judge.reader(run, run.facts), _truths(run)
     for said in chain(_unchecked_ones(run, labelled), _expected(run, asked)):
         told = said.case._replace(reference=truths.get(said.case.sample.id, ()))
-        for juror, case, repetition in asked_about(jurors, told):
-            if juror.model.wire and may_see(juror, case):
-                wanted = Wanted(juror, case, juror.request(case, repetition), case.sample.id)
-                run.meter.expect(judge.name, wanted, said.tokens, said.share)
+        wanted = [
+            Wanted(juror, case, juror.request(case, repetition), case.sample.id)
+            for juror, case, repetition in asked_about(jurors, told)
+            if juror.model.wire and may_see(juror, case)
+        ]
+        if not said.tokens:
+            run.meter.add(judge.name, wanted, said.share)
+            continue
+        for one in wanted:
+            run.meter.expect(judge.name, one, said.tokens, said.share)
 
 
 def _truths(run: Run) -> dict[str, tuple[str, ...]]:
@@ -137,8 +150,10 @@ def _unchecked_ones(run: Run, labelled: Sequence[str]) -> Iterator[_Said]:
         left = [name for name in page if not any(stub.live for stub in checks[name])]
         annotations = store.by_id(Annotation, left)
         samples = {sample.id: sample for sample in store.by_id(Sample, [a.sample_id for a in annotations])}
+        compare = checker(run, list(samples.values()))
         for annotation in annotations:
-            yield _Said(samples[annotation.sample_id], annotation, 1.0, 0.0)
+            sample = samples[annotation.sample_id]
+            yield _Said(Case(sample, annotation, compare(annotation, sample)))
 
 
 def _expected(run: Run, asked: Sequence[_Asked]) -> Iterator[_Said]:
@@ -147,21 +162,59 @@ def _expected(run: Run, asked: Sequence[_Asked]) -> Iterator[_Said]:
     for page in shards(asked, PAGE):
         found = run.project.store.by_id(Sample, list(dict.fromkeys(one.sample_id for one in page)))
         samples = {sample.id: sample for sample in found}
+        compare = checker(run, found)
+        often = {(one.asker.section.name, one.sample_id): one.share for one in page}
         keyless = [one for one in page if not one.asker.model.wire]
-        often = {(one.asker.section.name, one.sample_id): one.share for one in keyless}
-        for annotation in _keyless_answers(run, keyless, samples):
+        received = _received(run, [one for one in page if one.asker.model.wire], samples)
+        for annotation in (*_keyless_answers(run, keyless, samples), *filter(None, received.values())):
             if annotation.outcome == "labelled":
-                share = often[annotation.annotator, annotation.sample_id]
-                yield _Said(samples[annotation.sample_id], annotation, share, 0.0)
-        for one in page:
-            if one.asker.model.wire:
+                sample = samples[annotation.sample_id]
+                case = Case(sample, annotation, compare(annotation, sample))
+                yield _Said(case, often[annotation.annotator, sample.id])
+        for one, known in received.items():
+            if known is None:
                 yield _to_come(run, one, samples[one.sample_id], shares.get(one.asker.section.name, 1.0))
+
+
+def _received(
+    run: Run, asked: Sequence[_Asked], samples: Mapping[str, Sample]
+) -> dict[_Asked, Annotation | None]:
+    """What an answer says that the ledger has, though its record is missing; None: it is still to come."""
+    store = run.project.store
+    questions = {one: one.asker.request(samples[one.sample_id], one.replicate) for one in asked}
+    keys = {one: _key(one.asker, request) for one, request in questions.items()}
+    there = store.received(list(keys.values()))
+    return {
+        one: _as_recorded(store, one, samples[one.sample_id], questions[one]) if key in there else None
+        for one, key in keys.items()
+    }
+
+
+def _as_recorded(store: Store, one: _Asked, sample: Sample, request: Request) -> Annotation | None:
+    """The record of a question whose first answer was received; None where its second one is to come."""
+    answer, before = _receipt(store, one.asker, request), None
+    follow = one.asker.then(sample, request)
+    if answer is not None and follow is not None and (second := follow(answer)) is not None:
+        answer, before = _receipt(store, one.asker, second), answer
+    if answer is None:
+        return None
+    return one.asker.record(sample, request, Outcome(answer, None, cached=True, calls=0, before=before))
+
+
+def _receipt(store: Store, asker: Asker[Sample, Annotation], request: Request) -> Receipt | None:
+    row = store.receipt(_key(asker, request))
+    return None if row is None else receipt_of(row)
+
+
+def _key(asker: Asker[Sample, Annotation], request: Request) -> str:
+    return call_key(request, asker.section.provider, request.model)
 
 
 def _to_come(run: Run, one: _Asked, sample: Sample, labels: float) -> _Said:
     request = one.asker.request(sample, one.replicate)
     tokens = JUDGED_SHARE * run.meter.line(one.stage, one.asker.section).text_tokens(request)
-    return _Said(sample, _stand_in(one.asker, sample, request.digest), one.share * labels, tokens)
+    annotation = _stand_in(one.asker, sample, request.digest)
+    return _Said(Case(sample, annotation, _unchecked(annotation)), one.share * labels, tokens)
 
 
 def _keyless_answers(run: Run, asked: Sequence[_Asked], samples: Mapping[str, Sample]) -> list[Annotation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.evidence import CHECKER_VERSION, check_annotation
@@ -49,22 +49,10 @@ class CheckStage:
         annotations = store.by_id(Annotation, items)
         samples = {s.id: s for s in store.by_id(Sample, [a.sample_id for a in annotations])}
         pairs = [(annotation, samples[annotation.sample_id]) for annotation in annotations]
-        features, baselines = self._measured(run, pairs)
-        table = cue_table()
+        compare = checker(run, list(samples.values()))
 
         def check(pair: tuple[Annotation, Sample]) -> list[Record]:
-            annotation, sample = pair
-            known = [baselines[i] for i in sample.baseline_ids if i in baselines]
-            mine = [features[feature] for feature in run.samples.features[sample.id]]
-            found = check_annotation(
-                annotation,
-                mine,
-                known,
-                sample.duration_s,
-                table,
-                target=sample.target,
-                words_of_others=sample.words_of_others,
-            )
+            found = compare(*pair)
             for verdict in found.verdicts:
                 run.count(f"checks.{verdict.verdict}")
             return [found]
@@ -78,16 +66,30 @@ class CheckStage:
             path=lambda pair: run.segment_text(pair[1].segment_id),
         )
 
-    def _measured(
-        self, run: Run, items: Sequence[tuple[Annotation, Sample]]
-    ) -> tuple[dict[str, Features], dict[str, Baseline]]:
-        wanted = [feature for _, sample in items for feature in run.samples.features[sample.id]]
-        features = {feature.id: feature for feature in run.project.store.by_id(Features, wanted)}
-        ids = sorted({i for _, sample in items for i in sample.baseline_ids})
-        return features, {baseline.id: baseline for baseline in run.project.store.by_id(Baseline, ids)}
-
     def finish(self, run: Run) -> None:
         run.project.store.set_live(Check, self._expected)
+
+
+def checker(run: Run, samples: Sequence[Sample]) -> Callable[[Annotation, Sample], Check]:
+    """How claims about these samples are compared with what was measured in them; nothing is stored."""
+    store, table = run.project.store, cue_table()
+    wanted = [feature for sample in samples for feature in run.samples.features[sample.id]]
+    features = {feature.id: feature for feature in store.by_id(Features, wanted)}
+    ids = sorted({i for sample in samples for i in sample.baseline_ids})
+    baselines = {baseline.id: baseline for baseline in store.by_id(Baseline, ids)}
+
+    def compare(annotation: Annotation, sample: Sample) -> Check:
+        return check_annotation(
+            annotation,
+            [features[feature] for feature in run.samples.features[sample.id]],
+            [baselines[i] for i in sample.baseline_ids if i in baselines],
+            sample.duration_s,
+            table,
+            target=sample.target,
+            words_of_others=sample.words_of_others,
+        )
+
+    return compare
 
 
 def _question_id(annotation: Stub, feature_digests: tuple[str, ...]) -> str:

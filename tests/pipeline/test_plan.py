@@ -507,3 +507,29 @@ def test_a_section_in_batches_is_planned_to_take_a_day(
     assert line.batch_usd == line.usd
     assert any(note.startswith("gpt-4.1: in batches") for note in told.notes)
     assert not any("no call yet" in note or 'mode = "batch"' in note for note in told.notes)
+
+
+def test_what_follows_from_answers_that_were_received_is_not_priced_again(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    """The records are gone, as after a new parser; the answers are in the ledger, those of judges as well."""
+    lexicon = '[[annotators]]\nname = "lexicon"\nprovider = "cues"\nmodel = "lexicon"\n'
+    two_steps = section(models, "openai", "gpt-4.1", "text")
+    two_steps += '[annotators.prompting]\nstyle = "rationale_then_verbalizer"\n'
+    further = section(models, "openai_compatible", "gpt-audio", "text audio", 'when = "contested"')
+    judge = section(models, "gemini", "gemini-2.5-pro", "text", table="judges")
+    unsure = "[policy]\naccept_confidence = 0.99\n"
+    root = project_with(recordings, tmp_path / "project", lexicon + two_steps + further + judge + unsure)
+    first = run_it(root).this_run
+    for table in ("records", "live"):
+        forget(root, f"DELETE FROM {table} WHERE kind IN ('annotation', 'check', 'judgement', 'consensus')")
+    told = planned(root)
+    assert (told.total.calls, told.total.usd) == (0, 0)
+    assert sum(line.answered for line in told.lines) == first.provider_calls
+    assert not any("do not exist yet" in note for note in told.notes)
+    judged = "FROM calls WHERE annotator = 'gemini-2.5-pro'"
+    forget(root, f"DELETE {judged} AND key NOT IN (SELECT key {judged} ORDER BY seq LIMIT 8)")
+    told = planned(root)
+    again = run_it(root).this_run
+    assert told.total.calls == again.provider_calls > 0
+    assert told.total.usd == pytest.approx(again.spent_usd, rel=WITHIN)
