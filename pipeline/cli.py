@@ -97,7 +97,13 @@ def ingest(
 
 
 @command("plan", "emotrace plan --project my-project")
-def plan(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
+def plan(
+    project: ProjectDir = HERE,
+    rebaseline: Annotated[
+        bool, typer.Option("--rebaseline", help="What run --rebaseline would ask; no baseline is moved.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """What the next run would ask of models, and what that costs. Makes missing samples; nothing is sent."""
     from pipeline.commands.plan_text import print_plan
     from pipeline.commands.printing import TerminalProgress
@@ -105,7 +111,7 @@ def plan(project: ProjectDir = HERE, as_json: AsJson = False) -> int:
     from pipeline.project import open_project
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        planned = price(opened, progress=bars)
+        planned = price(opened, progress=bars, rebaseline=rebaseline)
     if as_json:
         emit(planned)
     else:

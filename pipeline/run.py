@@ -58,14 +58,14 @@ Execute = Callable[[str, list[list[Any]], Work], None]  # stage name, shards, wh
 Engine = Callable[[Callable[[Execute], None]], None]  # calls the body with an Execute
 
 
-def local_stages() -> list[Stage]:
-    """The stages up to the samples, in order: nobody is asked anything."""
+def local_stages(*, on_trial: bool = False) -> list[Stage]:
+    """The stages up to the samples, in order: nobody is asked anything. `on_trial`: as for `ComposeStage`."""
     return [
         SegmentStage(),
         DiarizeStage(),
         *(ExtractStage(stage) for stage in (*FEATURE_STAGES, *MORE_STAGES)),
         SpeakersStage(),
-        ComposeStage(),
+        ComposeStage(on_trial=on_trial),
     ]
 
 
@@ -109,8 +109,10 @@ def run(
 
 
 @contextmanager
-def up_to_samples(project: Project, *, progress: Progress) -> Iterator[Run]:
+def up_to_samples(project: Project, *, progress: Progress, rebaseline: bool = False) -> Iterator[Run]:
     """A run that stops where the first question would be asked: everything before stands, in this process.
+
+    With `rebaseline` the samples are those against the newest baselines, and those that stand stay as they are.
 
     Raises:
         UserError: the user must change something (a setting, the disk); what is done is kept. No key is needed.
@@ -120,7 +122,8 @@ def up_to_samples(project: Project, *, progress: Progress) -> Iterator[Run]:
         began.noted = False
         engine = local_engine(workers=workers_of(project.settings))
         look_names_up(project.root, project.settings)
-        _drive(began.state, engine, local_stages())
+        began.state.rebaseline = rebaseline
+        _drive(began.state, engine, local_stages(on_trial=rebaseline))
         yield began.state
 
 

@@ -62,7 +62,9 @@ class ComposeStage:
     name = "compose"
     shard_size = 100
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_trial: bool = False) -> None:
+        """`on_trial`: the samples are made and can be priced, and what stands stays as it is."""
+        self._on_trial = on_trial
         self._expected: dict[str, list[SampleRef]] = {}  # by segment
 
     def plan(self, run: Run) -> list[Any]:
@@ -126,7 +128,8 @@ class ComposeStage:
         expected = [ref for one in run.segments for ref in self._expected.get(one.id, ())]
         there = run.project.store.stubs(Sample, [ref.id for ref in expected])
         run.samples = Samples(run.project.store, [ref for ref in expected if ref.id in there])
-        run.project.store.set_live(Sample, [ref.id for ref in run.samples.refs])
+        if not self._on_trial:
+            run.project.store.set_live(Sample, [ref.id for ref in run.samples.refs])
 
     def _compose(
         self, run: Run, item: _Item, usual: Mapping[str, Baseline], speech: Sequence[Span]

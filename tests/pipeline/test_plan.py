@@ -145,14 +145,14 @@ def project_with(recordings: Path, root: Path, settings: str, limit: int = len(S
     return root
 
 
-def planned(root: Path) -> PlanOutput:
+def planned(root: Path, **options: bool) -> PlanOutput:
     with open_project(root) as project:
-        return plan(project, progress=Quiet())
+        return plan(project, progress=Quiet(), **options)
 
 
-def run_it(root: Path) -> Any:
+def run_it(root: Path, **options: bool) -> Any:
     with open_project(root) as project:
-        return run(project, local_engine(workers=2), progress=Quiet())
+        return run(project, local_engine(workers=2), progress=Quiet(), **options)
 
 
 def spent(store: Store, after: int = 0) -> dict[str, dict[str, float]]:
@@ -533,3 +533,31 @@ def test_what_follows_from_answers_that_were_received_is_not_priced_again(
     again = run_it(root).this_run
     assert told.total.calls == again.provider_calls > 0
     assert told.total.usd == pytest.approx(again.spent_usd, rel=WITHIN)
+
+
+def test_new_baselines_are_priced_before_they_move_anything(models: FakeModels, tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for n, text in enumerate(SAID):
+        talk(folder / f"{n}.mp4", text=text, length_s=4.5, pitch_hz=110 + 15 * n, seed=n)
+    judge = section(models, "gemini", "gemini-2.5-pro", "text", table="judges")
+    settings = HEAD.format(limit=9) + section(models, "openai", "gpt-4.1", "text images") + judge
+    root = write_settings(tmp_path / "project", settings)
+    with open_project(root) as project:
+        take(project, *sorted(folder.glob("[012].mp4")), facts={"speaker": "ann"})
+    run_it(root)
+    with open_project(root) as project:
+        take(project, folder / "3.mp4", facts={"speaker": "ann"})
+    run_it(root)
+    standing = {sample.id for sample in samples(root)}
+    with open_project(root) as project:
+        newest = last_call(project.store)
+    told = planned(root, rebaseline=True)
+    assert by_name(told)["gpt-4.1"].calls == 3  # the fourth was measured against all four
+    assert {sample.id for sample in samples(root)} == standing
+    assert planned(root).lines == []
+    this_run = run_it(root, rebaseline=True).this_run
+    assert told.total.calls == this_run.provider_calls
+    assert told.total.usd == pytest.approx(this_run.spent_usd, rel=WITHIN)
+    with open_project(root) as project:
+        assert spent(project.store, after=newest)["gpt-4.1"]["calls"] == 3
