@@ -6,7 +6,7 @@ Only the words of the annotator are changed; the quotes from the recording stand
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from agents.families import families
@@ -45,20 +45,24 @@ def without_names(annotation: Annotation, sample: Sample) -> Triplet:
     return _rewritten(answer, _patterns(tuple(telling), tuple(ordinary)))
 
 
-def without_label(answer: Triplet, taxonomy: Taxonomy, said: str) -> Triplet:
+def without_label(
+    answer: Triplet, taxonomy: Taxonomy, said: str, foreign: re.Pattern[str] | None = None
+) -> Triplet:
     """The answer with all words of the label set masked, in whatever form, and those of its own labels.
 
     All classes are masked alike: which ones are left would tell the label, too. A quote stands where it is part
-    of what was `said` in the clip: there it is evidence. Else it may be the annotator's own word.
+    of what was `said` in the clip: there it is evidence. Else it may be the annotator's own word. `foreign`
+    matches the words of the label set in the language of the answer, where that is not English.
     """
     own = [score.label for score in answer.labels]
     read = [reading for reading in answer.readings.model_dump().values() if reading]
     words = [word for name in taxonomy.names for word in taxonomy.words(name)]
     pattern = _label_pattern(tuple(dict.fromkeys([*words, *own, *read])))
-    masked = _rewritten(answer, ((pattern, LABEL),))
+    patterns = [(one, LABEL) for one in (pattern, foreign) if one is not None]
+    masked = _rewritten(answer, patterns)
     heard = f" {plain(said)} "
     evidence = (
-        item.model_copy(update={"quote": pattern.sub(LABEL, item.quote)})
+        item.model_copy(update={"quote": _put(item.quote, patterns)})
         if item.quote and f" {plain(item.quote)} " not in heard
         else item
         for item in masked.evidence
@@ -66,17 +70,21 @@ def without_label(answer: Triplet, taxonomy: Taxonomy, said: str) -> Triplet:
     return masked.model_copy(update={"evidence": tuple(evidence)})
 
 
-Patterns = tuple[tuple[re.Pattern[str], str], ...]
+Patterns = Sequence[tuple[re.Pattern[str], str]]
+
+
+def _put(text: str, patterns: Patterns) -> str:
+    for pattern, instead in patterns:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def _rewritten(answer: Triplet, patterns: Patterns) -> Triplet:
-    def put(text: str) -> str:
-        for pattern, instead in patterns:
-            text = pattern.sub(instead, text)
-        return text
-
-    evidence = (_evidence(item, put(item.cue), put(item.description)) for item in answer.evidence)
-    rationale = (step.model_copy(update={"text": put(step.text)}) for step in answer.rationale)
+    evidence = (
+        _evidence(item, _put(item.cue, patterns), _put(item.description, patterns))
+        for item in answer.evidence
+    )
+    rationale = (step.model_copy(update={"text": _put(step.text, patterns)}) for step in answer.rationale)
     return answer.model_copy(update={"evidence": tuple(evidence), "rationale": tuple(rationale)})
 
 

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.judge import Case, Juror, neutral_answer, reasons_view
+from agents.label_words import hiding
 from agents.neutral import said_in, without_label
 from agents.parsing import parse_second_look
 from agents.prompting import fill_judge_prompt, second_look_schema
 from agents.protocol import Request
 from schemas.ports import Receipt
 
-# The label set's words are known in English alone: in reasons in another language they could not be hidden, and
-# what the judge found says nothing.
+# Where the label set's words are not known in the language of the reasons they could not be hidden, and what the
+# judge found says nothing.
 NOT_BLIND = "not_blind"
 
 
@@ -35,7 +36,8 @@ class SecondLook(Juror):
         Raises:
             ItemError: the annotation holds no answer.
         """
-        answer = without_label(neutral_answer(item), self.taxonomy, said_in(item.sample))
+        foreign = hiding(self.taxonomy, self._language(item))
+        answer = without_label(neutral_answer(item), self.taxonomy, said_in(item.sample), foreign)
         taxonomy = self.turned(self.label_order(item, repetition))
         view = reasons_view(answer, None)
         system, fenced = fill_judge_prompt(
@@ -50,12 +52,19 @@ class SecondLook(Juror):
             receipt.raw, receipt.finish_reason, self.taxonomy, language=self.written_in
         )
         fields = {**parsed._asdict(), "flags": ()}
-        if parsed.outcome == "answered" and self.languages.get(item.annotation.annotator, "en") != "en":
+        if parsed.outcome == "answered" and not self._is_blind(item):
             fields["flags"] = (NOT_BLIND,)
         elif parsed.outcome == "answered":
             claimed = item.annotation.answer.primary if item.annotation.answer else None
             fields["flags"] = self._flags(parsed.implied_label, claimed)
         return fields
+
+    def _language(self, item: Case) -> str:
+        return self.languages.get(item.annotation.annotator, "en")
+
+    def _is_blind(self, item: Case) -> bool:
+        language = self._language(item)
+        return language == "en" or hiding(self.taxonomy, language) is not None
 
     def _flags(self, implied: str | None, claimed: str | None) -> tuple[str, ...]:
         if implied is None:

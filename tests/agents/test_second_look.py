@@ -68,15 +68,35 @@ def test_right_label_and_reasons_for_another(models: FakeModels, implied: str | 
     assert (found.s_rec, found.s_reason, found.s_cot) == (None, None, None)
 
 
-def test_reasons_whose_words_cannot_be_hidden_flag_nothing_but_that(models: FakeModels) -> None:
+def look_in(models: FakeModels, language: str, case: Case) -> tuple[Any, str]:
+    """The look at the reasons of an annotator that writes in a language, and what the judge was shown."""
     models.script(Reply(text=json.dumps({"reasons": ["die Brauen"], "implied_label": "anger"})))
     judge = judge_section(base_url=models.openai_url)
-    annotator = section(name="secret-annotator", answer_language="de")
+    annotator = section(name="secret-annotator", answer_language=language)
     (juror,) = (one for one in panel([judge], [annotator], taxonomy(), seed=0) if one.kind == "second_look")
-    (found,) = run(juror, [wrong_reasons()])
+    (found,) = run(juror, [case])
+    return found, json.dumps(models.requests[0].body, ensure_ascii=False)
+
+
+def test_reasons_whose_words_cannot_be_hidden_flag_nothing_but_that(models: FakeModels) -> None:
+    found, _ = look_in(models, "el", wrong_reasons())
     assert (found.outcome, found.implied_label) == ("answered", "anger")
     assert "not_blind" in found.flags
     assert not {"label_mismatch", "no_label_implied"} & set(found.flags)
+
+
+def test_reasons_in_another_language_are_hidden_from_where_its_words_are_known(models: FakeModels) -> None:
+    steps = [{"n": 1, "text": "Gesenkte Brauen zeigen Freude, keine Wut.", "evidence_ids": ["e1"]}]
+    item = {
+        "id": "e1", "modality": "visual", "start_s": 0.5, "end_s": 1.5, "cue": "AU04", "direction": "present",
+        "quote": "Ich freue mich", "description": "ein wütender Blick, anger",
+    }  # fmt: skip
+    found, shown = look_in(models, "de", make_case(evidence=[item], rationale=steps))
+    assert "Gesenkte Brauen zeigen ⟦label⟧, keine ⟦label⟧." in shown
+    assert "ein ⟦label⟧ Blick, ⟦label⟧" in shown
+    assert "Ich ⟦label⟧ mich" in shown  # nobody said it
+    assert "label_mismatch" in found.flags
+    assert "not_blind" not in found.flags
 
 
 @pytest.mark.parametrize("reply", [Reply(text="joy"), Reply(refusal="no"), Reply(status=400)])

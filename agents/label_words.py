@@ -1,0 +1,58 @@
+"""The words of the emotion label sets in other languages than English, to hide a label in reasons written in one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from schemas.taxonomy import Taxonomy, plain
+
+DATA_FILE = Path(__file__).parent / "data" / "label_words.toml"
+WITHOUT_BORDERS = frozenset({"zh", "ja", "ko"})  # there a word is looked for inside any text
+SOURCE = "en"
+
+
+def hiding(taxonomy: Taxonomy, language: str) -> re.Pattern[str] | None:
+    """What matches every word of a label set in a language other than English.
+
+    None: the table lacks the language, or a word of some class; what is left would tell the label.
+    """
+    table = _table()
+    if language == SOURCE or language not in table:
+        return None
+    meant = [_meanings(word) for name in taxonomy.names for word in taxonomy.words(name)]
+    if not meant or not all(meant):
+        return None
+    wanted = sorted(set.union(*meant))
+    return _pattern(language, tuple(part for name in wanted for part in table[language][name]))
+
+
+@cache
+def _table() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Language -> meaning -> its words or beginnings of words."""
+    told = tomllib.loads(DATA_FILE.read_text(encoding="utf-8"))
+    return {
+        language: {name: tuple(words.split()) for name, words in meanings.items()}
+        for language, meanings in told.items()
+    }
+
+
+def _meanings(word: str) -> set[str]:
+    """What an English word means; none where the table lacks it."""
+    english = _table()[SOURCE].items()
+    return {name for name, words in english if plain(word) in (plain(one) for one in words)}
+
+
+@cache
+def _pattern(language: str, parts: tuple[str, ...]) -> re.Pattern[str]:
+    within = language in WITHOUT_BORDERS
+    forms = [re.escape(part).replace("_", r"\s*") if within else _form(part) for part in parts]
+    return re.compile("|".join(sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+
+
+def _form(part: str) -> str:
+    core = re.escape(part.strip("~$")).replace("_", r"\s+")
+    before = r"(?<!\w)\w*" if part.startswith("~") else r"(?<!\w)"
+    return before + core + (r"(?!\w)" if part.endswith("$") else r"\w*")
