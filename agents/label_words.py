@@ -1,4 +1,4 @@
-"""The words of the emotion label sets in other languages than English, to hide a label in reasons written in one."""
+"""The words of the emotion label sets in other languages, to hide a label in reasons that are not English."""
 
 from __future__ import annotations
 
