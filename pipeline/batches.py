@@ -1,39 +1,35 @@
-"""Vendors' batch jobs of a project: questions are gathered into jobs, jobs are submitted, and collected later.
+"""Vendors' batch jobs of a project as later runs find them: looked at, and collected when they are over.
 
-A job's token and call keys are durable before anything is uploaded, the vendor's id right after. What a killed
-run has left without an id is looked for by its token, so that nothing is asked twice. Answers are receipts before
-they are parsed: the stage that finds them there makes the records that a live answer would have made.
+What a killed run has left without an id is looked for by its token, so that nothing is asked twice. Answers are
+receipts before they are parsed: the stage that finds them there makes the records that a live answer would have
+made.
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from agents.batching import NOT_ASKED, BatchProvider, JobLook, batches_of
-from agents.components import components
-from agents.held_media import HeldMedia
-from agents.protocol import Request, Response
+from agents.engine import SystemClock
+from agents.protocol import Response
 from agents.providers.common import usage_at_most
+from agents.providers.file_batches import TRANSFER_S
 from pipeline.ledger import Ledger, Who, failed, received
 from schemas.errors import ProviderError
-from schemas.ids import canonical_json
 from schemas.ports import Clock, Receipt
 from schemas.settings import Settings
 from schemas.settings_models import JudgeSection, ModelSection
-from schemas.store import CallEvent, Store
-from schemas.store_asked import CallSums
+from schemas.store import CallEvent, Store, utc_now
 from schemas.store_batches import BatchJob
 
 POLL_S = 60.0  # between two looks at jobs that are waited for
+# Before a job counts as never begun, its vendor's list is read again: it may lag behind what was begun just now.
+LOOK_AGAIN_S = (2.0, 5.0)
+LISTED_AFTER_S = TRANSFER_S + 600  # from when a job was written down; its file may have taken that long
 MOST_AT_ONCE = 64  # receipts in one transaction
-Price = Callable[[ModelSection, Request], float | None]
 
 
 def asker_of(kind: type[ModelSection], name: str) -> str:
@@ -42,34 +38,18 @@ def asker_of(kind: type[ModelSection], name: str) -> str:
 
 
 class Batches:
-    """What a run knows of the jobs of its project. `price`: what a question is about to cost, None: not known."""
+    """What a run knows of the jobs of its project."""
 
     def __init__(
-        self, store: Store, settings: Settings, ledger: Ledger, price: Price, note: Callable[[str, str], None]
+        self, store: Store, settings: Settings, ledger: Ledger, note: Callable[[str, str], None]
     ) -> None:
-        self.store, self.ledger, self.price, self.note = store, ledger, price, note
+        self.store, self.ledger, self.note = store, ledger, note
+        self.clock: Clock = SystemClock()
         sections = (*settings.annotators, *settings.judges)
         self._sections = {asker_of(type(section), section.name): section for section in sections}
         self.under_way: set[str] = set()  # call keys that jobs have which are not over
         self.ends: dict[str, ProviderError] = {}  # of questions that failed in jobs collected by this run
         self.refused: dict[str, ProviderError] = {}  # why no further job is begun, by asker
-
-    @asynccontextmanager
-    async def desk(self) -> AsyncIterator[BatchDesk]:
-        """Where a stage leaves its questions; what was left is submitted in the end.
-
-        That holds also when a budget ends the stage; after an interrupt nothing more is sent.
-        """
-        async with AsyncExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emotrace-")))
-            desk = BatchDesk(self, folder, stack)
-            try:
-                yield desk
-            except asyncio.CancelledError:
-                desk.drop()
-                raise
-            finally:
-                await desk.submit_all()
 
     async def collect(self) -> None:
         """Take in what the jobs under way have brought.
@@ -95,7 +75,7 @@ class Batches:
             section.model_copy(update={"mode": "batch"})
         )  # priced as a batch, whatever is now
         try:
-            name = job.job or await batches.find(job.token)
+            name = job.job or await self._found(job, batches)
             if name is None:  # the run ended before it was begun
                 self.over(job, "it was never begun")
                 return
@@ -107,7 +87,7 @@ class Batches:
             answered = await self._take(job, section, batches, look)
             left = [key for key in job.sent_bytes if key not in answered]
             self.store.write_calls(
-                [failed(key, _who(job), code="not_answered", message=look.reason) for key in left]
+                [failed(key, who_of(job), code="not_answered", message=look.reason) for key in left]
             )
             self.over(job, look.reason)
             if left:
@@ -118,6 +98,18 @@ class Batches:
             await batches.forget(look)
         finally:
             await batches.close()
+
+    async def _found(self, job: BatchJob, batches: BatchProvider) -> str | None:
+        """The vendor's id of a job of which only the token is known."""
+        age = datetime.fromisoformat(utc_now()) - datetime.fromisoformat(job.at)
+        pauses_s = LOOK_AGAIN_S if age.total_seconds() < LISTED_AFTER_S else ()
+        name = await batches.find(job.token)
+        for pause_s in pauses_s:
+            if name is not None:
+                break
+            await self.clock.sleep(pause_s)
+            name = await batches.find(job.token)
+        return name
 
     async def _take(
         self, job: BatchJob, section: ModelSection, batches: BatchProvider, look: JobLook
@@ -131,6 +123,7 @@ class Batches:
                     if key not in mine or (isinstance(end, ProviderError) and end.code in NOT_ASKED):
                         continue
                     ended.add(key)
+                    self.ledger.brought.add(key)
                     if key not in there:  # a run that was killed has kept some
                         there.add(key)
                         events.append(self._event(job, section, key, end))
@@ -145,156 +138,17 @@ class Batches:
     ) -> CallEvent:
         if isinstance(end, ProviderError):
             self.ends[key] = end
-            return failed(key, _who(job), code=end.code, message=end.message, usage=end.usage)
+            return failed(key, who_of(job), code=end.code, message=end.message, usage=end.usage)
         priced = section.model_copy(update={"mode": "batch"})
         usage = end.usage or usage_at_most(priced, job.sent_bytes[key])
         receipt = Receipt(end.text, end.model_version, usage, end.finish_reason, end.logprobs)
-        return received(key, _who(job), receipt)
+        return received(key, who_of(job), receipt)
 
     def over(self, job: BatchJob, message: str) -> None:
         """Nothing more comes of a job."""
         self.store.end_batch(job.token, message)
         self.under_way -= set(job.sent_bytes)
         self.ledger.reserved_usd -= job.planned_usd
-
-
-@dataclass
-class _Gathered:
-    """A job that is being gathered in a file."""
-
-    section: ModelSection
-    batches: BatchProvider
-    model: str
-    path: Path
-    token: str
-    intents: dict[str, CallEvent] = field(default_factory=dict)
-    sent_bytes: dict[str, int] = field(default_factory=dict)
-    size_bytes: int = 0
-    planned_usd: float = 0.0
-
-
-class BatchDesk:
-    """Implements `agents.batching.Desk` within one event loop; one line is held in memory at a time."""
-
-    def __init__(self, known: Batches, folder: Path, stack: AsyncExitStack) -> None:
-        self._known, self._folder, self._stack = known, folder, stack
-        self._opened: dict[str, BatchProvider] = {}
-        self._gathered: dict[str, _Gathered] = {}
-        self._one = asyncio.Lock()
-        self._sums = CallSums()
-
-    def end_of(self, key: str) -> ProviderError | None:
-        return self._known.ends.get(key)
-
-    def is_under_way(self, key: str) -> bool:
-        return key in self._known.under_way
-
-    def refused(self, section: ModelSection) -> ProviderError | None:
-        return self._known.refused.get(asker_of(type(section), section.name))
-
-    async def put(self, key: str, request: Request, section: ModelSection, media: HeldMedia) -> None:
-        sent_bytes = media.size_bytes + request.size_bytes
-        async with self._one:
-            gathered = self._gather(section, request.model)
-            line = await asyncio.to_thread(gathered.batches.line, key, request, media) + b"\n"
-            if _is_full(gathered, len(line)):
-                await self._submit(gathered)
-                if (error := self.refused(section)) is not None:
-                    raise error
-                gathered = self._gather(section, request.model)
-            usd = self._known.price(section, request)
-            if usd is None:
-                usd = usage_at_most(section, sent_bytes).cost_usd or 0.0
-            self._refuse_over_budget()
-            with gathered.path.open("ab") as file:
-                file.write(line)
-            gathered.intents[key] = CallEvent(
-                key,
-                "intent",
-                section.provider,
-                request.model,
-                section.name,
-                components=canonical_json(components(request)),
-            )
-            gathered.sent_bytes[key] = sent_bytes
-            gathered.size_bytes += len(line)
-            gathered.planned_usd += usd
-            self._known.under_way.add(key)
-
-    def drop(self) -> None:
-        """Nothing more is sent."""
-        self._gathered.clear()
-
-    async def submit_all(self) -> None:
-        for gathered in list(self._gathered.values()):
-            if gathered.intents:
-                await self._submit(gathered)
-
-    def _gather(self, section: ModelSection, model: str) -> _Gathered:
-        asker = asker_of(type(section), section.name)
-        if asker not in self._gathered:
-            if asker not in self._opened:
-                self._opened[asker] = batches_of(section)
-                self._stack.push_async_callback(self._opened[asker].close)
-            token = f"emotrace-{secrets.token_hex(12)}"
-            path = self._folder / f"{token}.jsonl"
-            self._gathered[asker] = _Gathered(section, self._opened[asker], model, path, token)
-        return self._gathered[asker]
-
-    def _refuse_over_budget(self) -> None:
-        """Whether one more question may be gathered.
-
-        Raises:
-            UserError: code "budget_reached".
-        """
-        gathered = self._gathered.values()
-        calls, usd = sum(len(one.intents) for one in gathered), sum(one.planned_usd for one in gathered)
-        self._sums = self._known.store.call_sums(self._sums)
-        if (error := self._known.ledger.over(self._sums, calls, usd)) is not None:
-            raise error
-
-    async def _submit(self, gathered: _Gathered) -> None:
-        """Begin the job: first in the book, then at the vendor, then its id in the book."""
-        section, store, ledger = gathered.section, self._known.store, self._known.ledger
-        asker = asker_of(type(section), section.name)
-        del self._gathered[asker]
-        job = BatchJob(
-            gathered.token,
-            asker,
-            section.provider,
-            gathered.model,
-            section.base_url or "",
-            gathered.sent_bytes,
-            gathered.size_bytes,
-            gathered.planned_usd,
-        )
-        refuse = partial(ledger.over, calls=len(gathered.intents) - 1)
-        store.begin_batch(job, list(gathered.intents.values()), refuse)
-        ledger.calls += len(gathered.intents)
-        ledger.reserved_usd += gathered.planned_usd
-        created = False
-        try:
-            file_id = await gathered.batches.upload(job.token, gathered.path)
-            created = True
-            name = await gathered.batches.create(job.token, file_id, job.model)
-        except ProviderError as error:
-            self._known.refused[asker] = error
-            if not created or not error.transient:  # else it may have begun: the next run looks for it
-                store.write_calls(
-                    [failed(key, _who(job), code=error.code, message=error.message) for key in job.sent_bytes]
-                )
-                self._known.over(job, str(error))
-            return
-        finally:
-            gathered.path.unlink(missing_ok=True)
-        store.submitted_batch(job.token, name)
-
-
-def _is_full(gathered: _Gathered, more_bytes: int) -> bool:
-    limits = gathered.batches
-    return bool(gathered.intents) and (
-        len(gathered.intents) >= limits.most_requests or gathered.size_bytes + more_bytes > limits.most_bytes
-    )
 
 
 async def _look(batches: BatchProvider, name: str) -> JobLook:
@@ -311,7 +165,7 @@ async def _look(batches: BatchProvider, name: str) -> JobLook:
         return JobLook(over=True, reason="its vendor does not know it any more")
 
 
-def _who(job: BatchJob) -> Who:
+def who_of(job: BatchJob) -> Who:
     return Who(job.provider, job.model, job.asker.partition(" ")[2])
 
 

@@ -47,7 +47,10 @@ class Ledger:
         self._asked: dict[str, Who] = {}  # of calls in flight
         self.calls = 0
         self.cached = 0
-        self.reserved_usd = 0.0  # planned for batch jobs that are under way
+        self.brought: set[str] = set()  # call keys whose answers batch jobs brought, and nobody has read yet
+        self.read_of_batches = 0
+        self.reserved_calls = 0  # gathered for batch jobs that are not begun yet
+        self.reserved_usd = 0.0  # planned for these, and for batch jobs that are under way
 
     def find(self, key: str) -> Receipt | None:
         return self._known(self._store.receipt(key))
@@ -81,17 +84,22 @@ class Ledger:
         return ends
 
     def _known(self, row: CallEvent | None) -> Receipt | None:
-        """The receipt of a row that spares a call."""
+        """The receipt of a row that spares a call, or that a batch job has brought for one."""
         if row is None:
             return None
         with self._lock:
-            self.cached += 1
+            if row.key in self.brought:
+                self.brought.remove(row.key)
+                self.read_of_batches += 1
+            else:
+                self.cached += 1
         return receipt_of(row)
 
-    def over(self, sums: CallSums, calls: int = 0, usd: float = 0.0) -> UserError | None:
-        """Why none may be sent beside `calls` that are about to be, for `usd`, and what is reserved."""
-        spent_usd = sums.spent_usd + self.reserved_usd + usd
-        return used_up(self._budget, CallSums(sums.seq, sums.intents + calls, spent_usd))
+    def over(self, sums: CallSums, calls: int = 0) -> UserError | None:
+        """Why none may be sent beside `calls` that are about to be, and what is reserved."""
+        spent_usd = sums.spent_usd + self.reserved_usd
+        intents = sums.intents + self.reserved_calls + calls
+        return used_up(self._budget, CallSums(sums.seq, intents, spent_usd))
 
 
 def receipt_of(row: CallEvent) -> Receipt:

@@ -94,15 +94,12 @@ class StageCounts(Part):
 
 
 class VoiceCounts(Part):
-    """How the answers of an annotator that is asked more than once agree, over all its clips.
-
-    `agreement` is its self-consistency: the share of the asked that gave the most frequent label of their clip.
-    """
+    """How the answers of an annotator that is asked more than once agree, over all its clips."""
 
     clips: int = 0
     asked: int = 0
     labelled: int = 0
-    agreement: float = 0.0
+    agreement: float = 0.0  # self-consistency: the share of the asked who gave the commonest label of a clip
     variants: int = 1  # wordings, at most
 
 
@@ -113,6 +110,7 @@ class BatchUnderWay(Part):
     job: str | None
     token: str
     questions: int
+    size_bytes: int = 0  # of its file
     age_s: float
 
 
@@ -132,6 +130,7 @@ class Totals(Part):
     batches: list[BatchUnderWay] = []  # jobs under way: their questions wait, and have not failed
     provider_calls: int = 0
     cached_calls: int = 0
+    batch_answers: int = 0
     spent_usd: float = 0.0
     auto_accepted: int = 0
     needs_review: int = 0

@@ -6,6 +6,7 @@ now?). As long as nothing is missing no engine is started, so a run with nothing
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
@@ -150,6 +151,7 @@ def _begun(project: Project, progress: Progress) -> Iterator[_Began]:
         with only_run(project.root), _interruptible(state):
             yield began
     finally:
+        asyncio.run(state.gathering.drop())
         began.told = _this_run(state, time.monotonic() - clock)
         counts = began.told.model_dump(mode="json")
         failed = counts.pop("failed_items")
@@ -338,6 +340,7 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         judgements=counts["judgements"],
         provider_calls=state.ledger.calls,
         cached_calls=state.ledger.cached,
+        batch_answers=state.ledger.read_of_batches,
         spent_usd=round(spent, 6),
         auto_accepted=counts["auto_accepted"],
         needs_review=counts["needs_review"],

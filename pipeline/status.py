@@ -47,6 +47,7 @@ def totals(store: Store) -> Totals:
         batches=batches_under_way(store),
         provider_calls=int(calls["intent"]),
         cached_calls=sum(run["counts"]["cached_calls"] for run in runs),
+        batch_answers=sum(run["counts"].get("batch_answers", 0) for run in runs),
         spent_usd=round(calls["spent_usd"], 6),
         auto_accepted=decisions["auto_accepted"],
         needs_review=decisions["needs_review"],
@@ -66,6 +67,7 @@ def batches_under_way(store: Store) -> list[BatchUnderWay]:
             job=job.job or None,
             token=job.token,
             questions=len(job.sent_bytes),
+            size_bytes=job.size_bytes,
             age_s=round((now - datetime.fromisoformat(job.at)).total_seconds(), 3),
         )
         for job in store.open_batches()

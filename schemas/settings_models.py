@@ -37,6 +37,7 @@ class ModelSection(Section):
     takes: tuple[Literal["text", "images", "audio", "video"], ...] = ("text", "images")
     gives: tuple[Literal["json_schema", "json_object", "logprobs", "batches"], ...] = ("json_schema",)
     mode: Literal["live", "batch"] = "live"  # batch: asked in the vendor's batches, for less and later
+    batch_questions: Annotated[int, Field(ge=1)] | None = None  # of one job; None: all that its vendor takes
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     temperature: NotNegative | None = None
     answer_language: Annotated[str, AfterValidator(known_language)] = "en"

@@ -39,11 +39,15 @@ class Batched(Asked):
     """The part of a store that is about batch jobs."""
 
     def begin_batch(
-        self, job: BatchJob, intents: Sequence[CallEvent], refuse: Callable[[CallSums], UserError | None]
+        self,
+        job: BatchJob,
+        intents: Sequence[CallEvent],
+        refuse: Callable[[CallSums], UserError | None],
+        before: CallSums,
     ) -> None:
         """Append a job and the intents of all its calls, before anything of it is sent.
 
-        `refuse` gets the sums as they are and says why the job may not be begun.
+        `refuse` gets the sums as they are, counted on from `before`, and says why the job may not be begun.
 
         Raises:
             UserError: what `refuse` said.
@@ -52,7 +56,7 @@ class Batched(Asked):
         row = {**job._asdict(), "keys": json.dumps(job.sent_bytes), "event": "begun", "at": now}
         del row["sent_bytes"]
         with self._database.writing(alone_on=_calls) as connection:
-            if (error := refuse(sums_since(connection, CallSums()))) is not None:
+            if (error := refuse(sums_since(connection, before))) is not None:
                 raise error
             connection.execute(_batches.insert(), row)
             connection.execute(ADD_CALL, [{**intent._asdict(), "at": now} for intent in intents])

@@ -162,10 +162,17 @@ def print_run(console: Console, errors: Console, totals: RunOutput) -> None:
 def _jobs(totals: Totals) -> str:
     """How many batch jobs there are, and about how many questions."""
     jobs, questions = len(totals.batches), sum(job.questions for job in totals.batches)
+    size_mb = sum(job.size_bytes for job in totals.batches) / 1e6
     oldest_h = max(job.age_s for job in totals.batches) / 3600
     return (
-        f"{jobs} batch job{'' if jobs == 1 else 's'} of {questions} questions (the oldest {oldest_h:.1f} h)"
+        f"{jobs} batch job{'' if jobs == 1 else 's'} of {questions} questions "
+        f"({size_mb:.3g} MB, the oldest {oldest_h:.1f} h)"
     )
+
+
+def _answered(totals: Totals) -> str:
+    in_batches = f"{totals.batch_answers} of them answered in batches, " * bool(totals.batch_answers)
+    return f"{in_batches}and {totals.cached_calls} answered from the ledger"
 
 
 def print_totals(console: Console, totals: Totals) -> None:
@@ -194,8 +201,7 @@ def print_totals(console: Console, totals: Totals) -> None:
         *([("batches", f"{_jobs(totals)} under way")] if totals.batches else []),
         (
             "calls sent",
-            f"{totals.provider_calls} (and {totals.cached_calls} answered from the ledger), "
-            f"{totals.spent_usd:g} USD",
+            f"{totals.provider_calls} ({_answered(totals)}), {totals.spent_usd:g} USD",
         ),
         (
             "decisions",

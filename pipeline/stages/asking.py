@@ -12,13 +12,14 @@ from agents.asking import Asker, Question, R, T, collect
 from agents.engine import Outcome, SystemClock
 from agents.lines import FATAL_CODES
 from agents.protocol import Request
+from pipeline.batch_desk import BatchDesk
 from pipeline.batches import asker_of
 from pipeline.consent import Consent
 from pipeline.estimate import Wanted
 from pipeline.facts import Facts
 from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
-from schemas.errors import ProviderError
+from schemas.errors import ProviderError, UserError
 from schemas.records import Sample
 from schemas.settings_models import ModelSection
 from schemas.store import ItemOutcome
@@ -127,21 +128,24 @@ class AskStage(ABC, Generic[T, R]):
                 run.progress.advance(self.name)
 
             async def ask() -> None:
-                async with run.batches.desk() as desk:
-                    await collect(
-                        questions,
-                        journal=run.ledger,
-                        clock=SystemClock(),
-                        load=run.media.load,
-                        on_record=keep,
-                        on_failure=lambda record, outcome: keep(record, self._failed(run, record, outcome)),
-                        on_wait=self._under_way.add,
-                        lines=run.lines,
-                        seed=run.project.settings.project.seed,
-                        desk=desk,
-                    )
+                await collect(
+                    questions,
+                    journal=run.ledger,
+                    clock=SystemClock(),
+                    load=run.media.load,
+                    on_record=keep,
+                    on_failure=lambda record, outcome: keep(record, self._failed(run, record, outcome)),
+                    on_wait=self._under_way.add,
+                    lines=run.lines,
+                    seed=run.project.settings.project.seed,
+                    desk=BatchDesk(run.gathering),
+                )
 
-            run_async(run, ask())
+            try:
+                run_async(run, ask())
+            except UserError:  # a budget, say: what was gathered within it goes its way
+                run_async(run, run.gathering.submit_all())
+                raise
 
     def reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
         """Whether an item may be shown to whom a question is put to, as consent has it."""
@@ -197,6 +201,8 @@ class AskStage(ABC, Generic[T, R]):
         return end
 
     def finish(self, run: Run) -> None:
+        if run.gathering:
+            run_async(run, run.gathering.submit_all())
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
         self.stand(run, there)

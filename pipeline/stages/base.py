@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from agents.lines import Lines
+from pipeline.batch_desk import Gathering
 from pipeline.batches import Batches
 from pipeline.decoding import MediaMaker
 from pipeline.estimate import Meter
@@ -94,6 +95,7 @@ class Run:
     _done: dict[str, set[str]] = field(default_factory=dict)  # of the stages that ask, when they first do
     asking: threading.Lock = field(default_factory=threading.Lock)  # one shard asks models at a time
     batches: Batches = field(init=False)  # vendors' batch jobs that are under way
+    gathering: Gathering = field(init=False)  # questions that go into further jobs
     lines: Lines = field(init=False)  # what is known of the servers that are asked
     waiting: set[str] = field(default_factory=set)  # samples that somebody has not been asked about
     worked: dict[str, StageCounts] = field(default_factory=dict)
@@ -103,13 +105,8 @@ class Run:
         self.samples = Samples(self.project.store)
         self.lines = Lines(self.progress.note)
         self.meter = Meter(self.project.store, lambda: self.sources)
-        self.batches = Batches(
-            self.project.store,
-            self.project.settings,
-            self.ledger,
-            self.meter.usd_of,
-            self.progress.note,
-        )
+        self.batches = Batches(self.project.store, self.project.settings, self.ledger, self.progress.note)
+        self.gathering = Gathering(self.batches, self.meter.usd_of, self.project.artifacts.workdir)
         self._failed = self.project.store.outcomes(status="failed")
 
     @cached_property

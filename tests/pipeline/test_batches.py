@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from agents.batching import BATCHES, BatchProvider
 from agents.prices import price_of
-from agents.providers.gemini_batches import GeminiBatches
 from pipeline.batches import one_over
 from pipeline.preflight import preflight
 from pipeline.project import Project
 from pipeline.stages.annotate import AnnotateStage
-from pipeline.stages.base import Run, run_async
+from pipeline.stages.base import Run, Stopped, run_async
 from pipeline.status import totals
 from schemas.errors import ProviderError, UserError
 from schemas.records import Annotation
+from schemas.registry import resolve
 from tests.pipeline.records import make_run, project_in
 from tests.pipeline.test_asking_stages import to_ask
 from tests.pipeline.test_dead_letters import THIRD_CLIP, model
@@ -40,6 +42,22 @@ class Vendor:
     def asks(self, more: str = BATCH) -> str:
         return model(self.url, more=more).replace("openai_compatible", self.provider)
 
+    @contextmanager
+    def unanswered(self, others: int = 0) -> Iterator[None]:
+        """Jobs are begun, but nobody is told; `others` are begun after each, by somebody else."""
+        batches = resolve(BATCHES, self.provider, what="batches")
+        begin = batches.create
+
+        async def create(self: BatchProvider, token: str, file_id: str, name: str) -> str:
+            await begin(self, token, file_id, name)
+            for other in range(others):
+                await begin(self, f"other-{other}", file_id, name)
+            raise ProviderError("timeout", "no answer within 5 s", transient=True)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(batches, "create", create)
+            yield
+
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeModels]:
@@ -53,12 +71,14 @@ def vendor(request: pytest.FixtureRequest, models: FakeModels) -> Vendor:
     return Vendor(request.param, models)
 
 
-def run_once(project: Project, clips: int = 6) -> Run:
-    """One run of the stage, after the jobs under way were looked at."""
+def run_once(project: Project, clips: int = 6, *, shards: int = 1) -> Run:
+    """One run of the stage, after the jobs under way were looked at; nobody waits before a list is read again."""
     run, stage = make_run(project), AnnotateStage()
+    run.batches.clock = InstantClock()
     run_async(run, run.batches.collect())
     for shard in to_ask(run, clips, stage):
-        stage.work(run, shard)
+        for n in range(shards):
+            stage.work(run, shard[n::shards])
     stage.finish(run)
     return run
 
@@ -289,24 +309,84 @@ def test_a_question_that_is_refused_is_refused_as_live(vendor: Vendor, tmp_path:
         assert standing(project) == expected
 
 
-def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(
-    models: FakeModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    vendor = Vendor("gemini", models)
-    begun = GeminiBatches.create
-
-    async def unanswered(self: GeminiBatches, token: str, file_id: str, name: str) -> str:
-        await begun(self, token, file_id, name)
-        for other in range(3):  # newer ones, of somebody else
-            await begun(self, f"other-{other}", file_id, name)
-        raise ProviderError("timeout", "no answer within 5 s", transient=True)
-
-    with project_in(tmp_path, vendor.asks()) as project:
-        with monkeypatch.context() as patched:
-            patched.setattr(GeminiBatches, "create", unanswered)
-            (told,) = run_once(project).failures.values()
+def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(vendor: Vendor, tmp_path: Path) -> None:
+    with project_in(tmp_path, vendor.asks()) as project, vendor.unanswered(others=3):
+        (told,) = run_once(project).failures.values()
         assert "6 questions wait" in told.message
-        vendor.shop.looks = 0
+    vendor.shop.looks = 0
+    with project_in(tmp_path, vendor.asks()) as project:
         run_once(project)
         assert outcomes(project) == {"labelled": 6}
         assert len(vendor.models.requests) == 6
+
+
+def test_a_list_that_lags_behind_is_read_again(vendor: Vendor, tmp_path: Path) -> None:
+    with project_in(tmp_path, vendor.asks()) as project:
+        with vendor.unanswered():
+            run_once(project)
+        vendor.shop.looks, vendor.shop.late_lists = 0, 2
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert set(vendor.shop.submitted.values()) == {1}
+
+
+def test_a_job_is_filled_over_the_shards_of_a_stage(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks = 0
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project, shards=3)
+        (job,) = totals(project.store).batches
+        assert job.questions == 6
+        assert job.size_bytes == sum(map(len, vendor.shop.files.values()))
+        run = run_once(project, shards=3)
+        assert outcomes(project) == {"labelled": 6}
+        assert (run.ledger.read_of_batches, run.ledger.cached) == (6, 0)
+        assert (run.ledger.reserved_calls, run.ledger.reserved_usd) == (0, 0)
+
+
+def test_a_job_is_no_larger_than_it_may_be(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.shop.looks = 0
+    with project_in(tmp_path / "few", vendor.asks(f"{BATCH}batch_questions = 4\n")) as project:
+        run_once(project, shards=2)
+        assert [job.questions for job in totals(project.store).batches] == [4, 2]
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+    most = 30_000  # a question is some ten thousand
+    monkeypatch.setattr(resolve(BATCHES, vendor.provider, what="batches"), "most_bytes", most)
+    with project_in(tmp_path / "small", vendor.asks()) as project:
+        run_once(project)
+        jobs = totals(project.store).batches
+        assert sum(job.questions for job in jobs) == 6
+        assert len(jobs) > 1
+        assert all(job.size_bytes <= most for job in jobs)
+
+
+def test_an_interrupted_run_submits_nothing(vendor: Vendor, tmp_path: Path) -> None:
+    with project_in(tmp_path, vendor.asks()) as project:
+        run, stage = make_run(project), AnnotateStage()
+        (shard,) = to_ask(run, 6, stage)
+        stage.work(run, shard)
+        run.cancelled.set()
+        with pytest.raises(Stopped):
+            stage.finish(run)
+        asyncio.run(run.gathering.drop())
+        assert (vendor.shop.seen, totals(project.store).batches) == ({}, [])
+        assert not list(project.artifacts.folder.rglob("*.jsonl"))  # type: ignore[union-attr]
+
+
+def test_questions_in_two_steps_go_into_two_jobs(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks = 0
+    two = '[annotators.prompting]\nstyle = "rationale_then_verbalizer"\n'
+    with project_in(tmp_path / "live", vendor.asks(two)) as live:
+        run_once(live)
+        expected = standing(live)
+    vendor.models.requests.clear()
+    with project_in(tmp_path / "batch", vendor.asks(BATCH + two)) as project:
+        run_once(project)
+        assert len(run_once(project).waiting) == 6  # the first steps are there, the second ones under way
+        assert standing(project) == set()
+        run_once(project)
+        assert standing(project) == expected
+        assert vendor.shop.seen["POST batches"] == 2
+        assert len(vendor.models.requests) == 12

@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 from tests.wire.vendors import Reply, reply_body
 
+PAGE = 2  # jobs, whatever is asked for
 Take = Callable[[str, dict[str, str], str], Reply]
 
 
@@ -28,6 +30,7 @@ class BatchShop:
         self.refuses: dict[str, int] = {}
         self.seen: Counter[str] = Counter()
         self.submitted: Counter[str] = Counter()  # in how many jobs a call key is
+        self.late_lists = 0  # how many lists know of no job yet
 
     def serve(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[Reply, bytes] | None:
         """Status, headers and body; None: the path is another's."""
@@ -42,7 +45,7 @@ class BatchShop:
         return status, json.dumps({"error": {"message": f"scripted {status}"}}).encode()
 
     def told(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[int, bytes] | None:
-        path = path.partition("?")[0]
+        path, _, path_query = path.partition("?")
         found = re.fullmatch(r"/v1/(files|batches)(?:/([\w-]+))?(/content)?", path)
         if found is None:
             return None
@@ -54,7 +57,7 @@ class BatchShop:
         if method == "POST":
             return 200, json.dumps(self._begin(json.loads(raw))).encode()
         if name is None:
-            return 200, json.dumps({"object": "list", "data": list(self.jobs.values())[::-1]}).encode()
+            return 200, json.dumps(self._page(path_query)).encode()
         if name not in self.jobs:
             return 404, b'{"error": {"message": "no such batch"}}'
         return 200, json.dumps(self._look(self.jobs[name], headers)).encode()
@@ -64,7 +67,7 @@ class BatchShop:
             assert 'name="purpose"' in raw
             lines = [line for line in raw.splitlines() if line.startswith('{"custom_id"')]
             name = f"file-{len(self.files) + 1}"
-            self.files[name] = "\n".join(lines).encode()
+            self.files[name] = "".join(f"{line}\n" for line in lines).encode()
             return 200, json.dumps({"id": name, "object": "file"}).encode()
         if name not in self.files:
             return 404, b'{"error": {"message": "no such file"}}'
@@ -83,6 +86,17 @@ class BatchShop:
         job = {"id": name, "object": "batch", "status": "validating", "looked": 0}
         self.jobs[name] = {**job, **{key: asked[key] for key in fields}}
         return self.jobs[name]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The jobs that the list knows, the newest first."""
+        self.late_lists -= 1
+        return [] if self.late_lists >= 0 else list(self.jobs.values())[::-1]
+
+    def _page(self, query: str) -> dict[str, Any]:
+        jobs, after = self.listed(), parse_qs(query).get("after", [""])[0]
+        start = next((n + 1 for n, job in enumerate(jobs) if job["id"] == after), 0)
+        more = start + PAGE < len(jobs)
+        return {"object": "list", "data": jobs[start : start + PAGE], "has_more": more}
 
     def _look(self, job: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         job["looked"] += 1

@@ -7,10 +7,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.wire.batches import BatchShop
+from tests.wire.batches import PAGE, BatchShop
 from tests.wire.vendors import Reply, reply_body
 
-PAGE = 2  # jobs, whatever is asked for
 LONGEST_FILE_ID = 40  # a file of results has a longer one, and can be read, but not deleted
 STATES = {"completed": "SUCCEEDED", "failed": "FAILED", "expired": "EXPIRED", "cancelled": "CANCELLED"}
 CODES = {400: 3, 429: 8, 500: 13}  # google.rpc.Code of HTTP statuses
@@ -23,7 +22,6 @@ class GeminiShop(BatchShop):
         super().__init__(*given)
         self.results: dict[str, bytes] = {}
         self.begun: dict[str, dict[str, Any]] = {}  # uploads, by their id
-        self.hidden_lists = 0  # how many lists do not know yet of any job
 
     def serve(self, method: str, path: str, headers: dict[str, str], raw: str) -> tuple[Reply, bytes] | None:
         place, query = (
@@ -90,10 +88,7 @@ class GeminiShop(BatchShop):
         return self.jobs[name]
 
     def _page(self, start: int) -> dict[str, Any]:
-        if self.hidden_lists:
-            self.hidden_lists -= 1
-            return {}
-        jobs = list(self.jobs.values())[::-1]
+        jobs = self.listed()
         more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(jobs) else {}
         return {"operations": jobs[start : start + PAGE], **more}
 
