@@ -2,8 +2,8 @@
 
 Recordings, segments and features are made up and put into the store directly; the stages make the rest
 (three keyless annotators, checks, judgements, consensus, decisions). Each size is measured in its own process,
-so that its peak memory is its own. CPU time per segment must not grow with the project.
-Building takes some minutes.
+so that its peak memory is its own. CPU time per segment must not grow with the project, nor may what is said of a
+segment cost more where one long recording has ten times as many rows. Building takes some minutes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks.paired import emit, measured
 
 SIZES = {2_000: 5, 20_000: 3}  # segments -> measured runs
 TARGET_RATIO = 1.5
+ROWS, ROW_RUNS = (500, 5_000), 5  # of the manifest of one recording
 PER_SOURCE, LENGTH_S, SOURCES_AT_ONCE = 50, 6.0, 20
 SETTINGS = f"""
 [project]
@@ -177,6 +178,50 @@ def measure(folder: Path, runs: int) -> dict[str, float]:
     return found
 
 
+def of_rows(rows: int) -> float:
+    """CPU seconds per segment to tell what holds for it and who may see it, in a recording of so many rows."""
+    from pipeline.consent import Consent
+    from pipeline.facts import segment_facts, stretch_key
+    from schemas.parts import Target
+    from schemas.records import Sample, Segment
+    from schemas.settings import ConsentSection
+
+    said = {
+        stretch_key(3.0 * n, 3.0 * n + 3): {"speaker": f"S{n % 5}", "consent": "given"} for n in range(rows)
+    }
+    consent = Consent({"src": {"language": "en", **said}}, ConsentSection())
+    segments = [
+        Segment(
+            source_id="src",
+            rule="given",
+            version="1",
+            source_start_s=3.0 * n,
+            source_end_s=3.0 * n + 3,
+            index=n,
+        )
+        for n in range(rows)
+    ]
+    samples = [
+        Sample(
+            segment_id=one.id,
+            target=Target(speaker="S0"),
+            feature_digests=(),
+            baseline_ids=(),
+            context=(),
+            view_version="",
+            duration_s=3.0,
+        )
+        for one in segments
+    ]
+
+    def job() -> None:
+        for segment, sample in zip(segments, samples, strict=True):
+            segment_facts(consent.facts, segment)
+            consent.keeps_here(sample, segment)
+
+    return measured(job) / rows
+
+
 def timed(job: Callable[[], None]) -> tuple[float, float]:
     before = time.perf_counter()
     return measured(job), time.perf_counter() - before
@@ -224,6 +269,17 @@ def main() -> None:
             ok,
             SIZES[large],
         )
+    cost_s = {rows: statistics.median(of_rows(rows) for _ in range(ROW_RUNS)) for rows in ROWS}
+    ratio = cost_s[ROWS[1]] / cost_s[ROWS[0]]
+    emit(
+        "what is said of a segment",
+        1000 * cost_s[ROWS[1]],
+        "ms per segment",
+        ratio,
+        TARGET_RATIO,
+        ratio <= TARGET_RATIO,
+        ROW_RUNS,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.facts import TOUCH_S, Facts, Stretch, is_withdrawn, speaker_subject, stretches
+from pipeline.facts import Facts, is_withdrawn, looked_through, named_key, shown_with, speaker_subject
 from schemas.parts import name_key
 from schemas.records import Sample, Segment
 from schemas.settings import ConsentSection
@@ -49,16 +49,13 @@ class Consent:
     def _said(self, sample: Sample, segment: Segment) -> Iterator[Facts]:
         own = self.facts.get(segment.source_id, {})
         yield own
-        parts = stretches(own)
-        shown = [one for one in parts if _overlap_s(one, segment) > TOUCH_S]
-        people = {*_people(sample), *map(_speaker, (own, *(one.said for one in shown)))} - {""}
-        for one in parts:
-            # Whose words of before stand in the prompt cannot be told where their stretch names nobody.
-            before = not _speaker(one.said) and sample.context and one.start_s < segment.source_start_s
-            if one in shown or before or _speaker(one.said) in people:
-                yield one.said
-        for name in people & self._of_speakers.keys():
-            yield from self._of_speakers[name]
+        parts, shown = looked_through(own), [one.said for one in shown_with(own, segment)]
+        yield from shown
+        if sample.context:  # whose words of before those are cannot be told where their stretch names nobody
+            yield from parts.of_nobody_before(segment.source_start_s)
+        for name in {*_people(sample), *map(named_key, (own, *shown))} - {""}:
+            yield from parts.of_person(name)
+            yield from self._of_speakers.get(name, ())
 
     @cached_property
     def _of_speakers(self) -> dict[str, list[Facts]]:
@@ -86,16 +83,6 @@ def _people(sample: Sample) -> Iterator[str]:
     heard = (part.speaker for parts in (sample.turns, sample.words, sample.context) for part in parts)
     names = [sample.target.speaker, *(other.speaker for other in sample.others), *heard]
     return (name_key(name) for name in names if name)
-
-
-def _speaker(said: Facts) -> str:
-    """Whom a saying names, as `name_key` writes it; "" for nobody."""
-    return name_key(str(said.get("speaker") or ""))
-
-
-def _overlap_s(stretch: Stretch, segment: Segment) -> float:
-    last_s = segment.source_end_s if stretch.end_s is None else min(stretch.end_s, segment.source_end_s)
-    return last_s - max(stretch.start_s, segment.source_start_s)
 
 
 def _plain(consent: object) -> str:

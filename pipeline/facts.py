@@ -7,8 +7,12 @@ knows what holds for a segment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from schemas.parts import name_key
@@ -30,8 +34,74 @@ class Stretch(NamedTuple):
     end_s: float | None
     said: Facts
 
+    @property
+    def last_s(self) -> float:
+        """Its end; infinite: that of the recording."""
+        return math.inf if self.end_s is None else self.end_s
+
     def __str__(self) -> str:
         return f"{self.start_s:g} s to {'the end' if self.end_s is None else f'{self.end_s:g} s'}"
+
+
+class Stretches:
+    """The stretches of one recording, looked through once for all of its segments."""
+
+    def __init__(self, own: Mapping[str, Any]) -> None:
+        """`own` are the facts of the recording; `whole` is what is said of all of it."""
+        self.whole = {key: value for key, value in own.items() if not key.startswith(_STRETCH)}
+        self.given = [Stretch(*_times(key), said) for key, said in own.items() if key.startswith(_STRETCH)]
+        self._by_start = sorted(enumerate(self.given), key=lambda placed: placed[1].start_s)
+        self._starts_s = [one.start_s for _, one in self._by_start]
+        self._latest_end_s = list(accumulate((one.last_s for _, one in self._by_start), max))
+
+    def about(self, start_s: float, end_s: float) -> list[Stretch]:
+        """Those that begin by `end_s` and last beyond `start_s`, in the order in which they were first given."""
+        found, at = [], bisect_right(self._starts_s, end_s)
+        while at and self._latest_end_s[at - 1] > start_s:
+            at -= 1
+            if self._by_start[at][1].last_s > start_s:
+                found.append(self._by_start[at])
+        return [one for _, one in sorted(found, key=lambda placed: placed[0])]
+
+    def of_person(self, name: str) -> list[Facts]:
+        """What is said of the stretches of somebody, as `name_key` writes them; one saying for each consent."""
+        return list(self._of_people.get(name, {}).values())
+
+    def of_nobody_before(self, start_s: float) -> Iterator[Facts]:
+        """What is said of stretches that name nobody and begin before `start_s`; one saying for each consent."""
+        return (one.said for one in self._of_nobody.values() if one.start_s < start_s)
+
+    @cached_property
+    def _of_people(self) -> dict[str, dict[str, Facts]]:
+        found: dict[str, dict[str, Facts]] = defaultdict(dict)
+        for one in self.given:
+            found[named_key(one.said)].setdefault(str(one.said.get("consent")), one.said)
+        return found
+
+    @cached_property
+    def _of_nobody(self) -> dict[str, Stretch]:
+        """The first one of each consent."""
+        found: dict[str, Stretch] = {}
+        for _, one in self._by_start:
+            if not named_key(one.said):
+                found.setdefault(str(one.said.get("consent")), one)
+        return found
+
+
+class _Same:
+    """Facts as what they are, not as what they hold, which would take as long to compare as to look through.
+
+    They are kept alive with it, so that no others take their identity.
+    """
+
+    def __init__(self, own: Mapping[str, Any]) -> None:
+        self.own = own
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.own is other.own
+
+    def __hash__(self) -> int:
+        return id(self.own)
 
 
 def stretch_key(start_s: float, end_s: float | None) -> str:
@@ -44,9 +114,19 @@ def speaker_subject(name: str) -> str:
     return f"speaker:{name}"
 
 
+def looked_through(own: Mapping[str, Any]) -> Stretches:
+    """The stretches among a source's own facts, which nobody changes once they are read."""
+    return _remembered(_Same(own))
+
+
+@lru_cache(maxsize=256)
+def _remembered(same: _Same) -> Stretches:
+    return Stretches(same.own)
+
+
 def stretches(own: Mapping[str, Any]) -> list[Stretch]:
     """The stretches among a source's own facts, in the order in which they were first given."""
-    return [Stretch(*_times(key), said) for key, said in own.items() if key.startswith(_STRETCH)]
+    return looked_through(own).given
 
 
 def stretch_of(own: Mapping[str, Any], segment: Segment) -> Stretch | None:
@@ -57,8 +137,7 @@ def stretch_of(own: Mapping[str, Any], segment: Segment) -> Stretch | None:
         at_end_s = 0.0 if one.end_s is None else abs(one.end_s - segment.source_end_s)
         return abs(one.start_s - segment.source_start_s) + at_end_s
 
-    holding = [s for s in stretches(own) if s.start_s <= middle_s and (s.end_s is None or middle_s < s.end_s)]
-    return min(holding, key=distance_s, default=None)
+    return min(looked_through(own).about(middle_s, middle_s), key=distance_s, default=None)
 
 
 def source_facts(facts: Mapping[str, Facts], source_id: str) -> Facts:
@@ -85,13 +164,14 @@ def segment_facts(facts: Mapping[str, Facts], segment: Segment) -> Facts:
 
 def _with_withdrawn(facts: Mapping[str, Facts], own: Mapping[str, Any], segment: Segment) -> bool:
     """Whether somebody who took their consent back has a stretch in the segment."""
-    return any(is_withdrawn(_of_speaker(facts, one.said)) for one in stretches(own) if _share(one, segment))
+    return any(is_withdrawn(_of_speaker(facts, one.said)) for one in shown_with(own, segment))
 
 
-def _share(stretch: Stretch, segment: Segment) -> bool:
-    """Whether both last through more than a touch together."""
-    end_s = segment.source_end_s if stretch.end_s is None else min(stretch.end_s, segment.source_end_s)
-    return end_s - max(stretch.start_s, segment.source_start_s) > TOUCH_S
+def shown_with(own: Mapping[str, Any], segment: Segment) -> list[Stretch]:
+    """The stretches that last through more than a touch together with a segment."""
+    start_s, end_s = segment.source_start_s, segment.source_end_s
+    near = looked_through(own).about(start_s, end_s)
+    return [one for one in near if min(one.last_s, end_s) - max(one.start_s, start_s) > TOUCH_S]
 
 
 def target_facts(facts: Mapping[str, Facts], segment: Segment, speaker: str | None) -> Facts:
@@ -153,10 +233,14 @@ def _of_speaker(facts: Mapping[str, Facts], said: Facts) -> Facts:
 
 
 def _whole(own: Mapping[str, Any]) -> Facts:
-    return {key: value for key, value in own.items() if not key.startswith(_STRETCH)}
+    return looked_through(own).whole
 
 
-@lru_cache(maxsize=100_000)  # every segment looks at all the stretches of its recording
+def named_key(said: Mapping[str, Any]) -> str:
+    """Whom a saying names, as `name_key` writes it; "" for nobody."""
+    return name_key(str(said.get("speaker") or ""))
+
+
 def _times(key: str) -> tuple[float, float | None]:
     start, _, end = key.removeprefix(_STRETCH).partition(" ")
     return float(start), float(end) if end else None

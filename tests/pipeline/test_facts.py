@@ -15,9 +15,11 @@ from pipeline.facts import (
     facts_of,
     is_withdrawn,
     segment_facts,
+    shown_with,
     source_facts,
     speaker_subject,
     stretch_key,
+    stretch_of,
     stretches,
     withdrawn_names,
 )
@@ -137,6 +139,31 @@ def test_every_given_stretch_finds_its_own_facts(borders: list[int], data: st.Da
     n = data.draw(st.integers(0, len(spans) - 1))
     start_s, end_s, own = spans[n]
     assert segment_facts(said(*spans), segment(start_s, end_s)) == own
+
+
+spans_of_all_lengths = st.tuples(st.integers(0, 20), st.none() | st.integers(1, 20)).map(
+    lambda drawn: [float(drawn[0]), None if drawn[1] is None else float(drawn[0] + drawn[1]), {"gold": "joy"}]
+)
+
+
+@given(st.lists(spans_of_all_lengths, max_size=12), st.integers(0, 20), st.integers(1, 8))
+def test_looking_near_a_segment_finds_what_looking_everywhere_does(
+    spans: list[Any], start_s: int, length_s: int
+) -> None:
+    own, part = said(*spans)["src_1"], segment(start_s, start_s + length_s)
+    middle_s, everywhere = start_s + length_s / 2, stretches(own)
+    holding = [one for one in everywhere if one.start_s <= middle_s < one.last_s]
+
+    def distance_s(one: Any) -> float:
+        at_end_s = 0.0 if one.end_s is None else abs(one.end_s - part.source_end_s)
+        return abs(one.start_s - start_s) + at_end_s
+
+    assert stretch_of(own, part) == min(holding, key=distance_s, default=None)
+    assert shown_with(own, part) == [
+        one
+        for one in everywhere
+        if min(one.last_s, part.source_end_s) - max(one.start_s, part.source_start_s) > 0.25
+    ]
 
 
 @pytest.mark.parametrize(
