@@ -14,7 +14,7 @@ from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.sentinel import drifts, is_due
 from pipeline.stages.annotate import AnnotateStage
-from pipeline.stages.base import Run, shards
+from pipeline.stages.base import Run, run_async, shards
 from pipeline.stages.samples import SampleRef, Samples
 from pipeline.stages.sentinel import SentinelStage
 from pipeline.status import dead_letters
@@ -68,6 +68,7 @@ def prepared(project: Project) -> Run:
 
 def ask(project: Project, *, stop_after: int | None = None) -> Run:
     run = prepared(project)
+    run_async(run, run.batches.collect())
     for stage in (AnnotateStage(), SentinelStage()):
         pieces = list(shards(stage.plan(run), 1))
         if stage.name == "sentinel" and stop_after is not None:
@@ -100,6 +101,23 @@ def test_the_first_occasion_costs_nothing_and_the_next_one_asks_the_set_again(
         assert (row.annotator, row.compared, row.changed, row.verdict) == ("model", 2, 0, "steady")
         assert status_of(project).drift == [row]
         assert status_of(project).annotations.labelled + status_of(project).annotations.abstained == 2 * CLIPS
+
+
+def test_an_occasion_in_batches_ends_when_its_answers_are_there(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 0
+    batch = 'takes = ["text"]\nmode = "batch"\ngives = ["json_schema", "batches"]'
+    with project_in(tmp_path, settings(models).replace('takes = ["text"]', batch)) as project:
+        ask(project)
+        ask(project)  # the first occasion is the answers that came now
+        assert len(models.requests) == CLIPS
+        standing = project.store.live_ids(Annotation)
+        ask(project)
+        assert is_due(project.store, project.settings.sentinel)  # it is open: a job has its questions
+        ask(project)
+        assert len(models.requests) == CLIPS + 2
+        assert project.store.live_ids(Annotation) == standing
+        (row,) = drifts(project.store)
+        assert (row.annotator, row.compared, row.verdict) == ("model", 2, "steady")
 
 
 def test_a_model_that_answers_otherwise_is_told(models: FakeModels, tmp_path: Path) -> None:
