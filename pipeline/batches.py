@@ -29,6 +29,8 @@ POLL_S = 60.0  # between two looks at jobs that are waited for
 # Before a job counts as never begun, its vendor's list is read again: it may lag behind what was begun just now.
 LOOK_AGAIN_S = (2.0, 5.0)
 LISTED_AFTER_S = TRANSFER_S + 600  # from when a job was written down; its file may have taken that long
+# Of a file of results after the job itself was told: it has expired. Gemini says 403 for what is not there.
+GONE = frozenset({"403", "404"})
 MOST_AT_ONCE = 64  # receipts in one transaction
 
 
@@ -84,7 +86,8 @@ class Batches:
             look = await _look(batches, name)
             if not look.over:
                 return
-            answered = await self._take(job, section, batches, look)
+            answered, gone = await self._take(job, section, batches, look)
+            look = look._replace(reason=gone or look.reason)
             left = [key for key in job.sent_bytes if key not in answered]
             self.store.write_calls(
                 [failed(key, who_of(job), code="not_answered", message=look.reason) for key in left]
@@ -113,25 +116,31 @@ class Batches:
 
     async def _take(
         self, job: BatchJob, section: ModelSection, batches: BatchProvider, look: JobLook
-    ) -> set[str]:
-        """Keep the results of a job; the call keys that have come to an end."""
+    ) -> tuple[set[str], str]:
+        """Keep the results of a job; the call keys that have come to an end, and what the vendor has lost."""
         mine, there, ended = set(job.sent_bytes), self.store.received(list(job.sent_bytes)), set[str]()
         events: list[CallEvent] = []
+        gone = ""
         with tempfile.TemporaryDirectory(prefix="emotrace-") as folder:
             for file_id in look.files:
-                async for key, end in batches.results(file_id, Path(folder)):
-                    if key not in mine or (isinstance(end, ProviderError) and end.code in NOT_ASKED):
-                        continue
-                    ended.add(key)
-                    self.ledger.brought.add(key)
-                    if key not in there:  # a run that was killed has kept some
-                        there.add(key)
-                        events.append(self._event(job, section, key, end))
-                    if len(events) >= MOST_AT_ONCE:
-                        self.store.write_calls(events)
-                        events = []
+                try:
+                    async for key, end in batches.results(file_id, Path(folder)):
+                        if key not in mine or (isinstance(end, ProviderError) and end.code in NOT_ASKED):
+                            continue
+                        ended.add(key)
+                        self.ledger.brought.add(key)
+                        if key not in there:  # a run that was killed has kept some
+                            there.add(key)
+                            events.append(self._event(job, section, key, end))
+                        if len(events) >= MOST_AT_ONCE:
+                            self.store.write_calls(events)
+                            events = []
+                except ProviderError as error:
+                    if error.details.get("status") not in GONE:
+                        raise
+                    gone = f"its results are gone: {error.message}"
         self.store.write_calls(events)
-        return ended
+        return ended, gone
 
     def _event(
         self, job: BatchJob, section: ModelSection, key: str, end: Response | ProviderError

@@ -42,6 +42,11 @@ class Vendor:
     def asks(self, more: str = BATCH) -> str:
         return model(self.url, more=more).replace("openai_compatible", self.provider)
 
+    def expire_results(self) -> None:
+        self.models.gemini_batches.results.clear()
+        for name in [name for name in self.models.batches.files if name.startswith("file-output")]:
+            del self.models.batches.files[name]
+
     @contextmanager
     def unanswered(self, others: int = 0) -> Iterator[None]:
         """Jobs are begun, but nobody is told; `others` are begun after each, by somebody else."""
@@ -307,6 +312,22 @@ def test_a_question_that_is_refused_is_refused_as_live(vendor: Vendor, tmp_path:
         run_once(project)
         run_once(project)
         assert standing(project) == expected
+
+
+def test_results_that_have_expired_leave_their_questions_to_the_next_run(
+    vendor: Vendor, tmp_path: Path
+) -> None:
+    vendor.shop.looks = 0
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        asyncio.run(one_over(project.store, project.settings, InstantClock()))
+        vendor.expire_results()
+        (told,) = run_once(project).failures.values()
+        assert "ended without 6 answers (its results are gone" in told.message
+        assert totals(project.store).batches == []
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
 
 
 def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(vendor: Vendor, tmp_path: Path) -> None:

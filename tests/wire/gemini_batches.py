@@ -11,6 +11,7 @@ from tests.wire.batches import PAGE, BatchShop
 from tests.wire.vendors import Reply, reply_body
 
 LONGEST_FILE_ID = 40  # a file of results has a longer one, and can be read, but not deleted
+NO_SUCH_FILE = {"error": {"code": 403, "message": "or it may not exist.", "status": "PERMISSION_DENIED"}}
 STATES = {"completed": "SUCCEEDED", "failed": "FAILED", "expired": "EXPIRED", "cancelled": "CANCELLED"}
 CODES = {400: 3, 429: 8, 500: 13}  # google.rpc.Code of HTTP statuses
 
@@ -70,7 +71,8 @@ class GeminiShop(BatchShop):
         self.seen[f"{method} {kind}"] += 1
         if path.startswith("/download/"):
             assert query == {"alt": "media"}
-            return 200, self.results[f"files/{name.removesuffix(':download')}"]
+            file = f"files/{name.removesuffix(':download')}"
+            return (200, self.results[file]) if file in self.results else (403, NO_SUCH_FILE)
         if method == "DELETE":
             return self._deleted(kind, name)
         if not name:
