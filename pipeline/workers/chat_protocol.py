@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import time
 import uuid
 from collections.abc import Collection, Mapping
@@ -23,6 +24,9 @@ FPS = 2.0  # of a video, where a question does not say
 MAX_FRAMES = 64
 MAX_TOKENS = 2048  # of an answer, likewise
 MAX_TOP_LOGPROBS = 20
+LEAST_LOGPROB = -9999.0  # as OpenAI writes what is impossible: JSON has no infinity
+SEEDS = 2**63  # a seed is a signed number of 64 bits
+MESSAGE_CHARS = 400  # of an error, which may tell what was sent
 ROLES = ("system", "developer", "user", "assistant")
 ONLY = {"n": 1, "stream": False}  # known at this value alone
 KEYS = {
@@ -48,9 +52,10 @@ class RefusedError(Exception):
     def __init__(
         self, message: str, code: str, *, status: int = 400, param: str | None = None, retry_after_s: int = 0
     ) -> None:
+        message = message if len(message) <= MESSAGE_CHARS else f"{message[:MESSAGE_CHARS]} ..."
         super().__init__(message)
         self.status, self.retry_after_s = status, retry_after_s
-        kind = {429: "rate_limit_exceeded", 401: "authentication_error"}.get(status, "invalid_request_error")
+        kind = "rate_limit_exceeded" if status == 429 else "invalid_request_error"
         self.body = {
             "error": {
                 "message": message,
@@ -120,28 +125,33 @@ def read_question(body: Any, served: str, takes: Collection[str], gives: Collect
     """
     if not isinstance(body, dict):
         raise RefusedError("the body is no JSON object", "invalid_body")
-    for key in body:
-        if key not in KEYS:
-            raise RefusedError(f"{key!r} is not known here", "unknown_parameter", param=key)
+    refuse_unknown(body, KEYS)
     for key, only in ONLY.items():
-        if body.get(key, only) != only:
-            message = f"{key!r} can only be {only!r} here"
+        if (told := body.get(key)) is not None and (told != only or type(told) is not type(only)):
+            message = f"{key!r} can only be {json.dumps(only)} here"
             raise RefusedError(message, "unsupported_value", param=key)
     if body.get("model") != served:
         message = f"this server has the model {served!r} alone"
         raise RefusedError(message, "model_not_found", status=404, param="model")
-    asked = number(body, "max_completion_tokens", 1, None) or number(body, "max_tokens", 1, None)
+    asked = [number(body, key, 1, None) for key in ("max_completion_tokens", "max_tokens")]
     return Question(
         messages=read_messages(body.get("messages"), takes),
-        max_tokens=MAX_TOKENS if asked is None else int(asked),
+        max_tokens=int(asked[0] or asked[1] or MAX_TOKENS),
         temperature=number(body, "temperature", 0, 2, whole=False),
         top_p=number(body, "top_p", 0, 1, whole=False),
-        seed=_whole(number(body, "seed", None, None)),
+        seed=_whole(number(body, "seed", -SEEDS, SEEDS - 1)),
         schema=read_schema(body.get("response_format"), gives),
         top_logprobs=read_top_logprobs(body),
         fps=number(body, "fps", 0.01, 60, whole=False) or FPS,
         max_frames=_whole(number(body, "max_frames", 1, 1024)) or MAX_FRAMES,
     )
+
+
+def refuse_unknown(told: Json, known: Collection[str], at: str = "") -> None:
+    for key, value in told.items():
+        if key not in known and (value is not None or not at):  # of a message, null is as good as nothing
+            param = f"{at}.{key}".strip(".")[:MESSAGE_CHARS]
+            raise RefusedError(f"{key!r} is not known here", "unknown_parameter", param=param)
 
 
 def number(
@@ -165,6 +175,8 @@ def _whole(value: float | None) -> int | None:
 
 def read_top_logprobs(body: Json) -> int | None:
     wanted = number(body, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    if not isinstance(body.get("logprobs"), bool | None):
+        raise RefusedError("'logprobs' must be true or false", "invalid_type", param="logprobs")
     if not body.get("logprobs"):
         if wanted is not None:
             raise RefusedError("'top_logprobs' needs 'logprobs'", "invalid_value", param="top_logprobs")
@@ -179,7 +191,8 @@ def read_schema(told: Any, gives: Collection[str]) -> Json | None:
         return None
     schema: Any = {"type": "object"}
     if kind == "json_schema":
-        schema = (told.get("json_schema") or {}).get("schema")
+        named = told.get("json_schema")
+        schema = named.get("schema") if isinstance(named, dict) else None
     elif kind != "json_object":
         raise RefusedError(f"a format {kind!r} is not known", "unsupported_value", param="response_format")
     if not isinstance(schema, dict):
@@ -200,10 +213,12 @@ def read_messages(told: Any, takes: Collection[str]) -> tuple[Message, ...]:
         role, content = (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)
         if role not in ROLES:
             raise RefusedError(f"a role {role!r} is not known", "invalid_value", param=param)
+        refuse_unknown(one, ("role", "content"), param)
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        if not isinstance(content, list):
-            raise RefusedError("a content must be a text or a list", "invalid_type", param=param)
+        if not isinstance(content, list) or not content:
+            message = "a content must be a text or a list with something in it"
+            raise RefusedError(message, "invalid_type", param=param)
         pieces = tuple(read_piece(part, takes, f"{param}.content[{n}]") for n, part in enumerate(content))
         messages.append(Message("system" if role == "developer" else str(role), pieces))
     return tuple(messages)
@@ -213,10 +228,12 @@ def read_piece(part: Any, takes: Collection[str], param: str) -> Piece:
     kind = part.get("type") if isinstance(part, dict) else None
     try:
         if kind == "text":
-            if not isinstance(part["text"], str):
-                raise TypeError
+            part["text"].encode()  # half a character, as JSON can write it, is no text
             return Piece("text", part["text"])
         if kind == "image_url":
+            if part["image_url"].get("detail") not in (None, "auto"):
+                message = "pictures are looked at as the model does it: 'detail' can only be \"auto\" here"
+                raise RefusedError(message, "unsupported_value", param=param)
             piece = Piece("image", data=from_data_url(part["image_url"]["url"], param))
         elif kind == "video_url":
             piece = Piece("video", data=from_data_url(part["video_url"]["url"], param))
@@ -274,6 +291,7 @@ def completion(answer: Answer, served: str, version: str) -> Json:
 
 
 def _token(data: bytes, logprob: float, top: tuple[tuple[bytes, float], ...] | None) -> Json:
+    logprob = LEAST_LOGPROB if logprob < LEAST_LOGPROB else logprob  # what is no number stays none
     row: Json = {"token": data.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(data)}
     if top is not None:
         row["top_logprobs"] = [_token(other, likely, None) for other, likely in top]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import importlib
 import io
 import json
@@ -55,6 +56,7 @@ class StandIn:
     began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     asked: list[Any] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
+    logprob: float = -0.5
 
     def answer(self, question: Any, gone: Callable[[], bool]) -> Any:
         self.asked.append(question)
@@ -65,7 +67,7 @@ class StandIn:
                 break
         if question.messages[0].pieces[0].text == "Fail!":
             raise OSError("the disk is gone")
-        token = self.own.protocol.Token("é".encode()[:1], -0.5, ((b"e", -1.0),))
+        token = self.own.protocol.Token("é".encode()[:1], self.logprob, ((b"e", -1.0),))
         return self.own.protocol.Answer("é", "stop", 7, 1, {"text": 4, "video": 3}, (token,))
 
 
@@ -89,8 +91,8 @@ class Line:
                 return error.code, json.load(error), dict(error.headers)
 
 
-def running(own: Own, *, places: int = 1, key: str = "") -> Iterator[Line]:
-    model = StandIn(own)
+def running(own: Own, *, places: int = 1, key: str = "", logprob: float = -0.5) -> Iterator[Line]:
+    model = StandIn(own, logprob=logprob)
     served = own.server.Served("tiny", "abc", TAKES, GIVES, model.answer)
     server = own.server.serve(served, "127.0.0.1", 0, places=places, key=key)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -154,6 +156,16 @@ def part(kind: str, **value: Any) -> dict[str, Any]:
         (body(tools=[]), 400, "unknown_parameter"),
         (body(stream=True), 400, "unsupported_value"),
         (body(n=2), 400, "unsupported_value"),
+        (body(n=True), 400, "unsupported_value"),
+        (body(stream="yes"), 400, "unsupported_value"),
+        (body(logprobs="no"), 400, "invalid_type"),
+        (body(logprobs=5), 400, "invalid_type"),
+        (body(temperature=float("nan")), 400, "invalid_body"),
+        (body(fps=float("inf")), 400, "invalid_body"),
+        (b'{"model": "tiny", "temperature": 1e400}', 400, "invalid_type"),
+        (body(seed=2**63), 400, "invalid_value"),
+        (body(seed=-(2**70)), 400, "invalid_value"),
+        (body(max_completion_tokens=3, max_tokens="many"), 400, "invalid_type"),
         (body(max_tokens=0), 400, "invalid_value"),
         (body(max_tokens=True), 400, "invalid_type"),
         (body(temperature="hot"), 400, "invalid_type"),
@@ -163,10 +175,19 @@ def part(kind: str, **value: Any) -> dict[str, Any]:
         (body(logprobs=True, top_logprobs=21), 400, "invalid_value"),
         (body(response_format={"type": "json_object"}), 400, "unsupported_value"),
         (body(response_format={"type": "json_schema", "json_schema": {}}), 400, "invalid_type"),
+        (body(response_format={"type": "json_schema", "json_schema": 3}), 400, "invalid_type"),
+        (body(response_format={"type": ["json_schema"]}), 400, "unsupported_value"),
         (body(response_format="xml"), 400, "unsupported_value"),
         (body(messages=[]), 400, "invalid_type"),
         (body(messages=[{"role": "tool", "content": "x"}]), 400, "invalid_value"),
         (body(messages=[{"role": "user", "content": 3}]), 400, "invalid_type"),
+        (body(messages=[{"role": "user", "content": []}]), 400, "invalid_type"),
+        (body(messages=[{"role": ["user"], "content": "x"}]), 400, "invalid_value"),
+        (body(messages=[{"role": "user", "content": "x", "name": "Bob"}]), 400, "unknown_parameter"),
+        (body(messages=[{"role": "user", "content": "\ud83d"}]), 400, "invalid_value"),
+        (part("text", text="no text in it"), 400, "invalid_value"),
+        (part("image_url", url="data:image/png;base64,", detail="low"), 400, "unsupported_value"),
+        (part("image_url", url=["data:"]), 400, "invalid_value"),
         (part("image_url", url="https://example.com/face.jpg"), 400, "no_fetching"),
         (part("video_url", url="file:///etc/passwd"), 400, "no_fetching"),
         (part("video_url", url="data:video/mp4,plain"), 400, "invalid_value"),
@@ -190,6 +211,72 @@ def test_a_body_that_is_not_said_to_be_json_is_not_read(line: Line) -> None:
     assert (status, told["error"]["code"]) == (415, "invalid_body")
 
 
+def test_what_is_null_is_as_good_as_not_said(line: Line) -> None:
+    line.model.may.set()
+    asked = body(n=None, stream=None, seed=None, logprobs=None, response_format=None)
+    asked["messages"] = [{"role": "assistant", "content": "x", "refusal": None}]
+    assert line.ask(asked)[0] == 200
+
+
+def test_streaming_is_refused_in_the_words_of_json(line: Line) -> None:
+    assert line.ask(body(stream=True))[1]["error"]["message"] == "'stream' can only be false here"
+
+
+def test_an_error_does_not_say_back_all_that_was_sent(line: Line) -> None:
+    long = "x" * 1_000_000
+    for asked in (body(**{long: 1}), body(messages=[{"role": long, "content": "x"}]), part(long)):
+        _, told, _ = line.ask(asked)
+        assert len(json.dumps(told)) < 2_000
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", str(2**40)])
+def test_a_length_that_is_none_is_refused_and_the_connection_ended(line: Line, length: str) -> None:
+    host, port = line.url.split("/")[2].split(":")
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {length}"
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n{{}}".encode())
+        reply = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert reply.split()[1] in (b"411", b"413")
+
+
+def test_a_connection_goes_on_after_a_refusal(own: Own) -> None:
+    """Whatever was refused before its body was read."""
+    for line in running(own, key="secret"):
+        line.model.may.set()
+        host, port = line.url.split("/")[2].split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        key, kind = {"Authorization": "Bearer secret"}, {"Content-Type": "application/json"}
+        told = []
+        for path, headers, sent in (
+            ("/v1/chat/completions", kind, b"x" * 10_000_000),
+            ("/v1/elsewhere", {**kind, **key}, b"x" * 10_000_000),
+            ("/v1/chat/completions", {**key, "Content-Type": "text/plain"}, b"x" * 10_000_000),
+            ("/v1/chat/completions", {**kind, **key}, json.dumps(body()).encode()),
+        ):
+            connection.request("POST", path, sent, headers)
+            with connection.getresponse() as reply:
+                told.append((reply.status, json.load(reply).get("error", {}).get("code")))
+        connection.close()
+        assert told == [(401, "invalid_api_key"), (404, "not_found"), (415, "invalid_body"), (200, None)]
+
+
+@pytest.mark.parametrize(("logprob", "told"), [(-float("inf"), -9999.0), (-20000.0, -9999.0)])
+def test_what_is_impossible_has_a_log_probability_that_json_can_write(
+    own: Own, logprob: float, told: float
+) -> None:
+    token = own.protocol.Token(b"a", -0.5, ((b"a", -0.5), (b"b", logprob)))
+    rows = own.protocol.completion(own.protocol.Answer("a", "stop", 1, 1, {}, (token,)), "tiny", "v")
+    (row,) = rows["choices"][0]["logprobs"]["content"]
+    assert [one["logprob"] for one in row["top_logprobs"]] == [-0.5, told]
+
+
+def test_a_model_whose_numbers_are_none_has_failed(own: Own) -> None:
+    for line in running(own, logprob=float("nan")):
+        line.model.may.set()
+        status, told, _ = line.ask(body(logprobs=True))
+        assert (status, told["error"]["type"]) == (500, "server_error")
+
+
 def test_a_model_that_fails_costs_one_question(line: Line) -> None:
     line.model.may.set()
     failing = [{"role": "user", "content": "Fail!"}]
@@ -206,9 +293,37 @@ def test_a_full_queue_says_when_to_come_again(own: Own) -> None:
         status, told, headers = line.ask(body())
         assert (status, told["error"]["type"]) == (429, "rate_limit_exceeded")
         assert int(headers["Retry-After"]) >= 1
+        assert line.ask(b"{")[0] == 429, "a body is read when there is a place for it"
         line.model.may.set()
         first.join()
         assert line.ask(body())[0] == 200, "there is a place again"
+
+
+def test_a_server_that_ends_leaves_off_what_it_answers(own: Own) -> None:
+    model = StandIn(own)
+    server = own.server.serve(
+        own.server.Served("tiny", "abc", TAKES, GIVES, model.answer), "127.0.0.1", 0, places=2
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    line, lost = Line(model, f"http://127.0.0.1:{server.server_port}/v1"), []
+
+    def ask() -> None:
+        with pytest.raises(OSError):
+            line.ask(body())
+        lost.append(1)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    assert model.began.acquire(timeout=30)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    for asker in askers:
+        asker.join(30)
+    assert model.left.is_set()
+    assert (len(model.asked), len(lost)) == (1, 2), "the second question was not begun"
 
 
 def test_questions_wait_for_their_turn(line: Line) -> None:
