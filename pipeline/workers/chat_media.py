@@ -7,6 +7,7 @@ bytes in memory: no file, no address.
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ import numpy as np
 from chat_protocol import RefusedError
 from PIL import Image
 
+MAX_DECODED_BYTES = 2 * 2**30  # of the media of a question, once they are pictures and samples
+UNREADABLE = (av.FFmpegError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError)
+RATES_HZ = range(1000, 768_001)  # of sounds
 TOLERANCE_S = 1e-4  # between the time of a frame and the moment at which it is asked for
 
 
@@ -31,13 +35,31 @@ class Video:
     duration_s: float
 
 
-def picture(data: bytes) -> Image.Image:
+class Room:
+    """The memory that the media of one question may still take: a few bytes may stand for very many."""
+
+    def __init__(self, size_bytes: int = MAX_DECODED_BYTES) -> None:
+        self._size_bytes = self._left_bytes = size_bytes
+
+    def take(self, size_bytes: int) -> None:
+        """Raises RefusedError: there is not so much."""
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            message = f"decoded, the media take more than {self._size_bytes} bytes: lower fps or max_frames"
+            raise RefusedError(message, "too_large")
+
+
+def picture(data: bytes, room: Room) -> Image.Image:
     """Raises RefusedError for what is no picture, and for one that is enormous."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            found = Image.open(io.BytesIO(data))
+            room.take(3 * found.width * found.height)
+            return found.convert("RGB")
+    except RefusedError:
+        raise
+    except Exception as error:  # its decoders raise whatever comes
         raise RefusedError(f"a picture cannot be read: {error}", "invalid_image") from error
 
 
@@ -52,11 +74,11 @@ def moments(times_s: Sequence[float], duration_s: float, fps: float, max_frames:
     return sorted({max(0, place) for place in shown})
 
 
-def frames(data: bytes, fps: float, max_frames: int) -> Video:
+def frames(data: bytes, fps: float, max_frames: int, room: Room) -> Video:
     """Frames of the first picture track, found by their presentation times.
 
     Raises:
-        RefusedError: no video, or none of its frames can be decoded.
+        RefusedError: no video, none of its frames can be decoded, or they are too many or too large.
     """
     try:
         pts, base, length = _presented(data)
@@ -64,12 +86,10 @@ def frames(data: bytes, fps: float, max_frames: int) -> Video:
         times_s = [float((one - begin) * base) for one in pts]
         duration_s = max(times_s[-1], float((pts[-1] + length - begin) * base))
         wanted = {pts[place] for place in moments(times_s, duration_s, fps, max_frames)}
-        found = _decoded(data, wanted)
-    except (av.FFmpegError, ValueError, IndexError) as error:
+        found = _decoded(data, wanted, room)
+        pictures = np.stack([found[one] for one in sorted(found)])
+    except UNREADABLE as error:
         raise RefusedError(f"a video cannot be read: {error}", "invalid_video") from error
-    if not found:
-        raise RefusedError("no frame of a video can be decoded", "invalid_video")
-    pictures = np.stack([found[one] for one in sorted(found)])
     return Video(pictures, tuple(float((one - begin) * base) for one in sorted(found)), duration_s)
 
 
@@ -82,29 +102,33 @@ def _presented(data: bytes) -> tuple[list[int], Fraction, int]:
         return [pts for pts, _ in packets], stream.time_base or Fraction(1), packets[-1][1] or 0
 
 
-def _decoded(data: bytes, wanted: set[int]) -> dict[int, np.ndarray]:
+def _decoded(data: bytes, wanted: set[int], room: Room) -> dict[int, np.ndarray]:
     found: dict[int, np.ndarray] = {}
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for frame in container.decode(stream):
-            if frame.pts in wanted:
+            if frame.pts in wanted and frame.pts not in found:
+                room.take(3 * frame.width * frame.height)
                 found[frame.pts] = frame.to_ndarray(format="rgb24")
                 if len(found) == len(wanted):
                     break
     return found
 
 
-def sound(data: bytes, rate_hz: int) -> np.ndarray:
-    """float32, mono, at `rate_hz`. Raises RefusedError for what is no sound, or holds none."""
+def sound(data: bytes, rate_hz: int, room: Room) -> np.ndarray:
+    """float32, mono, at `rate_hz`. Raises RefusedError for what is no sound, holds none, or very much."""
     pieces: list[Any] = []
     try:
         with av.open(io.BytesIO(data)) as container:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-            for frame in container.decode(container.streams.audio[0]):
+            for frame in itertools.chain(container.decode(container.streams.audio[0]), [None]):
+                if frame is not None:
+                    if frame.sample_rate not in RATES_HZ:  # its filter would take for ever
+                        raise ValueError(f"{frame.sample_rate} Hz is no rate of a sound")
+                    room.take(4 * frame.samples * rate_hz // frame.sample_rate)
                 pieces += [one.to_ndarray()[0] for one in resampler.resample(frame)]
-            pieces += [one.to_ndarray()[0] for one in resampler.resample(None)]
-    except (av.FFmpegError, ValueError, IndexError) as error:
+    except UNREADABLE as error:
         raise RefusedError(f"a sound cannot be read: {error}", "invalid_audio") from error
     if not pieces:
         raise RefusedError("a sound without a sample", "invalid_audio")

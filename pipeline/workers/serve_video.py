@@ -28,6 +28,7 @@ import ipaddress
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ if "--download" not in sys.argv:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 import chat_media
+import httpx
 import numpy as np
 import torch
 from chat_protocol import Answer, Question, RefusedError, Token
@@ -60,6 +62,7 @@ from transformers import (
 from transformers.video_utils import VideoMetadata
 
 WANTED_FILES = ("*.json", "*.jinja", "*.safetensors", "*.model", "*.txt", "README.md")
+DTYPES = ("auto", "bfloat16", "float16", "float32")
 CLOCK_HZ = 1000  # of the times that a processor is told
 GIVES = ("json_schema", "json_object", "logprobs")
 # One way to write JSON, or a model may go on with blanks for ever.
@@ -142,9 +145,11 @@ class VideoModel:
             model = AutoModelForMultimodalLM.from_pretrained(
                 folder, config=config, dtype=dtype, use_safetensors=True, **told
             )
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            raise FatalError(f"{folder} cannot be loaded: {one_line(error)}") from error
-        self.model = model.to(device).eval()
+            self.model = model.to(device).eval()
+        except (
+            Exception
+        ) as error:  # whatever the library raises for files, or for a device, that it cannot use
+            raise FatalError(f"{folder} cannot be loaded on {device}: {one_line(error)}") from error
         self.tokenizer = getattr(self.processor, "tokenizer", self.processor)
         ends = self.model.generation_config.eos_token_id or self.tokenizer.eos_token_id
         self.ends = ends if isinstance(ends, list) else [ends]
@@ -218,9 +223,9 @@ class VideoModel:
 
     def _inputs(self, question: Question) -> Any:
         """The prompt with its media as tensors on the device."""
-        videos: list[chat_media.Video] = []
+        videos, room = list[chat_media.Video](), chat_media.Room()
         conversation = [
-            {"role": one.role, "content": [self._part(piece, question, videos) for piece in one.pieces]}
+            {"role": one.role, "content": [self._part(piece, question, videos, room) for piece in one.pieces]}
             for one in question.messages
         ]
         told: dict[str, Any] = {}
@@ -243,15 +248,17 @@ class VideoModel:
             raise RefusedError(message, "unsupported_value", param="messages") from error
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
-    def _part(self, piece: Any, question: Question, videos: list[chat_media.Video]) -> dict[str, Any]:
+    def _part(
+        self, piece: Any, question: Question, videos: list[chat_media.Video], room: chat_media.Room
+    ) -> dict[str, Any]:
         if piece.kind == "text":
             return {"type": "text", "text": piece.text}
         if piece.kind == "image":
-            return {"type": "image", "image": chat_media.picture(piece.data)}
+            return {"type": "image", "image": chat_media.picture(piece.data, room)}
         if piece.kind == "audio":
             rate_hz = self.processor.feature_extractor.sampling_rate
-            return {"type": "audio", "audio": chat_media.sound(piece.data, rate_hz)}
-        videos.append(chat_media.frames(piece.data, question.fps, question.max_frames))
+            return {"type": "audio", "audio": chat_media.sound(piece.data, rate_hz, room)}
+        videos.append(chat_media.frames(piece.data, question.fps, question.max_frames, room))
         return {"type": "video", "video": videos[-1].pictures}
 
     def _sampling(self, question: Question) -> Any:
@@ -319,7 +326,7 @@ def folder_of(name: str, revision: str | None, download: bool) -> Path:
     except LocalEntryNotFoundError as error:
         message = f"{name} is no folder and not in the hub's cache: --download fetches it from the hub"
         raise FatalError(message) from error
-    except (HfHubHTTPError, ValueError, OSError) as error:
+    except (HfHubHTTPError, httpx.HTTPError, ValueError, OSError) as error:
         raise FatalError(f"{name} cannot be fetched from the hub: {one_line(error)}") from error
     return Path(found)
 
@@ -380,7 +387,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     add("--api-key-env", help="the variable that holds the key which every question must show")
     add("--queue", type=int, default=8, help="how many questions may wait; more are told to come again")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    add("--dtype", default="auto", help="auto (as the weights are stored), bfloat16, float16, float32")
+    add("--dtype", default="auto", choices=DTYPES, help="auto: as the weights are stored")
     return parser.parse_args(given)
 
 
@@ -388,23 +395,37 @@ def key_of(chosen: argparse.Namespace) -> str:
     key = os.environ.get(chosen.api_key_env, "") if chosen.api_key_env else ""
     if chosen.api_key_env and not key:
         raise FatalError(f"{chosen.api_key_env} is not set")
-    local = chosen.host == "localhost" or ipaddress.ip_address(chosen.host).is_loopback
-    if not local and not key:
+    if not is_local(chosen.host) and not key:
         raise FatalError("a server that others reach needs a key: --api-key-env NAME")
     return key
 
 
-def section(served: Served, host: str, port: int) -> str:
+def is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may mean any machine
+        return False
+
+
+def look_at(host: str, port: int) -> None:
+    """Before a model is loaded, which takes long. Raises FatalError: nothing can listen there."""
+    try:
+        socket.create_server((host, port)).close()
+    except (OSError, OverflowError) as error:
+        raise FatalError(f"nothing can listen on {host} port {port}: {one_line(error)}") from error
+
+
+def section(served: Served, host: str, port: int, key_env: str | None) -> str:
     """What to write into a project file."""
-    told = {"takes": served.takes, "gives": served.gives}
-    lists = "\n".join(f"{key} = {json.dumps(list(value))}" for key, value in told.items())
+    told = {"takes": served.takes, "gives": served.gives} | ({"api_key_env": key_env} if key_env else {})
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in told.items())
     return f"""
 [[annotators]]
 name = "local"
 provider = "openai_compatible"
-model = "{served.name}"
+model = {json.dumps(served.name, ensure_ascii=False)}
 base_url = "http://{host}:{port}/v1"
-{lists}
+{lines}
 concurrency = 1
 timeout_s = 600
 """
@@ -412,15 +433,19 @@ timeout_s = 600
 
 def run(chosen: argparse.Namespace) -> None:
     key, device = key_of(chosen), device_of(chosen.device)
+    look_at(chosen.host, chosen.port)
     folder = folder_of(chosen.model, chosen.revision, chosen.download)
     name = chosen.name or (folder.name if Path(chosen.model).is_dir() else chosen.model)
     print(f"loading {folder} on {device}; {licence(card_of(folder))}", flush=True)
     model = VideoModel(folder, device=device, dtype=chosen.dtype, trust_remote_code=chosen.trust_remote_code)
     served = Served(name, version_of(folder), model.takes, GIVES, model.answer)
     server = serve(served, chosen.host, chosen.port, places=max(0, chosen.queue), key=key)
-    print(section(served, chosen.host, server.server_port))
+    print(section(served, chosen.host, server.server_port, chosen.api_key_env))
     print(f"listening on http://{chosen.host}:{server.server_port}/v1", flush=True)
-    server.serve_forever()
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()
 
 
 def main() -> None:

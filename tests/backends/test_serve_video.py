@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import urllib.error
@@ -210,6 +211,32 @@ def test_a_folder_without_a_model_is_one_line(python: str, tmp_path: Path) -> No
         [python, str(SCRIPT), "--model", "nobody/nothing"], capture_output=True, text=True, check=False
     )
     assert "--download" in away.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--host", "not-a-machine.invalid"], "a server that others reach needs a key"),
+        (["--port", "99999"], "nothing can listen on 127.0.0.1 port 99999"),
+        (["--port", "TAKEN"], "Address already in use"),
+    ],
+)
+def test_where_it_cannot_listen_is_one_line_before_a_model_is_loaded(
+    python: str, tmp_path: Path, given: list[str], told: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [
+            python,
+            str(SCRIPT),
+            "--model",
+            str(tmp_path),
+            *(port if g == "TAKEN" else g for g in given),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert told in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 SETTINGS = """

@@ -12,6 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -378,7 +379,7 @@ def film(times_ms: list[int]) -> bytes:
 
 def test_frames_are_those_that_are_shown_at_the_moment(own: Own) -> None:
     """Frames at 0, 0.1, 0.9, 1.0 and 2.4 s: at 0.5 s the second is still shown, at 1.5 and 2.0 s the fourth."""
-    found = own.media.frames(film([0, 100, 900, 1000, 2400]), 2.0, 64)
+    found = own.media.frames(film([0, 100, 900, 1000, 2400]), 2.0, 64, own.media.Room())
     assert found.times_s == (0.0, 0.1, 1.0)
     assert [round(float(one.mean()) / 10) for one in found.pictures] == [0, 1, 3]
 
@@ -390,7 +391,7 @@ def test_a_long_video_is_looked_at_evenly(own: Own) -> None:
 
 
 def test_a_frame_in_motion_keeps_its_true_time(own: Own, media: Callable[[str], Path]) -> None:
-    found = own.media.frames(media("video/pyfeat_single_face.mp4").read_bytes(), 2.0, 64)
+    found = own.media.frames(media("video/pyfeat_single_face.mp4").read_bytes(), 2.0, 64, own.media.Room())
     steps = np.diff(found.times_s)
     assert len(found.times_s) == len(found.pictures) >= 4
     assert np.allclose(steps, 0.5, atol=0.05)
@@ -398,18 +399,72 @@ def test_a_frame_in_motion_keeps_its_true_time(own: Own, media: Callable[[str], 
 
 @pytest.mark.parametrize("data", [b"", b"no media", film([0])[:80]])
 def test_media_that_cannot_be_read_are_refused(own: Own, data: bytes) -> None:
-    for read in (lambda: own.media.frames(data, 2.0, 64), lambda: own.media.sound(data, 16_000)):
+    for read in (
+        lambda: own.media.frames(data, 2.0, 64, own.media.Room()),
+        lambda: own.media.sound(data, 16_000, own.media.Room()),
+    ):
         with pytest.raises(own.protocol.RefusedError):
             read()
     with pytest.raises(own.protocol.RefusedError):
-        own.media.picture(data)
+        own.media.picture(data, own.media.Room())
+
+
+def png(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("1", (width, height)).save(out, "PNG")
+    return out.getvalue()
+
+
+def wav(rate_hz: int, samples: int) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(bytes(2 * samples))
+    return out.getvalue()
+
+
+def test_few_bytes_that_stand_for_very_many_are_refused(own: Own) -> None:
+    """Each is read, and a second one is not, where there is room for one only."""
+    media = own.media
+    for size_bytes, read in (
+        (3 * 4000 * 4000, lambda room: media.picture(png(4000, 4000), room)),
+        (3 * 16 * 16 * 5, lambda room: media.frames(film([0, 500, 1000, 1500, 2000]), 2.0, 64, room)),
+        (4 * 16_000, lambda room: media.sound(wav(8000, 8000), 16_000, room)),
+    ):
+        room = media.Room(size_bytes * 3 // 2)
+        read(room)
+        with pytest.raises(own.protocol.RefusedError, match="lower fps or max_frames"):
+            read(room)
+
+
+@pytest.mark.parametrize("rate_hz", [1, 900, 4_000_000_000])
+def test_a_sound_of_an_absurd_rate_is_refused(own: Own, rate_hz: int) -> None:
+    data = bytearray(wav(8000, 8000))
+    data[24:28] = rate_hz.to_bytes(4, "little")
+    with pytest.raises(own.protocol.RefusedError):
+        own.media.sound(bytes(data), 16_000, own.media.Room())
+
+
+def test_a_picture_that_is_broken_in_the_middle_is_refused(own: Own) -> None:
+    out = io.BytesIO()
+    Image.effect_noise((24, 20), 50).save(out, "PNG")
+    data = out.getvalue()
+    at = data.index(b"IDAT") - 4
+    shorter = int.from_bytes(data[at : at + 4], "big") - 100  # what follows is no chunk
+    broken = data[:at] + shorter.to_bytes(4, "big") + data[at + 4 :]
+    with pytest.raises(SyntaxError), Image.open(io.BytesIO(broken)) as opened:
+        opened.load()
+    with pytest.raises(own.protocol.RefusedError):
+        own.media.picture(broken, own.media.Room())
 
 
 def test_a_picture_and_a_sound_are_what_they_were(own: Own, media: Callable[[str], Path]) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (3, 2), (255, 0, 0, 255)).save(out, "PNG")
-    assert np.asarray(own.media.picture(out.getvalue())).tolist() == [[[255, 0, 0]] * 3] * 2
-    heard = own.media.sound(media("audio/jfk.flac").read_bytes(), 16_000)
+    assert np.asarray(own.media.picture(out.getvalue(), own.media.Room())).tolist() == [[[255, 0, 0]] * 3] * 2
+    heard = own.media.sound(media("audio/jfk.flac").read_bytes(), 16_000, own.media.Room())
     assert (heard.dtype, heard.ndim) == (np.float32, 1)
     assert len(heard) == pytest.approx(11 * 16_000, abs=400)
 
