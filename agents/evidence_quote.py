@@ -11,13 +11,19 @@ from agents import negations
 from agents.datatext import visible
 
 # Scripts without blanks between words are compared character by character.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f"
-_TOKEN = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+(?:'(?:(?![{_UNSPACED}])[^\W_])+)*")
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_UNSPACED += "\uac00-\ud7a3"  # in Korean where blanks stand differs from writer to writer
+_LETTER = rf"(?:(?![{_UNSPACED}])[^\W_]|[\u0900-\u0dff])"  # and the vowel signs of the scripts of India
+_TOKEN = re.compile(rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*")
+# Points of Arabic and Hebrew, which most writers leave out; a dot that only lower case makes of "İ".
+_POINTS = re.compile("[\u0307\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]|(?<=\\bnon)-")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u02bc\u2032\u00b4`", "'"))
 _NOT = re.compile(
     r"\b(do|does|did|is|are|was|were|has|have|had|ca|wo|sha|would|could|should|must|might|need|ought|dare|ai)"
     r"\s?n['\s]?t\b"
 )
+_FRENCH = re.compile(r"\b(?:je|tu|il|elle|nous|vous|ils|elles|les|des|une|du|dans|qui|que|cette|est|et)\b")
+_FRENCH_DONT = re.compile(_NOT.pattern.replace("do|", "", 1))  # "dont" is a pronoun there
 _WHOLE_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
 _SHORT_FORMS = {"cannot": "can not", "dunno": "do not know"}
 _REACH = 4  # words: in "I do not really know", "really" does not stand for "I"
@@ -29,7 +35,7 @@ _SHORT_ENDINGS = {
 def tokens(text: str) -> list[str]:
     """Words of `text` without case and punctuation, apostrophes inside a word kept."""
     plain = unicodedata.normalize("NFKC", visible(text)).casefold().replace("\u2019", "'")
-    return _TOKEN.findall(plain)
+    return _TOKEN.findall(_POINTS.sub("", plain))
 
 
 def comparable(text: str) -> list[str]:
@@ -39,7 +45,9 @@ def comparable(text: str) -> list[str]:
     and words repeated at once count once: recognisers seldom keep the number of a "no, no, no".
     """
     said = " ".join(tokens(text.translate(_APOSTROPHES)))
-    said = _NOT.sub(lambda match: f"{_WHOLE_FORMS.get(match[1], match[1])} not", said)
+    said = (_FRENCH_DONT if _FRENCH.search(said) else _NOT).sub(
+        lambda match: f"{_WHOLE_FORMS.get(match[1], match[1])} not", said
+    )
     words = " ".join(map(_written_out, said.split())).split()
     return [word for word, _ in itertools.groupby(words)]
 
@@ -69,12 +77,15 @@ def share_said(
     """
     if not quote:
         return 0.0
-    quote, said, whole = negations.paired(quote), negations.paired(said), len(quote)
+    if f" {' '.join(quote)} " in f" {' '.join(said)} ":
+        return 1.0
+    quote, said = negations.marked(quote), negations.marked(said)
+    whole = len(quote)
     costs = negations.costs(quote, said, unsure=unsure)
 
     def change(wanted: str, word: str) -> int:
-        same = negations.same(wanted, word) or (any_number and wanted.isdigit() != word.isdigit())
-        return 0 if same else max(costs[wanted], costs[word], 1)
+        same = any_number and wanted.isdigit() != word.isdigit()
+        return 0 if same else negations.change(wanted, word, costs, unsure=unsure)
 
     def stand_in(wanted: str, word: str, further: Sequence[str]) -> int:
         between = further[: further.index(wanted)] if wanted in further else ()

@@ -40,13 +40,12 @@ if "--download" not in sys.argv:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 import chat_media
-import httpx
 import numpy as np
 import torch
 from chat_protocol import Answer, Question, RefusedError, Token
 from chat_server import Served, serve
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError
 from jinja2 import TemplateError
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
@@ -326,7 +325,7 @@ def folder_of(name: str, revision: str | None, download: bool) -> Path:
     except LocalEntryNotFoundError as error:
         message = f"{name} is no folder and not in the hub's cache: --download fetches it from the hub"
         raise FatalError(message) from error
-    except (HfHubHTTPError, httpx.HTTPError, ValueError, OSError) as error:
+    except Exception as error:  # of the network, the hub, the disk
         raise FatalError(f"{name} cannot be fetched from the hub: {one_line(error)}") from error
     return Path(found)
 

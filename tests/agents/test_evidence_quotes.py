@@ -94,6 +94,9 @@ NEGATED = [
     ("io non voglio andare a casa con lui oggi", "io voglio andare a casa con lui oggi"),
     ("я не хочу идти домой сегодня с ним", "я хочу идти домой сегодня с ним"),
     ("오늘은 집에 가고 싶지 않아요", "오늘은 집에 가고 싶지 아요"),
+    ("मुझे आज घर नहीं जाना है उसके साथ", "मुझे आज घर जाना है उसके साथ"),
+    ("bu film çok güzel değil bence kardeşim", "bu film çok güzel bence kardeşim"),
+    ("أنا لا أريد أن أذهب إلى البيت اليوم", "أنا أريد أن أذهب إلى البيت اليوم"),
 ]  # fmt: skip
 
 
@@ -135,7 +138,68 @@ def test_a_word_that_denies_in_some_languages_only_decides_nothing(said: str, qu
     assert "some languages" in found.reason
 
 
+DOUBTFUL = [  # Japanese, Thai, Turkish, and French and Arabic words that deny at times
+    ("明日は友達と一緒に学校へ行きません", "明日は友達と一緒に学校へ行きます"),
+    ("昨日の夜は家族とご飯を食べなかったよ", "昨日の夜は家族とご飯を食べたよ"),
+    ("この映画は本当に面白くないと思います", "この映画は本当に面白いと思います"),
+    ("昨日見た映画は不思議な話だったと思う", "昨日見た映画はふしぎな話だったと思う"),
+    ("วันนี้ฉันไม่อยากไปโรงเรียนกับเพื่อนๆ", "วันนี้ฉันอยากไปโรงเรียนกับเพื่อนๆ"),
+    ("dün akşam bizim eve kimse gelmedi yağmur yağdı", "dün akşam bizim eve kimse geldi yağmur yağdı"),
+    ("ben bu işi artık hiç istemiyorum anne bak", "ben bu işi artık hiç istiyorum anne bak"),
+    ("dün onunla sinemaya birlikte gitmedim ağladım sonra", "dün onunla sinemaya birlikte gittim ağladım sonra"),
+    ("je veux plus aller chez toi demain", "je veux aller chez toi demain"),
+    ("je veux plus aller chez toi demain", "je veux pas aller chez toi demain"),
+    ("我觉得我们的未来会非常好的", "我觉得我们的将来会非常好的"),
+    ("오늘은 친구랑 같이 밥을 안 먹었어요", "오늘은 친구랑 같이 밥을 먹었어요"),
+    ("那个人我觉得是不是特别好看啊", "那个人我觉得是特别好看啊"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "quote"), DOUBTFUL)
+def test_where_nobody_can_tell_a_denial_by_its_letters_a_quote_is_not_measurable(
+    said: str, quote: str
+) -> None:
+    for spoken, quoted in ((said, quote), (quote, said)):
+        assert verdict(make.claim("quote", quote=quoted), make.asr(spoken)).verdict == "not_measurable"
+        assert verdict(make.claim("quote", quote=spoken), make.asr(spoken)).verdict == "supported"
+
+
+ALIKE = [  # a denial in other letters, or for another one; a word that only looks like one
+    ("ich weiß nich was du heute von mir willst", "ich weiß nicht was du heute von mir willst"),
+    ("ich hab nix davon gewusst", "ich hab nichts davon gewusst"),
+    ("eu nao quero ir para casa hoje", "eu não quero ir para casa hoje"),
+    ("I got nothin to say to you", "I got nothing to say to you"),
+    ("I never said that to her", "I not said that to her"),
+    ("я не нету видел его там вчера", "я не нет видел его там вчера"),
+    ("we drove there non-stop all night", "we drove there nonstop all night"),
+    ("they discover it with us now", "they cover it with us now"),
+    ("hoje eu estou no carro dele", "hoje eu estou num carro dele"),
+    ("no to jest bardzo dobry film", "to jest bardzo dobry film"),
+    ("to no jest bardzo dobry film", "to jest bardzo dobry film"),
+    ("voici la maison dont je te parle", "voici la maison donc je te parle"),
+    ("오늘은 집에 가고싶지않아요 정말로", "오늘은 집에 가고 싶지 않아요 정말로"),
+    ("안녕하세요 저는 김민수입니다 반가워요", "안녕하세요 저는 김민서입니다 반가워요"),
+    ("لا أريد أن أذهب إلى البيت اليوم", "لَا أُرِيدُ أَنْ أَذْهَبَ إِلَى الْبَيْتِ الْيَوْم"),
+    ("İstanbul çok güzel bir şehir", "istanbul çok güzel bir şehir"),
+    ("the women won there again today", "the women one there again today"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "quote"), ALIKE)
+def test_what_turns_nothing_round_costs_no_more_than_other_words(said: str, quote: str) -> None:
+    for spoken, quoted in ((said, quote), (quote, said)):
+        assert verdict(make.claim("quote", quote=quoted), make.asr(spoken)).verdict == "supported"
+
+
+def test_letters_that_a_recogniser_parts_are_found() -> None:
+    parted = make.asr("明日 は 学校 へ 行 か な い よ")
+    assert verdict(make.claim("quote", quote="学校へ行かないよ"), parted).verdict == "supported"
+
+
 TRUE = [
+    "明日は行かないけど今日は行くよ",
+    "ben gelmedim ama sen geldin değil mi",
+    "मुझे नहीं पता कि वह क्यों नहीं आया",
     "nunca quiero ir a la casa de mi madre",
     "no I hardly know any of these people and they do not know me either",
     "I was unhappy then and never happy again but now I am happy",

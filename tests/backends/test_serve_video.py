@@ -211,6 +211,15 @@ def test_a_folder_without_a_model_is_one_line(python: str, tmp_path: Path) -> No
         [python, str(SCRIPT), "--model", "nobody/nothing"], capture_output=True, text=True, check=False
     )
     assert "--download" in away.stderr.strip().splitlines()[-1]
+    unreachable = subprocess.run(
+        [python, str(SCRIPT), "--model", "nobody/nothing", "--download"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9"},
+    )
+    last = unreachable.stderr.strip().splitlines()[-1]
+    assert last.startswith("serve_video: nobody/nothing cannot be fetched from the hub: ")
 
 
 @pytest.mark.parametrize(
