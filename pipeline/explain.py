@@ -176,6 +176,7 @@ class _Looked(Generic[T, R]):
             asked=asker.section.name,
             repetition=repetition,
             about=about,
+            kind=getattr(asker, "kind", None),
             id=record_id,
             before=self._before(record_id, request),
             **state,

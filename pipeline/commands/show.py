@@ -112,7 +112,7 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
                 "label": (decision.label if decision and decision.label else None)
                 or (item.consensus.label if item.consensus else None)
                 or _numbers(item),
-                "status": decision.status if decision else "not_annotated",
+                "status": decision.status if decision else "undecided" if votes else "not_annotated",
                 "reasons": list(decision.reasons) if decision else [],
             }
         )
