@@ -335,6 +335,7 @@ class ReportOutput(Output):
     """`path`: the same as a page; None where none was asked for."""
 
     judges: JudgesReport
+    hallucination: dict[str, ClaimRates] = {}  # annotator -> how many of its claims the signal contradicts
     path: str | None
 
 

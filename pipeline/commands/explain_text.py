@@ -39,7 +39,7 @@ def _who(question: ExplainedQuestion, names: Mapping[str, str]) -> str:
 
 def _state(question: ExplainedQuestion) -> str:
     state = question.state.replace("_", " ")
-    parts = [f"{state}: {question.why}" if question.why else state]
+    parts = [f"{state}: {question.why}" if question.why not in ("", state) else state]
     if question.at:
         parts.append(question.at)
     if usage := question.usage:

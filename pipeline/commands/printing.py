@@ -21,13 +21,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.commands.claims_text import print_claims
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.drift import Drift
 from pipeline.ingest import IngestReport
 from pipeline.outputs import (
-    ClaimRate,
-    ClaimRates,
     DemoOutput,
     FailedItem,
     IngestOutput,
@@ -247,7 +246,7 @@ def print_status(console: Console, status: StatusOutput, rules: Collection[str])
     """
     print_totals(console, status)
     _print_stages(console, status.stages)
-    _print_claim_rates(console, status.hallucination, rules)
+    print_claims(console, status.hallucination, rules)
     for one in status.drift:
         say(console, _drift(one))
 
@@ -276,34 +275,6 @@ def _rate(per_s: float | None) -> str:
     if not per_s:
         return "-"
     return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
-
-
-def _print_claim_rates(console: Console, rates: Mapping[str, ClaimRates], rules: Collection[str]) -> None:
-    """How many of each annotator's measurable claims are contradicted. `rules` repeat what was measured."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("claims of", overflow="fold")
-    for column in (
-        "contradicted",
-        "of those not told",
-        "of those told",
-        "not measurable",
-        "outside the clip",
-    ):
-        table.add_column(column, justify="right")
-    for name, row in rates.items():
-        counts = [_contradicted(one) for one in (row, row.not_shown, row.shown)]
-        cells = [*counts, f"{row.not_measurable} of {row.claims}", f"{row.outside_clip}"]
-        table.add_row(Text(f"{name} (rules)" if name in rules else name), *cells)
-    if rates:
-        console.print(table)
-
-
-def _contradicted(row: ClaimRate) -> str:
-    """ "3 of 20 (15 %, 5-36 %)": the share of the measurable ones with its 95 % interval."""
-    counts = f"{row.contradicted} of {row.measurable}"
-    if row.rate is None or row.low is None or row.high is None:
-        return "-"
-    return f"{counts} ({row.rate:.0%}, {100 * row.low:.0f}-{100 * row.high:.0f} %)".replace("%,", " %,")
 
 
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:

@@ -117,7 +117,9 @@ def _answer(annotation: Json) -> str:
 
 def _judged(annotation: Json) -> Iterator[str]:
     """What each judge says of an annotation: its scores, or which label the reasons imply."""
-    for one in annotation["judgements"]:
+    for one in sorted(
+        annotation["judgements"], key=lambda one: (one["judge"], one["kind"], one["replicate"])
+    ):
         flags = f" ({', '.join(one['flags'])})" if one["flags"] else ""
         yield f"{one['judge']}: {_judgement(one)}{flags}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -167,8 +168,8 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     at = lines.index("  a: joy, confidence 0.75")
     assert lines[at + 1 : at + 4] == [
         "    rules: s_rec 0.50, s_reason 0.80, s_cot 0.60",
-        "    rules: with the label hidden, the reasons imply fear (label_mismatch)",
         "    rules: failed (timeout)",
+        "    rules: with the label hidden, the reasons imply fear (label_mismatch)",
     ]
     assert "  said (pocketsphinx, low quality): so good" in lines
     assert "  missing: visual (no_face)" in lines
@@ -213,3 +214,11 @@ def test_decision_rows_tell_votes_and_why(project: Project) -> None:
         assert "lexicon" in row["votes"]
         assert row["status"] in ("needs_review", "auto_accepted")
         assert bool(row["reasons"]) == (row["status"] == "needs_review")
+
+
+def test_answers_of_one_who_is_asked_repeatedly_are_counted(project: Project) -> None:
+    said = [("b", "joy", 0), ("a", "joy", 0), ("a", "fear", 1), ("a", "joy", 2)]
+    answers = tuple(annotation("smp_x", name, label, replicate=n) for name, label, n in said)
+    item = next(iter(live_items(project.store)))
+    (row,) = decision_rows([replace(item, annotations=answers)])
+    assert row["votes"] == "b joy, a joy x2 fear x1"
