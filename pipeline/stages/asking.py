@@ -60,6 +60,7 @@ class AskStage(ABC, Generic[T, R]):
         self._expected: dict[str, Expected] = {}  # by the id of a record
         self._dead: dict[str, ItemOutcome] = {}  # dead letters, by the id of a record
         self._tried: set[str] = set()  # ids of records that failed in runs before
+        self._to_gather = 0  # questions that go into vendors' batches, and have not had their turn
         self._under_way: set[str] = set()  # ids of records whose questions a vendor's batch has
         self._unclear: dict[str, ProviderError] = {}  # failures that a server which is away may have caused
 
@@ -111,6 +112,9 @@ class AskStage(ABC, Generic[T, R]):
                     wanted.append(Wanted(asker, item, request, self.sample(item).id))
             run.meter.add(self.name, wanted)
         run.kept_here.update(name for name, _ in kept)
+        # Those that take longest come first: their jobs are begun before the others are asked.
+        pending.sort(key=lambda one: one[0].section.mode != "batch")
+        self._to_gather = _for_batches(pending)
         return pending
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
@@ -146,6 +150,9 @@ class AskStage(ABC, Generic[T, R]):
             except UserError:  # a budget, say: what was gathered within it goes its way
                 run_async(run, run.gathering.submit_all())
                 raise
+            self._to_gather -= _for_batches(items)
+            if run.gathering and self._to_gather == 0:
+                run_async(run, run.gathering.submit_all())
 
     def reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
         """Whether an item may be shown to whom a question is put to, as consent has it."""
@@ -201,8 +208,6 @@ class AskStage(ABC, Generic[T, R]):
         return end
 
     def finish(self, run: Run) -> None:
-        if run.gathering:
-            run_async(run, run.gathering.submit_all())
         store = run.project.store
         there = store.stubs(self.record_class, list(self._expected))
         self.stand(run, there)
@@ -264,6 +269,10 @@ class AskStage(ABC, Generic[T, R]):
         return ItemOutcome(
             self.name, record.id, "dead" if dead else "failed", path, record.reason, message, retry
         )
+
+
+def _for_batches(pending: Sequence[Pending[T, R]]) -> int:
+    return sum(asker.section.mode == "batch" for asker, _, _ in pending)
 
 
 def _identified(

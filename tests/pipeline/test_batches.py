@@ -387,13 +387,28 @@ def test_an_interrupted_run_submits_nothing(vendor: Vendor, tmp_path: Path) -> N
     with project_in(tmp_path, vendor.asks()) as project:
         run, stage = make_run(project), AnnotateStage()
         (shard,) = to_ask(run, 6, stage)
-        stage.work(run, shard)
+        stage.work(run, shard[:4])
         run.cancelled.set()
         with pytest.raises(Stopped):
-            stage.finish(run)
+            stage.work(run, shard[4:])
+        folder = project.artifacts.folder
+        assert folder is not None
+        assert len(list(folder.rglob("*.jsonl"))) == 1
         asyncio.run(run.gathering.drop())
         assert (vendor.shop.seen, totals(project.store).batches) == ({}, [])
-        assert not list(project.artifacts.folder.rglob("*.jsonl"))  # type: ignore[union-attr]
+        assert list(folder.rglob("*.jsonl")) == []
+
+
+def test_jobs_are_begun_before_others_are_asked_live(vendor: Vendor, tmp_path: Path) -> None:
+    settings = model(vendor.models.openai_url, name="live") + vendor.asks()
+    with project_in(tmp_path, settings) as project:
+        run, stage = make_run(project), AnnotateStage()
+        (shard,) = to_ask(run, 6, stage)
+        stage.work(run, shard[:6])
+        assert (vendor.shop.seen["POST batches"], vendor.models.requests) == (1, [])
+        stage.work(run, shard[6:])
+        stage.finish(run)
+        assert outcomes(project) == {"labelled": 6}
 
 
 def test_questions_in_two_steps_go_into_two_jobs(vendor: Vendor, tmp_path: Path) -> None:
