@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from schemas.briefs import BRIEFS, brief_of
 from schemas.errors import UserError
 from schemas.ids import canonical_json
-from schemas.rows import MigrationRow, RecordRow, RunRow
+from schemas.rows import MigrationRow, RecordRow, RunRow, table_of
 from schemas.store_errors import store_error
 
 PAGE = 500  # rows that are changed at a time
@@ -40,7 +40,7 @@ def add_briefs(connection: Connection) -> None:
 
 def renew_briefs(connection: Connection) -> None:
     """All briefs anew, as this version makes them."""
-    records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
+    records = table_of(RecordRow)
     change = records.update().where(records.c.seq == sa.bindparam("n")).values(brief=sa.bindparam("made"))
     for cls in BRIEFS:
         query = select(records.c.seq, records.c.body).where(records.c.kind == cls.__name__.lower())
@@ -52,7 +52,7 @@ def renew_briefs(connection: Connection) -> None:
 
 
 def _part_failed_items(connection: Connection) -> None:
-    runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
+    runs = table_of(RunRow)
     for row in connection.execute(select(runs.c.seq, runs.c.counts)).all():
         counts = json.loads(row.counts)
         if (failed := counts.pop("failed_items", None)) is not None:
@@ -113,4 +113,4 @@ def migrate(connection: Connection, *, now: str) -> None:
     for name, change in MIGRATIONS.items():
         if name not in done:
             change(connection)
-            connection.execute(MigrationRow.__table__.insert().values(name=name, at=now))  # type: ignore[attr-defined]
+            connection.execute(table_of(MigrationRow).insert().values(name=name, at=now))

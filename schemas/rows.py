@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, Table, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -134,3 +134,9 @@ class MigrationRow(SQLModel, table=True):
     __tablename__ = "migrations"
     name: str = Field(primary_key=True)
     at: str
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The table that a class of rows stands for, to put queries together."""
+    found: Table = row.__table__  # type: ignore[attr-defined]
+    return found

@@ -19,7 +19,7 @@ from schemas.fields import field_of, fields_query
 from schemas.ids import canonical_json
 from schemas.migrations import migrate
 from schemas.record import Record
-from schemas.rows import LiveRow, OutcomeRow, RecordRow
+from schemas.rows import LiveRow, OutcomeRow, RecordRow, table_of
 from schemas.store_batches import Batched
 from schemas.store_errors import store_error
 from schemas.store_notes import CallEvent, ItemOutcome, StoredPath, chunks, utc_now
@@ -28,9 +28,9 @@ __all__ = ["CallEvent", "ItemOutcome", "Store", "StoredPath", "Stub", "utc_now"]
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-_records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
-_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
-_live: sa.Table = LiveRow.__table__  # type: ignore[attr-defined]
+_records = table_of(RecordRow)
+_outcomes = table_of(OutcomeRow)
+_live = table_of(LiveRow)
 
 
 class Stub(NamedTuple):

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from schemas.errors import UserError
-from schemas.rows import CallRow, OutcomeRow, RecordRow
+from schemas.rows import CallRow, OutcomeRow, RecordRow, table_of
 from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks, utc_now
 
-_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
-_records: sa.Table = RecordRow.__table__  # type: ignore[attr-defined]
+_calls = table_of(CallRow)
+_records = table_of(RecordRow)
 NEWEST_EVENTS = 400  # of the ledger, from which it is told how long calls take
-_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
+_outcomes = table_of(OutcomeRow)
 
 
 # Made once: to put it together takes longer than to ask it.

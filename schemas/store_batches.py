@@ -9,12 +9,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from schemas.errors import UserError
-from schemas.rows import BatchRow, CallRow
+from schemas.rows import BatchRow, CallRow, table_of
 from schemas.store_asked import Asked, CallSums, sums_since
 from schemas.store_notes import ADD_CALL, CallEvent, utc_now
 
-_batches: sa.Table = BatchRow.__table__  # type: ignore[attr-defined]
-_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
+_batches = table_of(BatchRow)
+_calls = table_of(CallRow)
 
 
 class BatchJob(NamedTuple):

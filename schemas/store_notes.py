@@ -10,15 +10,15 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from schemas.database import Database
-from schemas.rows import CallRow, FactRow, OutcomeRow, PathRow, RunRow
+from schemas.rows import CallRow, FactRow, OutcomeRow, PathRow, RunRow, table_of
 
 IN_CHUNK = 900  # below SQLite's limit of bound variables
 
-_facts: sa.Table = FactRow.__table__  # type: ignore[attr-defined]
-_paths: sa.Table = PathRow.__table__  # type: ignore[attr-defined]
-_outcomes: sa.Table = OutcomeRow.__table__  # type: ignore[attr-defined]
-_calls: sa.Table = CallRow.__table__  # type: ignore[attr-defined]
-_runs: sa.Table = RunRow.__table__  # type: ignore[attr-defined]
+_facts = table_of(FactRow)
+_paths = table_of(PathRow)
+_outcomes = table_of(OutcomeRow)
+_calls = table_of(CallRow)
+_runs = table_of(RunRow)
 
 
 class StoredPath(NamedTuple):

@@ -18,7 +18,7 @@ from review_ui.forms import read_answer
 from schemas.records import Decision, Review
 from schemas.store import utc_now
 from schemas.taxonomy import Taxonomy, load_taxonomy
-from tests.pipeline.project import done_well, emotrace, ingested, stored, talk
+from tests.pipeline.project import LEXICON_ALONE, done_well, emotrace, ingested, stored, talk
 from tests.wire.material import answer
 
 pytestmark = pytest.mark.slow
@@ -43,17 +43,7 @@ SETTINGS = """
 name = "kinds"
 language = "en"
 taxonomy = "{taxonomy}"
-[segment]
-rule = "whole"
-[select]
-require = "any"
-[features.au]
-enabled = false
-[[annotators]]
-name = "lexicon"
-provider = "cues"
-model = "lexicon"
-{scripted}
+{lexicon}{scripted}
 [policy]
 random_review_share = 0
 accept_probability = 0.7
@@ -134,7 +124,7 @@ def made(folder: Path, name: str) -> tuple[Path, Taxonomy]:
     recordings.mkdir()
     talk(recordings / "glad.mp4", text=GLAD, seed=0)
     talk(recordings / "sad.mp4", text=SAD, seed=1)
-    settings = SETTINGS.format(taxonomy=name, scripted=sections)
+    settings = SETTINGS.format(taxonomy=name, lexicon=LEXICON_ALONE, scripted=sections)
     project = ingested(folder, settings, recordings, "--consent", "given", "--license", "cc-by-4.0")
     run = done_well(emotrace("run", "--project", project, "--local", "--json"))
     assert run["failed_items"] == []

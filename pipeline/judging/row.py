@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from pipeline.judging.people import SCORES
@@ -90,16 +90,8 @@ def unread_row(
 ) -> Row:
     """An annotator's reply without an answer, where the truth is known: evaluated, it has earned nothing."""
     nothing = Rated(reply=None, steps=0, gold_labels=gold_labels, claimed_labels=0)
-    return Row(
-        judge=judge,
-        annotation_id=annotation.id,
-        annotator=annotation.annotator,
-        source_id=source_id,
-        speaker=speaker,
-        length_chars=0,
-        chains=(nothing,) * replicates,
-        judged=False,
-    )
+    bare = row_of(judge, annotation, (), human={}, source_id=source_id, speaker=speaker)
+    return replace(bare, chains=(nothing,) * replicates, judged=False)
 
 
 def _claimed(annotation: Annotation, rated: Judgement) -> int:

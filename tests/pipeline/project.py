@@ -34,6 +34,18 @@ OWN_VARIABLES = ("EMOTRACE__", "OPENAI_", "GEMINI_", "GOOGLE_", "PREFECT_")
 
 Wave = npt.NDArray[np.float32]
 
+LEXICON_ALONE = """\
+[segment]
+rule = "whole"
+[select]
+require = "any"
+[features.au]
+enabled = false
+[[annotators]]
+name = "lexicon"
+provider = "cues"
+model = "lexicon"
+"""
 # Keyless annotators and judge, and a model and a judge behind the address `url`.
 EVERY_STAGE = """
 [project]

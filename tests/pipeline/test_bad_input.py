@@ -16,21 +16,20 @@ import pytest
 
 from schemas.records import Features
 from tests.media_io.make import make_sound, make_video, remux_faststart, tone
-from tests.pipeline.project import EMOTRACE, Done, done_well, emotrace, standing, stored, write_settings
+from tests.pipeline.project import (
+    EMOTRACE,
+    LEXICON_ALONE,
+    Done,
+    done_well,
+    emotrace,
+    standing,
+    stored,
+    write_settings,
+)
 from tests.wire.server import FakeModels
 
-SETTINGS = """\
-[segment]
-rule = "whole"
-[select]
-require = "any"
-[features.au]
-enabled = false
-[[annotators]]
-name = "lexicon"
-provider = "cues"
-model = "lexicon"
-[release]
+SETTINGS = f"""\
+{LEXICON_ALONE}[release]
 split_policy = "single"
 include_undecided = true
 """

@@ -22,21 +22,8 @@ from pipeline.run import local_engine, run
 from schemas.errors import UserError
 from schemas.records import Annotation, Review, Sample
 from tests.media_io.make import make_sound, tone
-from tests.pipeline.project import write_settings
+from tests.pipeline.project import LEXICON_ALONE, write_settings
 from tests.pipeline.records import Quiet
-
-SETTINGS = """\
-[segment]
-rule = "whole"
-[select]
-require = "any"
-[features.au]
-enabled = false
-[[annotators]]
-name = "lexicon"
-provider = "cues"
-model = "lexicon"
-"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ def place(tmp_path: Path) -> Place:
     for name, length_s in (("a", 1.0), ("b", 1.5)):
         make_sound(found.recordings / f"{name}.wav", tone(length_s, from_s=0.2))
     found.transcript("I am so happy")
-    with open_project(write_settings(found.project, SETTINGS)) as project:
+    with open_project(write_settings(found.project, LEXICON_ALONE)) as project:
         ingest(project, [str(found.recordings)])
     assert not found.is_known()
     assert found.run().failed_items == []
@@ -94,7 +81,7 @@ def add_transcript(place: Place) -> None:
 
 
 def change_setting(place: Place) -> None:
-    write_settings(place.project, SETTINGS + "[policy]\nmin_labelled = 1\n")
+    write_settings(place.project, LEXICON_ALONE + "[policy]\nmin_labelled = 1\n")
 
 
 def say_something(place: Place) -> None:
@@ -178,7 +165,7 @@ def test_weights_that_are_named_are_looked_at(place: Place, tmp_path: Path) -> N
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "model.bin").write_bytes(b"one")
-    write_settings(place.project, SETTINGS + f'[features.asr]\nweights = "{weights}"\n')
+    write_settings(place.project, LEXICON_ALONE + f'[features.asr]\nweights = "{weights}"\n')
 
     def outside(project: Project) -> str:
         return one_look.look(project).outside
@@ -246,7 +233,7 @@ def test_a_run_that_is_cut_off_leaves_nothing_known(place: Place) -> None:
     edit_transcript(place)
     with open_project(place.project) as project, pytest.raises(UserError, match="plug"):
         run(project, cut_off, progress=Quiet())
-    write_settings(place.project, SETTINGS)
+    write_settings(place.project, LEXICON_ALONE)
     place.transcript("I am so happy")
     assert not place.is_known()
 
