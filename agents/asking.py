@@ -16,6 +16,7 @@ from agents.parsing import PARSER_VERSION
 from agents.prompting import media_shown, sampling
 from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
+from agents.providers.options import read_options
 from agents.servers import deployment_of
 from schemas.errors import ProviderError
 from schemas.ids import content_digest
@@ -42,6 +43,10 @@ class Model:
     def third_party(self) -> bool:
         """Whether what is asked leaves for somebody else."""
         return self.wire and not self.section.stays_here
+
+    def refuse_unknown_options(self) -> None:
+        """Raises UserError for an option that the provider does not know, or a bad value; no key is needed."""
+        read_options(self._provider.options, self.section)
 
     def open(self) -> Provider:
         """A provider for one event loop; whoever opens it closes it.

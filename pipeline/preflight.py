@@ -45,7 +45,7 @@ def look_names_up(root: Path, settings: Settings) -> None:
     """Everything that the settings name is there; no key is needed.
 
     Raises:
-        UserError: an unknown name, or one model twice, with file and line.
+        UserError: an unknown name or option, or one model twice, with file and line.
     """
     for stage, section in settings.features.items():
         if section.backend not in ("auto", *backend_names(stage)):
@@ -62,8 +62,11 @@ def look_names_up(root: Path, settings: Settings) -> None:
         resolve(AGGREGATORS, settings.aggregate.method, what="aggregation method")
     with pointing_at(root, "examples", "embedding"):
         resolve(EMBEDDINGS, settings.examples.embedding, what="embedding")
-    _refuse_twins(root, "annotators", settings.annotators)
-    _refuse_twins(root, "judges", settings.judges)
+    for table, sections in (("annotators", settings.annotators), ("judges", settings.judges)):
+        for number, model in enumerate(sections):
+            with pointing_at(root, table, number):
+                Model(model).refuse_unknown_options()
+        _refuse_twins(root, table, sections)
     _check_kin(root, settings)
 
 

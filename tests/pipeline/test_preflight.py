@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.preflight import kin_notes, preflight
+from pipeline.preflight import kin_notes, look_names_up, preflight
 from schemas.errors import UserError
 from schemas.settings_file import load_settings
 from tests.pipeline.project import REPO, write_settings
@@ -46,6 +47,37 @@ def test_a_wrong_name_is_told_with_file_and_line(
     error = refused.value
     assert (error.code, error.file, error.line) == (code, str(root / "emotrace.toml"), line)
     assert error.remedy
+
+
+@pytest.mark.parametrize("look", [look_names_up, preflight])  # a plan looks names up, a run opens them too
+@pytest.mark.parametrize("table", ["annotators", "judges"])
+@pytest.mark.parametrize(
+    ("provider", "wrong", "remedy"),
+    [
+        ("gemini", 'thinking_levl = "low"', 'did you mean "thinking_level"?'),
+        ("openai", 'image_detal = "low"', 'did you mean "image_detail"?'),
+        ("cues", "window = 3", "known here: none"),
+    ],
+)
+def test_an_option_that_a_provider_does_not_know_is_told_with_file_and_line(
+    provider: str,
+    wrong: str,
+    remedy: str,
+    table: str,
+    look: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("GEMINI_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "a key")
+    model = "rules" if (provider, table) == ("cues", "judges") else "lexicon"
+    text = MODEL.format(table=table, provider=provider, model=model) + f"[{table}.options]\n{wrong}\n"
+    root = write_settings(tmp_path / "project", text)
+    with pytest.raises(UserError, match="knows no option") as refused:
+        look(root, load_settings(root))
+    error = refused.value
+    assert (error.code, error.file, error.line) == ("unknown_option", str(root / "emotrace.toml"), 10)
+    assert error.remedy == remedy
 
 
 LOCAL = """[[{table}]]
