@@ -23,10 +23,11 @@ VERSION = rf"(?:[-. ]?v?\d{REST}(?: (?:pro|flash|mini|turbo|lite|omni|vl)\b)?|-\
 MODEL_WORDS = r"(?:large |multimodal |vision |ai )*(?:language |ai )(?:model|assistant)"
 ENDINGS = (
     "e|y|es|ies|ied|iedly|ed|edly|d|ing|ingly|ily|iness|ier|iest|s|ly|ness|ful|fully|fulness|ous|ously|ance|ion|ions"
-    "|ment|ments|ement|ity|ely|some|er|est"
+    "|ment|ments|ement|ity|ely|some|er|est|ying|yingly|isome|uous|uously"
 )
 SHORT_ENDINGS = "s|ed|ing|ly|ness|ful|fully|fulness|ous|ously|less|er|some"
 DOUBLED = "er|est|en|ens|ened|ening|eningly"  # behind a last letter that is doubled: sadder, maddening
+NEGATED = "(?:un|non-?)?"  # "unsurprised" tells what was thought of
 LEAST_STEM = 5  # a shorter word keeps all its letters, and takes endings that make no other word of it
 
 
@@ -145,8 +146,11 @@ def _forms(words: Iterable[str]) -> list[str]:
             found.append(re.escape(word))
             continue
         long = len(word) >= LEAST_STEM
-        stem = re.sub(r"(?:ed|e|y)$", "", word) if long else word
+        stem = re.sub(r"(?:ied|ed|e|y)$", "", word) if long else word
+        if long and word.endswith("ious"):  # "furious", "fury"; "anxious", "anxiety"
+            found.append(rf"(?<!\w){re.escape(word[:-4])}(?:y|ies|iety|ieties)(?!\w)")
         stem = re.escape(stem).replace(r"\ ", r"[\s_-]+").replace(r"\-", r"[\s_-]?")
+        stem = re.sub(r"ief$", "ie[fv]", stem)  # "grief", "grieving"
         doubled = "" if long else f"|{re.escape(word[-1])}(?:{DOUBLED})"
-        found.append(rf"(?<!\w){stem}(?:{ENDINGS if long else SHORT_ENDINGS}{doubled})?(?!\w)")
+        found.append(rf"(?<!\w){NEGATED}{stem}(?:{ENDINGS if long else SHORT_ENDINGS}{doubled})?(?!\w)")
     return found

@@ -93,7 +93,8 @@ def test_quotes_and_claims_stand_and_descriptions_are_neutral() -> None:
     ["joy", "Joyful", "happily", "happiness", "happier", "delight", "delighted", "amusement", "angrily", "ANGER",
      "irritation", "annoyance", "sadness", "sadly", "disappointment", "surprising", "surprise", "fearful",
      "disgusting", "sadder", "saddest", "saddened", "maddening", "maddeningly", "worriedly", "fearfully",
-     "disgustedly",
+     "disgustedly", "worry", "worries", "worrying", "worryingly", "worrisome", "grieving", "grieved",
+     "fury", "anxiety", "unsurprised", "unamused", "non-happy",
      "fearfulness", "no emotion", "no-emotion", "matter of fact", "neutrally", "calmly"],
 )  # fmt: skip
 def test_every_form_of_every_class_is_masked(word: str) -> None:
