@@ -7,7 +7,9 @@ import re
 from typing import Any, NamedTuple
 
 MAX_CHARS = 4_000_000  # no answer of a few thousand tokens is longer
-_THOUGHTS_END = re.compile(r"</(?:think|thinking|reasoning)>")
+MAX_DEPTH = 100  # well below what the stack of any caller allows, so that it does not decide
+_THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]", re.IGNORECASE)
+_THOUGHTS_BEGIN = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)```", re.DOTALL)
 # Possessive, and content with an unclosed string, so that no text makes the search slow.
 _STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[}\]])', re.DOTALL)
@@ -37,8 +39,8 @@ def find_object(text: str) -> Found:
     """The object that the text is, or that stands in a code fence, after prose, or with trailing commas.
 
     Raises:
-        NotJsonError: "too_long"; "truncated", an object begins and the text ends within it; "several_answers";
-            "duplicate_key"; "not_json", anything else, NaN and infinities among it.
+        NotJsonError: "too_long"; "truncated", an object or thoughts begin and the text ends within them;
+            "several_answers"; "duplicate_key"; "not_json", anything else, NaN and infinities among it.
     """
     if len(text) > MAX_CHARS:
         raise NotJsonError("too_long", f"longer than {MAX_CHARS} characters")
@@ -50,6 +52,8 @@ def find_object(text: str) -> Found:
     except NotJsonError:
         pass  # what surrounds the object may be at fault
     answer = answer_part(clean)
+    if _THOUGHTS_BEGIN.match(answer):
+        raise NotJsonError("truncated", "the thoughts do not end: what stands in them is no answer")
     start = answer.find("{")
     if start < 0:
         raise NotJsonError("not_json", "no JSON object")
@@ -118,12 +122,14 @@ def _no_constant(name: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
-def _storable_value(value: Any) -> Any:
+def _storable_value(value: Any, depth: int = 0) -> Any:
     """Escapes such as \\ud800 become characters only on decoding, hence this second pass."""
+    if depth > MAX_DEPTH:
+        raise NotJsonError("not_json", f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list):
-        return [_storable_value(item) for item in value]
+        return [_storable_value(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {storable(key): _storable_value(item) for key, item in value.items()}
+        return {storable(key): _storable_value(item, depth + 1) for key, item in value.items()}
     return value

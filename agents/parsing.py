@@ -14,6 +14,7 @@ from agents.answer_schema import DIRECTIONS, QUOTE
 from agents.claims import restated
 from agents.fields import (
     DETAIL_CHARS,
+    MAX_ITEMS,
     REFUSAL_IN_WORDS,
     BadAnswerError,
     FieldReader,
@@ -21,6 +22,7 @@ from agents.fields import (
     read_object,
 )
 from agents.freetext import read_lines
+from agents.jsontext import answer_part
 from agents.prompting import is_shown
 from schemas.cues import cue_table
 from schemas.parts import (
@@ -39,7 +41,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy
 
-PARSER_VERSION = "7"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "8"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -190,8 +192,8 @@ class _Reader(FieldReader):
         try:
             data = read_lines(text, self.taxonomy, duration_s=self.sample.duration_s)
         except BadAnswerError as error:
-            refused = error.reason == "no_label_line" and no_object.reason == REFUSAL_IN_WORDS
-            raise no_object if refused else error from None
+            broken = no_object.reason == REFUSAL_IN_WORDS or answer_part(text).lstrip().startswith("{")
+            raise no_object if error.reason == "no_label_line" and broken else error from None
         self.repaired, self.unsure = True, data["confidence"] is None
         return data
 
@@ -218,6 +220,8 @@ class _Reader(FieldReader):
             raise BadAnswerError("wrong_shape", "labels is not a list")
         if not value:
             raise self.nothing(data, "label")
+        if len(value) > MAX_ITEMS:
+            raise BadAnswerError("too_long", f"{len(value)} items in labels")
         if len(value) > 1 and not self.taxonomy.multi_label:
             raise BadAnswerError("several_labels", f"{len(value)} labels where one is asked for")
         scores: dict[str, LabelScore] = {}

@@ -41,8 +41,10 @@ def test_every_reason_is_explained() -> None:
     assert len(given) > 12
 
 
-def parse(text: str, finish_reason: str | None = "stop", sample: Any = SAMPLE) -> ParsedAnnotation:
-    return parse_annotation(text, finish_reason, sample, TAXONOMY, shown=frozenset())
+def parse(
+    text: str, finish_reason: str | None = "stop", sample: Any = SAMPLE, *, free_text: bool = False
+) -> ParsedAnnotation:
+    return parse_annotation(text, finish_reason, sample, TAXONOMY, shown=frozenset(), free_text=free_text)
 
 
 def item(**changes: Any) -> list[dict[str, Any]]:
@@ -168,6 +170,8 @@ def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> No
         f"```json\n{answer_json()}\n```",
         f"Here is my answer:\n{answer_json()}\nI hope it helps.",
         f"<think>{{maybe anger}}</think>{answer_json()}",
+        f"<THINK>{{}}</THINK>{answer_json()}",
+        f"[THINK]{answer_json(labels=['anger'])}[/THINK]{answer_json()}",
         answer_json().replace("]", ",]").replace('"joy"}]', '"joy",}]'),
         answer_json() + "}",
         f"[{answer_json()}]",
@@ -186,6 +190,37 @@ def test_usual_slips_are_mended_and_marked(text: str) -> None:
     assert parsed.answer is not None
     assert [score.label for score in parsed.answer.labels] == ["joy"]
     assert parsed.answer.evidence[0].end_s <= SAMPLE.duration_s
+
+
+@pytest.mark.parametrize("free_text", [False, True])
+def test_a_draft_in_thoughts_that_do_not_end_is_no_answer(free_text: bool) -> None:
+    for draft in (answer_json(), "Label: joy\nConfidence: 0.9"):
+        for begin in ("<think>", "\n<Thinking>", "[THINK]"):
+            parsed = parse(f"{begin}It may be {draft}", free_text=free_text)
+            assert (parsed.outcome, parsed.reason) == ("unparsed", "truncated")
+
+
+@pytest.mark.parametrize("spoiled", ['"confidence": NaN', '"confidence": 0.5 // sure'])
+def test_a_broken_object_is_told_as_that_where_lines_are_allowed_too(spoiled: str) -> None:
+    text = answer_json().replace('"confidence": 0.8', spoiled)
+    assert spoiled in text
+    assert parse(text, free_text=True).reason == "not_json"
+
+
+def test_how_deep_an_answer_may_be_nested_does_not_depend_on_who_asks() -> None:
+    def nested(depth: int) -> str:
+        return f'{answer_json()[:-1]}, "x": {"[" * depth}{"]" * depth}}}'
+
+    def called_from(below: int, text: str) -> str:
+        return called_from(below - 1, text) if below else parse(text).outcome
+
+    for depth, outcome in ((90, "labelled"), (200, "unparsed"), (400, "unparsed")):
+        assert {called_from(below, nested(depth)) for below in (0, 300)} == {outcome}
+
+
+def test_labels_without_number_are_too_many() -> None:
+    parsed = parse(answer_json(labels=[{"label": "joy"}] * 101))
+    assert (parsed.outcome, parsed.reason) == ("unparsed", "too_long")
 
 
 def test_text_inside_strings_is_never_mended() -> None:
