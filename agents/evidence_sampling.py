@@ -19,7 +19,11 @@ FAST_S = (
     0.3  # from rest to rest: a fast nod (3 Hz and more, Hadar et al. 1983), a blink, a twitch of the lips
 )
 STEPS = 3  # samples that what is refuted must fill
-MOMENTARY = ("AU45",)  # shut and open again in FAST_S: at a coarse step it may leave no sample at all
+STEP_TOLERANCE = 0.01  # of a step: cameras film 29.97 pictures a second where 30 are meant
+BLINK_S = (
+    0.2  # Caffier et al. 2003, DOI 10.1007/s00421-003-0807-5; at longer steps it may leave no sample at all
+)
+MOMENTARY = {"AU45": BLINK_S}  # from shut to open again
 
 
 def hidden(cue: Cue, curve: Curve, span: Span, value: float) -> str:
@@ -28,8 +32,9 @@ def hidden(cue: Cue, curve: Curve, span: Span, value: float) -> str:
     `curve` is the one that was measured, with its lone samples. n samples in a row are of something that took
     more than n - 1 and less than n + 1 steps.
     """
-    shortest_s = cue.min_duration_s or FAST_S
-    if curve.still or shortest_s >= STEPS * curve.step_s - 1e-9 or not _may_hide(cue, curve, span, value):
+    shortest_s = MOMENTARY.get(cue.feature) or cue.min_duration_s or FAST_S
+    enough_s = STEPS * (1 - STEP_TOLERANCE) * curve.step_s
+    if curve.still or shortest_s >= enough_s or not _may_hide(cue, curve, span, value):
         return ""
     return f"sampled too coarsely: every {curve.step_s:.2g} s"
 
@@ -46,7 +51,7 @@ def _may_hide(cue: Cue, curve: Curve, span: Span, value: float) -> bool:
 
 def _held_for_less(cue: Cue, curve: Curve, span: Span) -> bool:
     """Whether the level is seen in as many samples as the least time may leave."""
-    samples = int(cue.min_duration_s / curve.step_s + 1e-9)
+    samples = int(cue.min_duration_s / curve.step_s + STEP_TOLERANCE)
     if samples == 0:
         return True
     shorter = cue.model_copy(update={"min_duration_s": samples * curve.step_s})
@@ -56,7 +61,7 @@ def _held_for_less(cue: Cue, curve: Curve, span: Span) -> bool:
 
 def _twitch(cue: Cue, curve: Curve, span: Span) -> bool:
     """Whether one or two samples stand out: the top of a fast movement may lie between them."""
-    if cue.feature in MOMENTARY:
+    if curve.step_s > MOMENTARY.get(cue.feature, np.inf) / 2 * (1 + STEP_TOLERANCE):
         return True
     edges = np.flatnonzero(np.diff(np.concatenate(([False], curve.values >= EDGE_LEVEL, [False]))))
     inside = curve.mask(span)

@@ -1,5 +1,5 @@
 """The recordings of the evidence benchmark: real ones, taken through a project of their own with the
-product's own settings (faces are looked at 5 times a second).
+product's own settings (faces are looked at 10 times a second).
 
 Every recording is cut at given times into stretches that may overlap; so few seconds make the samples, and the
 baselines of the speakers, that a real project has. Transcripts, word times, turns and tables of faces are those

@@ -42,7 +42,7 @@ class ProjectSection(Section):
 
 
 class IngestSection(Section):
-    face_fps: Positive = 5.0
+    face_fps: Positive = 10.0
     frame_width_px: Annotated[int, Field(ge=64)] = 640
 
 

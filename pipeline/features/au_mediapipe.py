@@ -46,7 +46,7 @@ class MediapipeParams(Params):
 
     max_faces: int = Field(default=4, ge=1, le=16)
     min_confidence: float = Field(default=0.5, gt=0, lt=1)  # of the detector and of the mesh
-    min_track_frames: int = Field(default=3, ge=1)  # a shorter track is taken for a false face
+    min_track_frames: int = Field(default=5, ge=1)  # a shorter track is taken for a false face
     rest_context_s: float = Field(default=3.0, ge=0)  # looked at on both sides of a segment, within its shots
     events: EventRule = EventRule()
     frames: dict[str, float] = Field(
@@ -59,7 +59,7 @@ class MediapipeAus:
 
     stage: ClassVar[str] = "au"
     name: ClassVar[str] = "mediapipe"
-    version: ClassVar[str] = "5"
+    version: ClassVar[str] = "6"
 
     def __init__(self, params: MediapipeParams | None = None) -> None:
         self._params = params or MediapipeParams()

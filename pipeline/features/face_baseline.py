@@ -15,7 +15,7 @@ from schemas.parts import Stat
 from schemas.records import Baseline, Features
 
 MIN_SEEN_S = 10.0
-FACE_BASELINE_VERSION = "1"  # of what is computed from the features
+FACE_BASELINE_VERSION = "2"  # of what is computed from the features
 # Least spread, our choice: a quarter of the 0.2 between two FACS grades. Where a unit never moved, its first
 # trace is not remarkable.
 LEAST_SD = 0.05
@@ -42,7 +42,7 @@ def seen_face(features: Features, track: str) -> SeenFace:
         digest=f"{features.digest}/{track}",
         extractor=features.extractor,
         version=features.version,
-        seen_s=frames * float(np.median(steps_s)) if len(steps_s) else 0.0,
+        seen_s=frames * float(np.mean(steps_s)) if len(steps_s) else 0.0,
         levels={c.name: np.array([v for v in c.values if v is not None], dtype=np.float32) for c in curves},
     )
 

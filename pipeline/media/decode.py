@@ -52,7 +52,7 @@ AUDIO_NAME, FRAMES_NAME, THUMBNAILS_NAME, PTS_NAME = (
 class DecodeParams(Params):
     """Parameters of the pass. Pictures are never enlarged; `shot_threshold` None is the detector's default."""
 
-    face_fps: float = Field(5.0, gt=0, le=60)
+    face_fps: float = Field(10.0, gt=0, le=60)
     frame_width_px: int = Field(640, ge=16)
     jpeg_quality: int = Field(90, ge=1, le=95)
     thumbnail_every_s: float = Field(1.0, gt=0)

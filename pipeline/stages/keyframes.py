@@ -15,7 +15,7 @@ from schemas.records import Features, Segment
 from schemas.registry import resolve
 
 KEY_FRAMES = 4
-MAX_PICTURES = 120  # that are compared: all of a segment of 24 s at 5 fps, and of a longer one evenly many
+MAX_PICTURES = 120  # that are compared: all of a segment of 12 s at 10 fps, and of a longer one evenly many
 TIME_DIGITS = 3
 SLACK_S = 1e-6  # times are rounded
 

@@ -50,6 +50,9 @@ CROP_FACTOR = 2.0  # side of a crop in sizes of the detected box: hair and chin 
 CROP_PX = 256
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 MIN_OVERLAP = 0.3  # intersection over union at which a detection confirms a mesh
+# What was detected counts for the pictures up to this much later: the mesh follows faces in between. Five a second
+# are searched at most at the default of 10, and the search is a good third of the cost of a picture.
+DETECTION_LASTS_S = 0.15
 
 
 class Models:
@@ -99,6 +102,21 @@ class Models:
             return self.still
         self.video.reset()
         return self.video
+
+
+class Detections:
+    """What the detectors found in the pictures of one clip; no older than DETECTION_LASTS_S."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._found: dict[str, tuple[float, list[tuple[Box, float]]]] = {}
+
+    def of(self, reach: str, image: np.ndarray, time_s: float) -> list[tuple[Box, float]]:
+        """Boxes and scores, best first, of the detector "near" or "far"."""
+        known = self._found.get(reach)
+        if known is None or time_s - known[0] > DETECTION_LASTS_S:
+            known = self._found[reach] = (time_s, detect(getattr(self._models, reach), image))
+        return known[1]
 
 
 def weights_digest() -> str:
@@ -157,14 +175,16 @@ def mesh_in_crop(mesh: Any, image: np.ndarray, box: Box) -> np.ndarray | None:
     return points / np.array([width, height, width], dtype=np.float32)
 
 
-def faces_of(image: np.ndarray, mesh: Any, models: Models) -> tuple[np.ndarray, np.ndarray]:
+def faces_of(
+    image: np.ndarray, time_s: float, mesh: Any, models: Models, detections: Detections
+) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks (max_faces, 478, 3) and scores (max_faces,) of one RGB image."""
     faces = mesh_of(mesh, image)[: models.max_faces]
     boxes = [box_of(face) for face in faces]
-    found = detect(models.far, image)
+    found = detections.of("far", image, time_s)
     scores = [best_score(box, found) for box in boxes]
     if any(np.isnan(scores)):
-        near = detect(models.near, image)
+        near = detections.of("near", image, time_s)
         scores = [
             best_score(box, near) if np.isnan(score) else score
             for box, score in zip(boxes, scores, strict=True)
@@ -202,6 +222,7 @@ def process_clip(clip: dict[str, Any], models: Models, send: Any) -> dict[str, A
     file = pq.ParquetFile(clip["frames"])
     rows = rows_between(file, clip["start_s"], clip["end_s"])
     mesh = models.of_clip(still=bool(clip.get("still", file.metadata.num_rows == 1)))
+    detections = Detections(models)
     times_s: list[float] = []
     points: list[np.ndarray] = []
     scores: list[np.ndarray] = []
@@ -210,7 +231,8 @@ def process_clip(clip: dict[str, Any], models: Models, send: Any) -> dict[str, A
         image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             raise ValueError(f"the frame at {time_s:.3f} s is no readable JPEG")
-        found, score = faces_of(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), mesh, models)
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        found, score = faces_of(rgb, time_s, mesh, models, detections)
         times_s.append(time_s)
         points.append(found)
         scores.append(score)

@@ -10,7 +10,7 @@ import pytest
 from tests.agents import cue_samples as make
 from tests.agents.cue_samples import verdict
 
-COARSE_S, FINE_S = 0.2, 0.04
+COARSE_S, USUAL_S, FINE_S = 0.2, 0.1, 0.04
 LENGTH_S = 4.0
 PHASES_S = (0.0, 0.03, 0.07, 0.1, 0.13, 0.17)  # where the samples lie in the movement
 Movement = Callable[[np.ndarray], np.ndarray]
@@ -69,11 +69,12 @@ TRUE = [
 
 
 @pytest.mark.parametrize(("cue", "feature", "movement"), TRUE)
-def test_a_true_short_movement_is_supported_at_25_hz_and_never_contradicted_at_5(
+def test_a_true_short_movement_is_supported_at_25_hz_and_never_contradicted_below(
     cue: str, feature: str, movement: Movement
 ) -> None:
     assert verdicts(cue, feature, movement, FINE_S) == {"supported"}
-    assert "contradicted" not in verdicts(cue, feature, movement, COARSE_S)
+    for step_s in (USUAL_S, COARSE_S):
+        assert "contradicted" not in verdicts(cue, feature, movement, step_s)
 
 
 FALSE = [
@@ -93,9 +94,9 @@ FALSE = [
 ]
 
 
-@pytest.mark.parametrize("step_s", [COARSE_S, FINE_S])
+@pytest.mark.parametrize("step_s", [COARSE_S, USUAL_S, FINE_S])
 @pytest.mark.parametrize(("cue", "feature", "movement"), FALSE)
-def test_what_is_clearly_not_there_is_contradicted_at_both(
+def test_what_is_clearly_not_there_is_contradicted_at_all_rates(
     cue: str, feature: str, movement: Movement, step_s: float
 ) -> None:
     assert verdicts(cue, feature, movement, step_s) == {"contradicted"}
@@ -117,6 +118,25 @@ def test_a_movement_in_a_span_of_few_steps_cannot_be_refuted() -> None:
         assert verdict(make.claim("nod", 1.0, 2.0), still).verdict == "contradicted"
 
 
-@pytest.mark.parametrize("step_s", [COARSE_S, FINE_S])
+USUAL_TIMES_S = {  # ten pictures a second of cameras with 29.97 and with 25: every third; two steps, then three
+    "29.97": [round(n * 3 / 29.97, 4) for n in range(40)],
+    "25, even": sorted(
+        [round(0.2 * n, 4) for n in range(20)] + [round(0.2 * n + 0.08, 4) for n in range(20)]
+    ),
+    "25, odd": sorted([round(0.2 * n, 4) for n in range(20)] + [round(0.2 * n + 0.12, 4) for n in range(20)]),
+}
+
+
+@pytest.mark.parametrize("camera", USUAL_TIMES_S)
+def test_ten_pictures_a_second_are_enough_for_a_nod_whatever_the_camera(camera: str) -> None:
+    times_s = USUAL_TIMES_S[camera]
+    angles = [float(value) for value in bump(-4.5, 0.4)(np.array(times_s))]
+    features = make.angles("head_pitch_deg", angles, step_s=USUAL_S)
+    series = features.series[0].model_copy(update={"times_s": tuple(times_s)})
+    small = features.model_copy(update={"series": (series,)})
+    assert verdict(make.claim("nod", 0.0, 3.8), small).verdict == "contradicted"
+
+
+@pytest.mark.parametrize("step_s", [COARSE_S, USUAL_S, FINE_S])
 def test_a_nod_between_two_rests_is_a_nod(step_s: float) -> None:
     assert verdicts("nod", "head_pitch_deg", bump(-14, 0.8, 1.6), step_s) == {"supported"}

@@ -226,16 +226,20 @@ def test_a_segment_between_two_frames_was_not_looked_at(mixed: dict[str, Feature
     assert (features.missing, features.notes) == ("no_frame", ())
 
 
-@pytest.fixture(scope="module")
-def two_people(clips: dict[str, Clip], tmp_path_factory: pytest.TempPathFactory) -> Clip:
+def portraits(clips: dict[str, Clip], far_x: int = 440) -> Image.Image:
     """Two portraits in one wide picture, one of them with a face of 40 pixels that needs the far detector."""
     picture = Image.new("RGB", (640, 360), (120, 120, 120))
     with Image.open(clips[STILLS[0]].path) as near, Image.open(clips[STILLS[1]].path) as far:
         picture.paste(near.resize((350, 344)), (10, 8))
-        picture.paste(far.resize((160, 200)), (440, 100))
+        picture.paste(far.resize((160, 200)), (far_x, 100))
+    return picture
+
+
+@pytest.fixture(scope="module")
+def two_people(clips: dict[str, Clip], tmp_path_factory: pytest.TempPathFactory) -> Clip:
     folder = tmp_path_factory.mktemp("two")
     path, frames = folder / "two.jpg", folder / "frames.parquet"
-    picture.save(path, quality=95)
+    portraits(clips).save(path, quality=95)
     pq.write_table(pa.table({"time_s": [0.0], "jpeg": pa.array([path.read_bytes()], pa.binary())}), frames)
     facts = MediaFacts(kind="image", container="jpeg", duration_s=0.04)
     return whole(Source(sha256="0" * 64, size_bytes=1, media=facts), path, frames)
@@ -251,6 +255,29 @@ def test_two_people_far_and_near(mixed: dict[str, Features | ItemError], two_peo
     assert isinstance(alone, Features)
     assert [track.name for track in alone.tracks] == ["f1"]
     assert alone.id != features.id
+
+
+def test_faces_are_followed_between_the_pictures_that_are_searched(
+    clips: dict[str, Clip], tmp_path: Path
+) -> None:
+    """Ten pictures a second, a far face that walks: every other picture is searched, and none lacks a face."""
+    times_s = [round(0.1 * n, 1) for n in range(10)]
+    jpegs = []
+    for n in range(len(times_s)):
+        portraits(clips, far_x=420 + 4 * n).save(tmp_path / "one.jpg", quality=95)
+        jpegs.append((tmp_path / "one.jpg").read_bytes())
+    frames = tmp_path / "frames.parquet"
+    pq.write_table(pa.table({"time_s": times_s, "jpeg": pa.array(jpegs, pa.binary())}), frames)
+    row = {"id": "x", "frames": str(frames), "start_s": 0, "end_s": 2, "out": str(tmp_path / "x.npz")}
+    (done,) = run_worker(SCRIPT, [row])
+    assert done["frames_with_face"] == len(times_s)
+    with np.load(tmp_path / "x.npz") as found:
+        middles, scores = found["landmarks"][:, :2, :, 0].mean(axis=2), found["scores"][:, :2]
+    far = middles.argmax(axis=1)
+    assert (np.diff(middles.max(axis=1)) > 0).all()  # it is seen where it is, also where nothing was searched
+    of_far = scores[np.arange(len(times_s)), far]
+    assert (of_far[0::2] == of_far[1::2]).all()
+    assert len(set(of_far.tolist())) == len(times_s) / 2
 
 
 def test_one_bad_clip_does_not_cost_the_others(mixed: dict[str, Features | ItemError]) -> None:

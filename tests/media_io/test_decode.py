@@ -44,7 +44,7 @@ def test_a_real_talking_head(media: Media, tmp_path: Path) -> None:
     times = [t for t, _ in read_frames(result.frames)]
     table = pts_table(path)
     assert set(times) <= set(table)
-    assert times == [table[np.argmax(table >= n / 5 - 1e-6)] for n in range(len(times))]
+    assert times == [table[np.argmax(table >= n / 10 - 1e-6)] for n in range(len(times))]
     assert image(frame_at(result.frames, 2.0)).size == (640, 360)
     assert [(s.start_s, s.end_s) for s in result.shots] == [(0, facts.duration_s)]
 
