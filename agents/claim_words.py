@@ -30,16 +30,11 @@ FILLERS = group(
     and"""
 )
 NEGATIONS = group("no not never without neither nor none lacks lack lacking absence absent cannot")
-# What follows says neither that the cue is there nor that it is not.
-VOIDING = {
-    "it is only hinted at": group("barely hardly scarcely"),
-    "that something ends is not measured": group(
-        "stop stops stopping stopped ceases cease vanishes vanish disappears disappear longer"
-    ),
-    "one side of the face is not told from the other": group("left right one-sided asymmetric lopsided"),
-    "what else it does is not measured": group("reach reaches reaching touches"),
-    "a middle level is no claim": group("medium normal average neutral ordinary"),
-}
+# Of manners: beside something seen they say how that is done ("nods slowly"), unless speech is named as well.
+MANNERS = group(
+    "quick quickly fast faster slow slowly slower rapid rapidly soft softly quiet quietly hurried"
+)
+SPOKEN = group("speak talk speech voice tone word pitch volume pace tempo rate")
 BRIEF = re.compile(
     r"\b(?:briefly|momentarily|fleetingly|for (?:a|one) (?:brief |short )?(?:moment|second|instant))\b"
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agents import claim_words as lexicon
+from agents.claim_phrases import reworded, why_void
 from agents.claim_times import When, take_times
 from schemas.cues import Cue, CueTable, cue_table
 from schemas.parts import Direction, Evidence, Modality, Span, Word
@@ -81,7 +82,7 @@ def read_claims(
     known = table or cue_table()
     claims: list[Claim] = []
     unknown: list[Unknown] = []
-    for sentence in _sentences(_OWN_MARK.sub(r" \1 ", lexicon.plain(text))):
+    for sentence in _sentences(_OWN_MARK.sub(r" \1 ", reworded(lexicon.plain(text)))):
         parts = _inherit_times(_parts(sentence, words))
         said, unread = _read_sentence(parts, known)
         for part, found in said:
@@ -268,7 +269,7 @@ def _without_mere_speech(said: list[tuple[_Part, _Found]]) -> list[tuple[_Part, 
 
 def _read_part(part: _Part, parts: Sequence[_Part], n: int, table: CueTable) -> tuple[list[_Found], str]:
     """The cues of a part, and why something in it is none ("" when all is read)."""
-    voided = _why_void(part.text)
+    voided = why_void(part.text)
     units = _units(part.text, table)
     if units:
         return ([], voided) if voided else (units, "")
@@ -283,7 +284,7 @@ def _read_part(part: _Part, parts: Sequence[_Part], n: int, table: CueTable) -> 
         return [], voided
     odd = next((one for one in lexicon.unmeasured() if one.stems <= set(left)), None)
     why = odd.reason if odd else ""
-    kept = [one for one in found if not _meant_otherwise(one, left, odd)]
+    kept = [one for one in found if not (_meant_otherwise(one, left, odd) or _manner(one, found, part))]
     if kept:
         return kept, why
     return [], why or f'nothing in the cue table says "{" ".join(part.text.split())}"'
@@ -305,9 +306,11 @@ def _attempts(part: _Part, parts: Sequence[_Part], n: int) -> Iterator[tuple[str
             yield (*part.tokens, *shared)
 
 
-def _why_void(text: str) -> str:
-    words = set(lexicon.words_of(text))
-    return next((why for why, group in lexicon.VOIDING.items() if words & group), "")
+def _manner(one: _Found, found: Sequence[_Found], part: _Part) -> bool:
+    """Whether a manner is said of what is seen: in "nods slowly" nobody speaks."""
+    manner = one.cue.modality == "audio" and one.stems <= lexicon.stemmed(lexicon.MANNERS)
+    unspoken = lexicon.stemmed(lexicon.SPOKEN).isdisjoint(part.tokens)
+    return manner and unspoken and any(other.cue.modality == "visual" for other in found)
 
 
 def _meant_otherwise(found: _Found, left: Sequence[str], odd: lexicon.Unmeasured | None) -> bool:
