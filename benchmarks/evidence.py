@@ -2,9 +2,9 @@
 
 True and false claims about the shared test recordings, taken through the real pipeline with its own settings
 (FOLDER keeps what was measured for the next time). What is true is decided apart: pitch, level and silences by
-Praat in several settings, faces and heads by landmarks of every frame and plain geometry, a picture by published
-numbers. Where the reference's own settings disagree, or a distance lies between "surely not" and "surely", it is
-undecided: its verdicts are printed in a row of their own and not counted as right or wrong.
+Praat in several settings and by WORLD, faces and heads by landmarks of every frame and plain geometry, a picture
+by published numbers. Where programs or settings of one disagree, or a distance lies between "surely not"
+and "surely", it is undecided: its verdicts are printed in a row of their own and not counted as right or wrong.
 
 Transcripts, word times, turns and tables are references that the pipeline itself takes in. What is claimed of
 them is printed apart ("imported: consistency only"), since it cannot show that a measurement is right.

@@ -34,8 +34,8 @@ IMPORTED = {
     "no baseline of the speaker": "the pipeline's own statement that there is no baseline",
 }
 INDEPENDENT = {
-    "Praat": "another pitch tracker on the same sound; three settings must agree",
-    "Praat: nothing is voiced": "another voicing decision on the same sound",
+    "Praat and WORLD": "two other programs on the same sound; Praat's three settings and WORLD must agree",
+    "Praat and WORLD: nothing is voiced": "two other voicing decisions on the same sound",
     "syllables by hand over Praat's time with sound": "counted by hand in the text; 0.8 to 1 of them",
     "landmarks": "another geometry, in the picture's plane at 25 a second, with bounds set by hand in mm; "
     "the landmarks are of the same face mesh (one recording: of the table of OpenFace that is taken in)",
@@ -106,7 +106,7 @@ def said_how(cue: Cue, rng: random.Random) -> tuple[str, Direction]:
 
 
 def heard(pieces: Sequence[Piece], rng: random.Random) -> Iterator[Probe]:
-    """Claims about voices, decided by Praat; where nobody else speaks, by the human turns."""
+    """Claims about voices, decided by Praat and WORLD; where nobody else speaks, by the human turns."""
     voices = {piece.sample.id: Voice(sound_of(piece)) for piece in pieces if piece.sample.audio is not None}
     usual = {}
     for speaker in {piece.source.speaker for piece in pieces} - {""}:
@@ -154,11 +154,11 @@ def _probe(piece: Piece, item: Evidence, cue: Cue, estimates: Estimates, voice: 
     if cue.scale == "z" and not piece.baselines:
         return Probe(piece, item, "not_measurable", "no baseline of the speaker")
     if unheard and cue.feature in ("pitch", "intensity", "pitch_change"):
-        return Probe(piece, item, "not_measurable", "Praat: nothing is voiced")
+        return Probe(piece, item, "not_measurable", "Praat and WORLD: nothing is voiced")
     if not estimates:
-        return Probe(piece, item, None, "Praat")
+        return Probe(piece, item, None, "Praat and WORLD")
     truth, near = decided(cue, estimates, item.direction)
-    return Probe(piece, item, truth, "Praat", near)
+    return Probe(piece, item, truth, "Praat and WORLD", near)
 
 
 def _alone(piece: Piece, span: tuple[float, float]) -> float:

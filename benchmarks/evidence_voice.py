@@ -1,9 +1,12 @@
-"""What Praat says of a voice: the reference of the evidence benchmark for everything that is heard.
+"""What Praat and WORLD say of a voice: the reference of the evidence benchmark for everything that is heard.
 
-Every number is made in several ways (settings of the pitch tracker, thresholds of silence, two estimators of a
-slope). A claim is decided only where all of them agree; their disagreement is the reference's own uncertainty.
+Every number is made in several ways: the pitch and what is voiced by two programs, Praat's in three settings, and
+WORLD; silences at three gates; slopes by two estimators. A claim is decided only where all of them agree. Their
+disagreement is the reference's own uncertainty, and is the same for true and for false claims.
 
-Reference: Boersma 1993, Proc. Institute of Phonetic Sciences Amsterdam 17, 97-110; Theil 1950, Sen 1968 (slopes).
+Reference: Boersma 1993, Proc. Institute of Phonetic Sciences Amsterdam 17, 97-110 (Praat); Morise 2017,
+Interspeech, DOI 10.21437/Interspeech.2017-68 (Harvest); Morise 2016, DOI 10.1016/j.specom.2016.09.001 (D4C);
+Theil 1950, Sen 1968 (slopes).
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import parselmouth
+import pyworld
 
 Values = npt.NDArray[np.float64]
 RATE_HZ, STEP_S = 16_000, 0.01
+WORLD_VOICED = 0.85  # its own default: the power in low frequencies that a voiced frame has
 TRACKERS: tuple[tuple[str, float, float, float], ...] = (  # method, floor, ceiling in Hz, voicing threshold
     ("ac", 75.0, 600.0, 0.45),
     ("cc", 75.0, 500.0, 0.45),
@@ -48,7 +53,7 @@ class Voice:
 
     @cached_property
     def pitches_st(self) -> list[Values]:
-        """Semitones re 1 Hz on the grid by each tracker, NaN where unvoiced."""
+        """Semitones re 1 Hz on the grid by each tracker, the last one WORLD's, NaN where unvoiced."""
         found = []
         for method, floor, ceiling, voicing in TRACKERS:
             make = self.sound.to_pitch_ac if method == "ac" else self.sound.to_pitch_cc
@@ -57,7 +62,19 @@ class Voice:
             )
             hz = np.array([pitch.get_value_at_time(time_s) for time_s in self.times_s])
             found.append(12 * np.log2(hz))
-        return found
+        return [*found, self._world_st()]
+
+    def _world_st(self) -> Values:
+        """Harvest's contour where D4C hears a voice: it gives unvoiced frames no period at any frequency."""
+        sound = self.audio.astype(np.float64)
+        rough, times_s = pyworld.harvest(sound, RATE_HZ, 60.0, 600.0, 1000 * STEP_S)
+        hz = pyworld.stonemask(sound, rough, times_s, RATE_HZ)
+        aperiodic = pyworld.d4c(sound, hz, times_s, RATE_HZ, threshold=WORLD_VOICED)
+        voiced = aperiodic.min(axis=1) < 0.999
+        tones = 12 * np.log2(np.where((hz > 0) & voiced, hz, np.nan))
+        tones[[0, -1]] = np.nan  # half of these frames lies outside the sound
+        nearest = np.clip(np.rint(self.times_s / STEP_S).astype(int), 0, len(tones) - 1)
+        return tones[nearest]
 
     @cached_property
     def level_db(self) -> Values:
@@ -107,7 +124,7 @@ class Usual:
     @classmethod
     def of(cls, voices: Sequence[Voice]) -> Usual:
         pitch, level = [], []
-        for n in range(len(TRACKERS)):
+        for n in range(len(TRACKERS) + 1):
             tones = np.concatenate([voice.pitches_st[n] for voice in voices])
             levels = np.concatenate([voice.level_db for voice in voices])
             there = ~np.isnan(tones)
@@ -237,17 +254,15 @@ def fall(voice: Voice, start_s: float, end_s: float, _: Usual | None) -> Estimat
 
 
 def longest_pause(voice: Voice, start_s: float, end_s: float, _: Usual | None) -> Estimates:
-    """By each gate: the longest silence that has half of itself, or 0.2 s, in the span."""
+    """By each gate: the longest silence with half of itself, or 0.2 s, in the span; and with any part in it.
+
+    A silence that only reaches into the span may be meant or not.
+    """
     found = []
     for silences in voice.silences:
-        lengths = [0.0]
-        for a, b in silences:
-            shared = min(b, end_s) - max(a, start_s)
-            if shared >= min((b - a) / 2, 0.2):
-                lengths.append(b - a)
-            elif shared > 0:
-                lengths.append(min(b - a, 0.25))  # it only reaches into the span: it may be meant
-        found.append(max(lengths))
+        shared = [(min(b, end_s) - max(a, start_s), b - a) for a, b in silences]
+        found.append(max((length for part, length in shared if part >= min(length / 2, 0.2)), default=0.0))
+        found.append(max((length for part, length in shared if part > 0), default=0.0))
     return found
 
 
