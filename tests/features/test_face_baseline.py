@@ -61,8 +61,17 @@ def test_levels_of_the_own_track_over_all_its_frames() -> None:
     assert stat.n == len(levels) == 58
     assert set(baseline.stats) == {"AU12"}  # a turned head is no expression
     assert (baseline.stage, baseline.segments, baseline.seen_s, baseline.speech_s) == ("au", 3, 12.0, 0.0)
-    assert (baseline.subject, baseline.extractor, baseline.version) == ("speaker:ANN", "mediapipe", "1/1")
+    assert (baseline.subject, baseline.extractor, baseline.version) == ("speaker:ANN", "mediapipe", "1/2")
     assert baseline.feature_digests == tuple(sorted(f"{features.digest}/f1" for features in faces()))
+
+
+def test_how_long_a_face_was_seen_when_the_steps_are_uneven() -> None:
+    """Ten pictures a second of a camera with 25: two of its steps, then three, again and again."""
+    times = tuple(round(0.2 * (n // 2) + 0.12 * (n % 2), 2) for n in range(40))
+    one = clip("seg", [0.0] * 40)
+    uneven = tuple(series.model_copy(update={"times_s": times}) for series in one.series)
+    seen = seen_face(one.model_copy(update={"series": uneven}), "f1")
+    assert seen.seen_s == pytest.approx(4.0, abs=0.03)
 
 
 def test_order_and_repeats_change_nothing() -> None:
