@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agents.evidence_quote import comparable
+from agents.evidence_quote import FILLERS, comparable
 from schemas.parts import Span, Word
 
 Kind = Literal["", "start", "middle", "end", "last_word", "all", "before", "during", "after"]
@@ -99,6 +99,7 @@ def find(wanted: str, words: Sequence[Word]) -> tuple[int, int] | None:
     """First and last of the words that say `wanted` exactly (case and short forms aside)."""
     target = comparable(wanted)
     said = [(token, n) for n, word in enumerate(words) for token in comparable(word.text)]
+    said = [(token, n) for token, n in said if token not in FILLERS or token in target]
     for at in range(len(said) - len(target) + 1):
         if target and [token for token, _ in said[at : at + len(target)]] == target:
             return said[at][1], said[at + len(target) - 1][1]

@@ -25,7 +25,12 @@ _NOT = re.compile(
 _FRENCH = re.compile(r"\b(?:je|tu|il|elle|nous|vous|ils|elles|les|des|une|du|dans|qui|que|cette|est|et)\b")
 _FRENCH_DONT = re.compile(_NOT.pattern.replace("do|", "", 1))  # "dont" is a pronoun there
 _WHOLE_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
-_SHORT_FORMS = {"cannot": "can not", "dunno": "do not know"}
+_SHORT_FORMS = {
+    "cannot": "can not", "dunno": "do not know", "noone": "no one", "gonna": "going to", "wanna": "want to",
+    "gotta": "got to", "kinda": "kind of", "sorta": "sort of", "lemme": "let me", "gimme": "give me",
+    "outta": "out of", "cuz": "because", "coz": "because", "ok": "okay", "alright": "all right",
+}  # fmt: skip
+FILLERS = frozenset(["uh", "um", "uhm", "umm", "erm", "äh", "ähm", "euh"])  # recognisers seldom keep them
 _REACH = 4  # words: in "I do not really know", "really" does not stand for "I"
 _SHORT_ENDINGS = {
     "'m": " am", "'re": " are", "'ve": " have", "'ll": " will", "'d": " would", "'s": " is",
@@ -42,13 +47,15 @@ def comparable(text: str) -> list[str]:
     """The tokens of `text` with what a transcript may write in another way made one.
 
     English short forms are written out ("don't", "dont" and "do not" are the same words; 's always becomes "is"),
-    and words repeated at once count once: recognisers seldom keep the number of a "no, no, no".
+    and words repeated at once count once: recognisers seldom keep the number of a "no, no, no". "Um" and
+    its like are left out where anything else is said.
     """
     said = " ".join(tokens(text.translate(_APOSTROPHES)))
     said = (_FRENCH_DONT if _FRENCH.search(said) else _NOT).sub(
         lambda match: f"{_WHOLE_FORMS.get(match[1], match[1])} not", said
     )
     words = " ".join(map(_written_out, said.split())).split()
+    words = [word for word in words if word not in FILLERS] or words
     return [word for word, _ in itertools.groupby(words)]
 
 

@@ -77,10 +77,10 @@ def change(wanted: str, word: str, costs: Mapping[str, int], *, unsure: bool) ->
     if wanted == word or {wanted, word} == {"ne", _OPTIONAL}:
         return 0
     dearest = max(costs[wanted], costs[word], 1)
-    sure, doubtful = (len({wanted, word} & each) for each in (_SURE_WORDS, _UNSURE))
-    if sure == 2 or (sure and doubtful and not unsure):
+    if dearest == 1:
         return 1
-    return dearest
+    sure, doubtful = (len({wanted, word} & each) for each in (_SURE_WORDS, _UNSURE))
+    return 1 if sure == 2 or (sure and doubtful and not unsure) else dearest
 
 
 def costs(quote: Sequence[str], said: Sequence[str], *, unsure: bool) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.claim_times import When
+from agents.claim_times import When, find
 from agents.claims import Claim, Reading, read_claims, restated
 from schemas.cues import CueTable, cue_table
 from schemas.parts import Evidence, Word
@@ -65,6 +65,12 @@ def test_sentences(text: str, expected: str) -> None:
 def test_when_a_claim_is_meant(text: str, span: tuple[float, float]) -> None:
     (claim,) = read(text).claims
     assert (claim.span.start_s, claim.span.end_s) == pytest.approx(span, abs=1e-6)
+
+
+def test_words_are_found_over_an_um() -> None:
+    said = make.said("well I um think so", start_s=0.0, word_s=0.4)
+    assert find("I think", said) == find("I, um, think", said) == (1, 3)
+    assert find("um", said) == (2, 2)
 
 
 def test_words_that_were_not_said_give_no_time_and_no_claim() -> None:

@@ -182,6 +182,12 @@ ALIKE = [  # a denial in other letters, or for another one; a word that only loo
     ("لا أريد أن أذهب إلى البيت اليوم", "لَا أُرِيدُ أَنْ أَذْهَبَ إِلَى الْبَيْتِ الْيَوْم"),
     ("İstanbul çok güzel bir şehir", "istanbul çok güzel bir şehir"),
     ("the women won there again today", "the women one there again today"),
+    ("I'm gonna be fine", "I am going to be fine"),
+    ("noone wants this", "no one wants this"),
+    ("um no", "no"),
+    ("I uh don't erm know", "I don't know"),
+    ("ok I wanna go", "okay I want to go"),
+    ("äh ich weiß nicht", "ich weiß nicht"),
 ]  # fmt: skip
 
 
@@ -296,6 +302,10 @@ def test_share_said_by_hand() -> None:
     assert share_said(tokens("ask what you can do"), tokens("so ask what we can do now")) == pytest.approx(
         0.8
     )
+
+
+def test_what_is_said_by_a_filler_alone_is_a_word() -> None:
+    assert (comparable("Um..."), comparable("um, hm")) == (["um"], ["hm"])
 
 
 def test_comparable_by_hand() -> None:
