@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agents.batching import BatchProvider, batches_of
+from agents.batching import BatchProvider, JobLook, batches_of
 from agents.components import components
 from agents.held_media import HeldMedia
 from agents.protocol import Request
 from agents.providers.common import usage_at_most
-from pipeline.batches import Batches, asker_of, who_of
+from pipeline.batches import Batches, asker_of, forget, who_of
 from pipeline.ledger import failed
 from schemas.errors import ProviderError
 from schemas.ids import canonical_json
@@ -167,19 +167,19 @@ class Gathering:
         store.begin_batch(job, list(gathered.intents.values()), refuse, self._sums)
         ledger.calls += len(gathered.intents)
         self._reserve(0, gathered.planned_usd)
-        uploaded = False
         try:
-            file_id = await gathered.batches.upload(job.token, gathered.path)
-            uploaded = True
-            name = await gathered.batches.create(job.token, file_id, job.model)
+            job = job._replace(file=await gathered.batches.upload(job.token, gathered.path))
+            store.uploaded_batch(job.token, job.file)
+            name = await gathered.batches.create(job.token, job.file, job.model)
         except ProviderError as error:
             self.known.refused[asker] = error
-            if uploaded and error.transient and error.code not in NOT_BEGUN:
+            if job.file and error.transient and error.code not in NOT_BEGUN:
                 return  # it may have begun: the next run looks for it
             store.write_calls(
                 [failed(key, who_of(job), code=error.code, message=error.message) for key in job.sent_bytes]
             )
             self.known.over(job, str(error))
+            await forget(job, JobLook(over=True), gathered.batches)
         else:
             store.submitted_batch(job.token, name)
 

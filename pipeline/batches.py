@@ -80,6 +80,7 @@ class Batches:
             name = job.job or await self._found(job, batches)
             if name is None:  # the run ended before it was begun
                 self.over(job, "it was never begun")
+                await forget(job, JobLook(over=True), batches)
                 return
             if not job.job:
                 self.store.submitted_batch(job.token, name)
@@ -98,7 +99,7 @@ class Batches:
                     f"the batch job {name} ended without {len(left)} answers ({look.reason or 'not told'})"
                 )
                 self.refused[job.asker] = ProviderError("batch_over", message, transient=True)
-            await batches.forget(look)
+            await forget(job, look, batches)
         finally:
             await batches.close()
 
@@ -158,6 +159,12 @@ class Batches:
         self.store.end_batch(job.token, message)
         self.under_way -= set(job.sent_bytes)
         self.ledger.reserved_usd -= job.planned_usd
+
+
+async def forget(job: BatchJob, look: JobLook, batches: BatchProvider) -> None:
+    """Delete what the vendor keeps of a job that is over, its file even where the vendor does not name it."""
+    inputs = tuple(dict.fromkeys(name for name in (job.file, *look.inputs) if name))
+    await batches.forget(look._replace(inputs=inputs))
 
 
 async def _look(batches: BatchProvider, name: str) -> JobLook:

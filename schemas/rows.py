@@ -96,16 +96,16 @@ class CallRow(SQLModel, table=True):
 
 
 class BatchRow(SQLModel, table=True):
-    """The book of vendors' batch jobs: one row per event (begun, submitted, over) of a job's own token.
+    """The book of vendors' batch jobs: one row per event of a job's own token.
 
     `begun` is durable before anything is sent and holds the call keys, with the bytes that each question sends;
-    `submitted` holds the vendor's id.
+    `uploaded` holds the vendor's name of its file as the message, `submitted` the vendor's id.
     """
 
     __tablename__ = "batches"
     seq: int | None = Field(default=None, primary_key=True)
     token: str = Field(index=True)
-    event: str  # begun | submitted | over
+    event: str  # begun | uploaded | submitted | over
     asker: str = ""  # "annotators NAME" or "judges NAME"
     provider: str = ""
     model: str = ""

@@ -18,7 +18,7 @@ _calls = table_of(CallRow)
 
 
 class BatchJob(NamedTuple):
-    """A job: `token` is our name for it, `job` the vendor's, "" until that is known.
+    """A job: `token` is our name for it, `job` the vendor's, `file` that of its questions, "" until it is known.
 
     `sent_bytes`: call key of each question -> about how many bytes it sends.
     """
@@ -33,6 +33,7 @@ class BatchJob(NamedTuple):
     planned_usd: float
     job: str = ""
     at: str = ""
+    file: str = ""
 
 
 class Batched(Asked):
@@ -54,12 +55,16 @@ class Batched(Asked):
         """
         now = utc_now()
         row = {**job._asdict(), "keys": json.dumps(job.sent_bytes), "event": "begun", "at": now}
-        del row["sent_bytes"]
+        del row["sent_bytes"], row["file"]
         with self._database.writing(alone_on=_calls) as connection:
             if (error := refuse(sums_since(connection, before))) is not None:
                 raise error
             connection.execute(_batches.insert(), row)
             connection.execute(ADD_CALL, [{**intent._asdict(), "at": now} for intent in intents])
+
+    def uploaded_batch(self, token: str, file: str) -> None:
+        """The vendor has a job's questions, and calls their file so."""
+        self._add_batch(token=token, event="uploaded", message=file)
 
     def submitted_batch(self, token: str, job: str) -> None:
         """The vendor has a job, and calls it so."""
@@ -82,13 +87,15 @@ class Batched(Asked):
             for row in connection.execute(query).mappings():
                 if row["event"] == "begun":
                     found[row["token"]] = _job(row)
+                elif row["event"] == "uploaded":
+                    found[row["token"]] = found[row["token"]]._replace(file=row["message"])
                 else:
                     found[row["token"]] = found[row["token"]]._replace(job=row["job"])
         return list(found.values())
 
 
 def _job(row: sa.RowMapping) -> BatchJob:
-    fields = {name: row[name] for name in BatchJob._fields if name != "sent_bytes"}
+    fields = {name: row[name] for name in BatchJob._fields if name not in ("sent_bytes", "file")}
     keys = json.loads(row["keys"])
     if isinstance(keys, list):  # as the first stores wrote them
         keys = dict.fromkeys(keys, row["size_bytes"] // max(1, len(keys)))

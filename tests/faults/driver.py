@@ -82,7 +82,7 @@ def install(barriers: Barriers) -> None:
     _wrap(Store, "add_facts", barriers, lambda _facts: "facts")
     _wrap(Store, "set_paths", barriers, lambda _paths: "paths")
     _wrap(Store, "add_run", barriers, lambda *_: "run_row")
-    for event in ("begin_batch", "submitted_batch", "end_batch"):
+    for event in ("begin_batch", "uploaded_batch", "submitted_batch", "end_batch"):
         _wrap(Store, event, barriers, partial(_batch_point, event))
     for step in ("upload", "create"):
         for batches in (OpenAIBatches, GeminiBatches):

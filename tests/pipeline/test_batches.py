@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,7 +183,8 @@ def test_what_an_expired_job_has_answered_is_kept(models: FakeModels, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("step", "status"), [("POST files", 500), ("POST files", 401), ("POST batches", 429)]
+    ("step", "status"),
+    [("POST files", 500), ("POST files", 401), ("POST batches", 429), ("POST batches", 500)],
 )
 def test_a_job_that_cannot_be_begun(step: str, status: int, vendor: Vendor, tmp_path: Path) -> None:
     vendor.shop.looks = 0
@@ -192,6 +196,7 @@ def test_a_job_that_cannot_be_begun(step: str, status: int, vendor: Vendor, tmp_
         for _ in range(2):
             run_once(project)
         assert outcomes(project) == {"labelled": 6}
+        assert vendor.shop.files == {}  # nor is the file of the first attempt
         assert set(Counter(request.digest for request in vendor.models.requests).values()) == {1}
 
 
@@ -339,6 +344,24 @@ def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(vendor: Ven
         run_once(project)
         assert outcomes(project) == {"labelled": 6}
         assert len(vendor.models.requests) == 6
+
+
+def test_a_job_of_an_older_store_is_collected(vendor: Vendor, tmp_path: Path) -> None:
+    """Its keys were a list without bytes."""
+    vendor.shop.looks = 0
+    vendor.models.script(Reply(usage=False, times=0))
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+    with contextlib.closing(sqlite3.connect(tmp_path / "emotrace.db")) as connection:
+        (keys,) = connection.execute("SELECT keys FROM batches WHERE event = 'begun'").fetchone()
+        connection.execute(
+            "UPDATE batches SET keys = ? WHERE event = 'begun'", [json.dumps(list(json.loads(keys)))]
+        )
+        connection.commit()
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert all(one.usage.input_tokens for one in project.store.live(Annotation))
 
 
 def test_a_list_that_lags_behind_is_read_again(vendor: Vendor, tmp_path: Path) -> None:
