@@ -84,7 +84,7 @@ class Question:
     """What is asked, read and found whole. `schema`: that of the answer. None: as the model's makers set it."""
 
     messages: tuple[Message, ...]
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int | None = None  # None: what fits, MAX_TOKENS at most
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
@@ -136,7 +136,7 @@ def read_question(body: Any, served: str, takes: Collection[str], gives: Collect
     asked = [number(body, key, 1, None) for key in ("max_completion_tokens", "max_tokens")]
     return Question(
         messages=read_messages(body.get("messages"), takes),
-        max_tokens=int(asked[0] or asked[1] or MAX_TOKENS),
+        max_tokens=_whole(asked[0] or asked[1]),
         temperature=number(body, "temperature", 0, 2, whole=False),
         top_p=number(body, "top_p", 0, 1, whole=False),
         seed=_whole(number(body, "seed", -SEEDS, SEEDS - 1)),

@@ -42,7 +42,7 @@ if "--download" not in sys.argv:
 import chat_media
 import numpy as np
 import torch
-from chat_protocol import Answer, Question, RefusedError, Token
+from chat_protocol import MAX_TOKENS, Answer, Question, RefusedError, Token
 from chat_server import Served, serve
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
@@ -172,8 +172,9 @@ class VideoModel:
         matcher = None if question.schema is None else self._matcher(question.schema)
         inputs = self._inputs(question)
         prompt = inputs["input_ids"][0]
-        if len(prompt) + question.max_tokens > self.context_tokens:
-            message = f"{len(prompt)} tokens and {question.max_tokens} of the answer are more than {self.context_tokens}"
+        most = question.max_tokens or max(1, min(MAX_TOKENS, self.context_tokens - len(prompt)))
+        if len(prompt) + most > self.context_tokens:
+            message = f"{len(prompt)} tokens and {most} of the answer are more than {self.context_tokens}"
             raise RefusedError(message, "context_length_exceeded")
         pen = Pen(self.vocabulary, len(prompt), matcher, question.top_logprobs)
         if question.seed is not None:
@@ -183,7 +184,7 @@ class VideoModel:
         try:
             ids = self.model.generate(
                 **inputs,
-                generation_config=self._sampling(question),
+                generation_config=self._sampling(question, most),
                 logits_processor=LogitsProcessorList([pen]),
                 stopping_criteria=StoppingCriteriaList([Leaving(gone)]),
             )
@@ -212,12 +213,16 @@ class VideoModel:
         )
 
     def _matcher(self, schema: dict[str, Any]) -> LLMatcher:
-        matcher = LLMatcher(
-            self.vocabulary, LLMatcher.grammar_from_json_schema(schema, overrides=WRITTEN), log_level=0
-        )
-        if matcher.is_error():
-            message = f"no grammar can be made of the schema: {one_line(matcher.get_error())}"
-            raise RefusedError(message, "unsupported_schema", param="response_format")
+        try:
+            grammar = LLMatcher.grammar_from_json_schema(schema, overrides=WRITTEN)
+            matcher = LLMatcher(self.vocabulary, grammar, log_level=0)
+            if not matcher.is_error():
+                matcher.compute_bitmask()  # a schema that goes round in a circle is found out here
+            if matcher.is_error():
+                raise ValueError(matcher.get_error())
+        except ValueError as error:
+            message = f"no grammar can be made of the schema: {one_line(error)}"
+            raise RefusedError(message, "unsupported_schema", param="response_format") from error
         return matcher
 
     def _inputs(self, question: Question) -> Any:
@@ -260,10 +265,10 @@ class VideoModel:
         videos.append(chat_media.frames(piece.data, question.fps, question.max_frames, room))
         return {"type": "video", "video": videos[-1].pictures}
 
-    def _sampling(self, question: Question) -> Any:
+    def _sampling(self, question: Question, most: int) -> Any:
         """What the question says, else what the model's makers say."""
         chosen = copy.deepcopy(self.model.generation_config)
-        chosen.max_new_tokens, chosen.max_length = question.max_tokens, None
+        chosen.max_new_tokens, chosen.max_length = most, None
         chosen.eos_token_id, chosen.pad_token_id = self.ends, self.ends[0]
         chosen.return_dict_in_generate = False
         if question.temperature is not None:

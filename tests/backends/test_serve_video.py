@@ -162,9 +162,10 @@ def test_an_answer_is_held_to_a_schema(line: Line, media: Media) -> None:
     held = line.well(film(media), response_format=schema, max_tokens=300)["choices"][0]
     assert held["finish_reason"] == "stop"
     jsonschema.validate(json.loads(held["message"]["content"]), SCHEMA)
-    bad = {"type": "json_schema", "json_schema": {"schema": {"type": "feeling"}}}
-    status, told = line.ask(response_format=bad)
-    assert (status, told["error"]["code"]) == (400, "unsupported_schema")
+    circle = {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
+    for bad in ({"type": "feeling"}, {"enum": ["\ud800"]}, {"$ref": "http://127.0.0.1:9/x.json"}, circle):
+        status, told = line.ask(response_format={"type": "json_schema", "json_schema": {"schema": bad}})
+        assert (status, told["error"]["code"]) == (400, "unsupported_schema"), bad
 
 
 def test_what_people_say_is_text_whatever_it_looks_like(line: Line) -> None:
@@ -199,6 +200,11 @@ def test_sound_is_heard_or_refused(line: Line, media: Media) -> None:
 def test_a_prompt_that_is_too_long_is_refused(line: Line) -> None:
     status, told = line.ask(max_tokens=100_000)
     assert (status, told["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_an_answer_of_no_said_length_takes_what_is_left(line: Line) -> None:
+    asked = {"type": "json_schema", "json_schema": {"schema": SCHEMA}}
+    assert line.ask(max_tokens=None, response_format=asked)[0] == 200
 
 
 def test_a_folder_without_a_model_is_one_line(python: str, tmp_path: Path) -> None:
