@@ -28,8 +28,18 @@ _WHOLE_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
 _SHORT_FORMS = {
     "cannot": "can not", "dunno": "do not know", "noone": "no one", "gonna": "going to", "wanna": "want to",
     "gotta": "got to", "kinda": "kind of", "sorta": "sort of", "lemme": "let me", "gimme": "give me",
-    "outta": "out of", "cuz": "because", "coz": "because", "ok": "okay", "alright": "all right",
+    "outta": "out of", "let's": "let us", "lets": "let us", "cuz": "because", "coz": "because", "ok": "okay",
+    "alright": "all right",
 }  # fmt: skip
+# Written without the apostrophe. ("im", "ill", "well", "were" and "id" are words of their own.)
+_BARE = {
+    "s is": "it that what there here he she where how who",
+    "re are": "you they",
+    "ve have": "i you we they",
+}
+for _ending, _words in _BARE.items():
+    _short, _full = _ending.split()
+    _SHORT_FORMS |= {word + _short: f"{word} {_full}" for word in _words.split()}
 FILLERS = frozenset(["uh", "um", "uhm", "umm", "erm", "äh", "ähm", "euh"])  # recognisers seldom keep them
 _REACH = 4  # words: in "I do not really know", "really" does not stand for "I"
 _SHORT_ENDINGS = {
