@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from agents.batching import Desk
-from agents.engine import Job, Outcome, ask_all
+from agents.call import Job, Outcome
+from agents.engine import ask_all
 from agents.lines import Lines
 from agents.parsing import PARSER_VERSION
 from agents.prompting import media_shown, sampling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from agents.protocol import MediaPart, Request, TextPart
@@ -26,7 +27,15 @@ def components(request: Request) -> dict[str, str]:
         "media": media,
         "answer_schema": request.answer_schema.digest,
     }
-    return {name: content_digest(value)[:SHORT] for name, value in sorted(parts.items())}
+    return {name: _digest(value)[:SHORT] for name, value in sorted(parts.items())}
+
+
+def _digest(value: Any) -> str:
+    return _of_text(value) if isinstance(value, str) else content_digest(value)
+
+
+# Most texts are the same in all questions of a run.
+_of_text = lru_cache(256)(content_digest)
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -5,16 +5,47 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable
 
 from agents.lines import Line
 from agents.protocol import Request, Response
 from schemas.errors import ProviderError, UserError
 from schemas.ports import Clock
 
-AT_THE_DOOR = 8  # questions that are made ready at once
-NOTIFIED = 2  # for one that leaves, two may come in while the window grows
+
+def ready_at_once(concurrency: int) -> int:
+    """How many questions are made ready at once, beside those that are under way: a few of them."""
+    return min(concurrency, max(8, concurrency // 8))
+
+
+class Slots:
+    """As many may be inside as `size` says at the time; who comes first gets in first."""
+
+    def __init__(self, size: Callable[[], int]) -> None:
+        self._size, self._inside = size, 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Whoever gets in has to leave."""
+        self._waiting.append(place := asyncio.get_running_loop().create_future())
+        self._let_in()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():  # it had got in just then
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        self._inside -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._inside < self._size():
+            if not (place := self._waiting.popleft()).done():
+                self._inside += 1
+                place.set_result(None)
 
 
 class Gate:
@@ -23,26 +54,12 @@ class Gate:
     def __init__(self, line: Line, clock: Clock, rng: random.Random, *, watched: bool) -> None:
         self.line, self.rng = line, rng
         self._clock, self._watched = clock, watched
-        self._inside = 0
         # Made ready all at once, many questions would be sent, answered and waited for all at once, for
         # ever: few at a time keep the calls apart, and the loop works on some while others are answered.
-        self.door = asyncio.Semaphore(AT_THE_DOOR)
-        self._room, self._first = asyncio.Condition(), asyncio.Lock()
+        self.door = asyncio.Semaphore(ready_at_once(line.section.concurrency))
+        self._slots, self._first = Slots(lambda: line.window.size), asyncio.Lock()
         self._news, self._over = asyncio.Event(), asyncio.Event()
         self._stopped: UserError | None = None
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """One of the calls that may be under way at once."""
-        async with self._room:
-            await self._room.wait_for(lambda: self._inside < self.line.window.size)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            async with self._room:
-                self._room.notify(NOTIFIED)
 
     async def turn(self, question: str, request: Request) -> float | None:
         """Wait until the question may be sent; about how many tokens are set aside for it.
@@ -69,9 +86,22 @@ class Gate:
                     return expected
                 await self.rest(wait_s)
 
+    async def enter(self) -> None:
+        """Wait for a slot: to be one of the calls that may be under way at once. Then `leave` it."""
+        await self._slots.enter()
+
+    def leave(self) -> None:
+        """Free the slot."""
+        self._slots.leave()
+
     def is_still_open_to(self, question: str) -> bool:
-        """Whether a question whose turn came may be sent: the server may have failed since."""
-        return self.line.ended is None and self.line.breaker.allows(question)
+        """Whether a question whose turn came may be sent: the server may have failed since, or asked to wait."""
+        if self._stopped is not None and self._stopped.code != "budget_reached":  # that one it has a place in
+            return False
+        if not self._watched:
+            return True
+        held = self.line.pace.is_held(self._clock.monotonic())
+        return self.line.ended is None and self.line.breaker.allows(question) and not held
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not after all is over; for ever: until there is news of the server."""

@@ -14,22 +14,23 @@ class HeldMedia:
     It is let go when the question is done, whoever still knows this object.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request, load: MediaLoader) -> None:
+        self._refs = [part.ref for part in request.parts if isinstance(part, MediaPart)]
+        self._load = load
         self._held: list[tuple[MediaRef, bytes]] = []
 
-    async def fetch(self, request: Request, load: MediaLoader) -> None:
-        """In a thread, where there is something to load.
+    async def fetch(self) -> None:
+        """In a thread, where there is something to load that is not held already.
 
         Raises:
             ItemError: some of it cannot be made.
         """
-        refs = [part.ref for part in request.parts if isinstance(part, MediaPart)]
-        if refs:
-            await asyncio.to_thread(self._load, refs, load)
+        if len(self._held) < len(self._refs):
+            await asyncio.to_thread(self._fetch)
 
-    def _load(self, refs: list[MediaRef], load: MediaLoader) -> None:
-        for ref in refs:
-            self._held.append((ref, load(ref)))
+    def _fetch(self) -> None:
+        for ref in self._refs[len(self._held) :]:
+            self._held.append((ref, self._load(ref)))
 
     def let_go(self) -> None:
         self._held.clear()

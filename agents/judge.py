@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from agents.asking import Asker
+from agents.call import Outcome
 from agents.datatext import short, within
-from agents.engine import Outcome
 from agents.families import Kinship, family_of, kinship
 from agents.neutral import without_names
 from agents.parsing import parse_judgement

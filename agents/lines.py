@@ -53,7 +53,7 @@ class Line:
 
     def let_go(self, question: str, expected: float) -> None:
         """A question had its turn and was not asked."""
-        self.pace.settle(expected, 0)
+        self.pace.give_back(expected)
         self.breaker.let_go(question)
 
     def failed(

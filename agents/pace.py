@@ -81,6 +81,15 @@ class Pace:
         """How many tokens it really was."""
         self._tokens.give_back(expected - used)
 
+    def is_held(self, now: float) -> bool:
+        """The server has asked everybody to wait, and it is not time yet."""
+        return now < self._held_until
+
+    def give_back(self, tokens: float) -> None:
+        """A request of about so many tokens had its turn and is not sent."""
+        self._requests.give_back(1)
+        self._tokens.give_back(tokens)
+
     def hold(self, seconds: float, now: float) -> None:
         """The server asks everybody to wait."""
         self._held_until = max(self._held_until, now + seconds)

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 
 import openai
 
-from agents.engine import Job, Outcome, SystemClock, ask_all
+from agents.call import Job, Outcome
+from agents.engine import SystemClock, ask_all
 from agents.prompting import annotation_request
 from agents.protocol import Provider, TextPart
 from agents.providers import PROVIDERS

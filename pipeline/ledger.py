@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.group_commit import End, GroupCommit
@@ -43,6 +43,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._sums = store.call_sums()
         self.spent_before_usd = self._sums.spent_usd
+        self._spent_here_usd = 0.0
         self._events = GroupCommit(self._write)
         self._asked: dict[str, Who] = {}  # of calls in flight
         self.calls = 0
@@ -68,15 +69,26 @@ class Ledger:
                 self._asked[key] = Who(provider, model, annotator)
         return self._known(row)
 
-    async def receive(self, key: str, receipt: Receipt) -> None:
-        await self._events.put(received(key, self._who(key), receipt))
+    def overspent(self) -> UserError | None:
+        with self._lock:
+            usd = max(self._sums.spent_usd, self.spent_before_usd + self._spent_here_usd)
+        return no_money(self._budget, usd + self.reserved_usd)
 
-    async def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
-        await self._events.put(failed(key, self._who(key), code=code, message=message, usage=usage))
+    def receive(self, key: str, receipt: Receipt) -> Awaitable[object]:
+        return self._end(received(key, self._who(key), receipt))
+
+    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> Awaitable[object]:
+        return self._end(failed(key, self._who(key), code=code, message=message, usage=usage))
 
     def _who(self, key: str) -> Who:
         with self._lock:
             return self._asked.pop(key)
+
+    def _end(self, event: CallEvent) -> Awaitable[object]:
+        with self._lock:
+            self.calls -= event.was_not_sent
+            self._spent_here_usd += event.cost_usd or 0.0
+        return self._events.put(event)
 
     def _write(self, events: Sequence[CallEvent]) -> Sequence[End]:
         """In the one thread that writes."""
@@ -112,7 +124,7 @@ def receipt_of(row: CallEvent) -> Receipt:
         **json.loads(row.usage_details),
     )
     logprobs = None if row.logprobs is None else _logprobs(json.loads(row.logprobs))
-    return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs)
+    return Receipt(row.raw or "", row.model_version, usage, row.finish_reason, logprobs, row.latency_s)
 
 
 def received(key: str, who: Who, receipt: Receipt) -> CallEvent:
@@ -126,6 +138,7 @@ def received(key: str, who: Who, receipt: Receipt) -> CallEvent:
         model_version=receipt.model_version,
         finish_reason=receipt.finish_reason,
         message=ESTIMATED if receipt.usage.estimated else "",
+        latency_s=receipt.latency_s,
         logprobs=None if receipt.logprobs is None else json.dumps(receipt.logprobs, ensure_ascii=False),
     )
 
@@ -148,13 +161,18 @@ def used_up(budget: BudgetSection, sums: CallSums) -> UserError | None:
             f"the budget of {budget.calls} calls is used up",
             "raise budget.calls, then run again",
         )
-    if budget.usd is not None and sums.spent_usd >= budget.usd:
-        return UserError(
-            "budget_reached",
-            f"the budget of {budget.usd:g} USD is used up ({sums.spent_usd:.4f} spent)",
-            "raise budget.usd, then run again",
-        )
-    return None
+    return no_money(budget, sums.spent_usd)
+
+
+def no_money(budget: BudgetSection, spent_usd: float) -> UserError | None:
+    """Why nothing more may be spent; None while there is something left."""
+    if budget.usd is None or spent_usd < budget.usd:
+        return None
+    return UserError(
+        "budget_reached",
+        f"the budget of {budget.usd:g} USD is used up ({spent_usd:.4f} spent)",
+        "raise budget.usd, then run again",
+    )
 
 
 def _logprobs(rows: list[list[Any]]) -> tuple[TokenLogprob, ...]:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from agents.annotator import Annotator
 from agents.asking import Asker, collect
-from agents.engine import Outcome, SystemClock, call_key
+from agents.call import Outcome, call_key
+from agents.engine import SystemClock
 from agents.judge import Case
 from agents.panel import asked_about, panel
 from agents.protocol import Request

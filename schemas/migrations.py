@@ -82,6 +82,12 @@ def add_batches(connection: Connection) -> None:
     SQLModel.metadata.tables["batches"].create(connection, checkfirst=True)
 
 
+def add_latency(connection: Connection) -> None:
+    """How long an answer took."""
+    if "latency_s" not in {column["name"] for column in sa.inspect(connection).get_columns("calls")}:
+        connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN latency_s DOUBLE PRECISION")
+
+
 NUMBER = 4  # digits before the name of a change
 MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0001_create_tables": create_tables,
@@ -92,6 +98,7 @@ MIGRATIONS: dict[str, Callable[[Connection], None]] = {
     "0006_add_components": add_components,
     "0007_tell_voices": renew_briefs,  # how the answers of an annotator agree
     "0008_add_batches": add_batches,
+    "0009_add_latency": add_latency,
 }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import NamedTuple, Protocol
 
+from schemas.errors import UserError
 from schemas.parts import Usage
+
+NOT_SENT = "not_sent"  # code of a call that was written down and then not made
 
 
 class TokenLogprob(NamedTuple):
@@ -23,7 +26,8 @@ class TokenLogprob(NamedTuple):
 class Receipt(NamedTuple):
     """A received answer. `raw` is exactly the text of the answer, kept before it is parsed.
 
-    `logprobs` None: not asked for, or not told.
+    `logprobs` None: not asked for, or not told. `latency_s`: from the first byte sent to the whole answer; None
+    where it came otherwise than by one call.
     """
 
     raw: str
@@ -31,6 +35,7 @@ class Receipt(NamedTuple):
     usage: Usage
     finish_reason: str | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    latency_s: float | None = None
 
 
 class Journal(Protocol):
@@ -50,11 +55,14 @@ class Journal(Protocol):
             UserError: code "budget_reached", when the budget allows no further call.
         """
 
-    async def receive(self, key: str, receipt: Receipt) -> None:
-        """Durable before the answer is parsed."""
+    def overspent(self) -> UserError | None:
+        """Why a call that was intended may not be sent after all: the money has been spent meanwhile."""
 
-    async def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> None:
-        """The call ended without an answer; `usage` when it was paid for all the same."""
+    def receive(self, key: str, receipt: Receipt) -> Awaitable[object]:
+        """The money counts when this returns; durable when it was awaited, before the answer is parsed."""
+
+    def fail(self, key: str, *, code: str, message: str, usage: Usage | None = None) -> Awaitable[object]:
+        """The call ended without an answer; `usage` when it was paid for all the same. In time as `receive`."""
 
 
 class Clock(Protocol):

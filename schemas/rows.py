@@ -93,6 +93,9 @@ class CallRow(SQLModel, table=True):
         default=None, sa_column=Column(Text)
     )  # JSON: [text, logprob, [[text, logprob]]]
     components: str = "{}"  # JSON, of intents: digests of what the question is made of
+    latency_s: float | None = (
+        None  # of receipts: from the first byte sent to the whole answer; none in a batch
+    )
 
 
 class BatchRow(SQLModel, table=True):

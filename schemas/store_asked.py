@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from schemas.errors import UserError
 from schemas.rows import CallRow, OutcomeRow, RecordRow, table_of
-from schemas.store_notes import ADD_CALL, CallEvent, ItemOutcome, Notes, chunks, utc_now
+from schemas.store_notes import ADD_CALL, TAKEN_BACK, CallEvent, ItemOutcome, Notes, chunks, utc_now
 
 _calls = table_of(CallRow)
 _records = table_of(RecordRow)
-NEWEST_EVENTS = 400  # of the ledger, from which it is told how long calls take
+NEWEST = 200  # answers, from which it is told how long calls take
 _outcomes = table_of(OutcomeRow)
 
 
 # Made once: to put it together takes longer than to ask it.
 _SUMS = sa.select(
     sa.func.max(_calls.c.seq),
-    sa.func.sum(sa.case((_calls.c.event == "intent", 1), else_=0)),
+    sa.func.sum(sa.case((_calls.c.event == "intent", 1), (TAKEN_BACK, -1), else_=0)),
     sa.func.sum(_calls.c.cost_usd),
 ).where(_calls.c.seq > sa.bindparam("after"))
 
-_RECEIPTS = (
+_ANSWERS = (
     sa.select(*(_calls.c[name] for name in CallEvent._fields))
-    .where(_calls.c.key.in_(sa.bindparam("wanted", expanding=True)), _calls.c.event == "receipt")
+    .where(_calls.c.event == "receipt")
     .order_by(_calls.c.seq)
 )
+_RECEIPTS = _ANSWERS.where(_calls.c.key.in_(sa.bindparam("wanted", expanding=True)))
+_RECEIPT = _ANSWERS.where(_calls.c.key == sa.bindparam("wanted"))  # a list of one takes twice as long
 
 
 class CallSums(NamedTuple):
@@ -42,9 +43,8 @@ class CallSums(NamedTuple):
 
     def with_(self, call: CallEvent) -> CallSums:
         """These and an event that has no row yet."""
-        return CallSums(
-            self.seq, self.intents + (call.event == "intent"), self.spent_usd + (call.cost_usd or 0.0)
-        )
+        intents = self.intents + (call.event == "intent") - call.was_not_sent
+        return CallSums(self.seq, intents, self.spent_usd + (call.cost_usd or 0.0))
 
 
 class LoggedEvent(NamedTuple):
@@ -57,7 +57,7 @@ class LoggedEvent(NamedTuple):
 
 
 class PastCalls(NamedTuple):
-    """Means over `answers`; `latency_s` from intent to receipt, of the newest ones; None: there is none."""
+    """Means over `answers`; `latency_s` of the newest ones; None: there is none."""
 
     answers: int
     output_tokens: float
@@ -103,7 +103,8 @@ class Asked(Notes):
     def receipt(self, key: str) -> CallEvent | None:
         """The receipt of a call key, None when no answer was ever received."""
         with self._database.reading() as connection:
-            return _receipts(connection, [key]).get(key)
+            rows = connection.execute(_RECEIPT, {"wanted": key}).all()
+        return CallEvent(*rows[-1]) if rows else None
 
     def call_sums(self, before: CallSums = CallSums()) -> CallSums:  # noqa: B008 - it never changes
         """Of all calls until now; `before` were given earlier, and what they count is not read again."""
@@ -128,16 +129,18 @@ class Asked(Notes):
 
     def past_calls(self, provider: str, model: str, annotator: str) -> PastCalls:
         """What the answers were like that a model gave to one annotator or judge, and told its usage of."""
-        whose = (_calls.c.provider == provider, _calls.c.model == model, _calls.c.annotator == annotator)
+        asked = (_calls.c.provider == provider, _calls.c.model == model, _calls.c.annotator == annotator)
+        whose = (*asked, _calls.c.event == "receipt")
         told = sa.select(
             sa.func.count(), sa.func.avg(_calls.c.output_tokens), sa.func.avg(sa.func.length(_calls.c.raw))
-        ).where(*whose, _calls.c.event == "receipt", _calls.c.message == "", _calls.c.output_tokens > 0)
-        events = sa.select(_calls.c.key, _calls.c.event, _calls.c.at)
-        events = events.where(*whose, _calls.c.event.in_(("intent", "receipt")))
+        ).where(*whose, _calls.c.message == "", _calls.c.output_tokens > 0)
+        newest = sa.select(_calls.c.latency_s).where(*whose, _calls.c.latency_s.is_not(None))
+        newest = newest.order_by(_calls.c.seq.desc()).limit(NEWEST)
         with self._database.reading() as connection:
             answers, tokens, chars = connection.execute(told).one()
-            newest = connection.execute(events.order_by(_calls.c.seq.desc()).limit(NEWEST_EVENTS)).all()
-        return PastCalls(int(answers), float(tokens or 0), float(chars or 0), _latency_s(reversed(newest)))
+            latency_s = connection.execute(sa.select(sa.func.avg(newest.subquery().c.latency_s))).scalar()
+        latency_s = None if latency_s is None else float(latency_s)
+        return PastCalls(int(answers), float(tokens or 0), float(chars or 0), latency_s)
 
     def call_components(self, keys: Sequence[str]) -> dict[str, dict[str, str]]:
         """Call key -> digests of what its question is made of, of the last intent that tells them."""
@@ -196,19 +199,6 @@ def sums_since(connection: sa.Connection, before: CallSums) -> CallSums:
     if seq is None:
         return before
     return CallSums(int(seq), before.intents + int(more), before.spent_usd + float(spent or 0.0))
-
-
-def _latency_s(events: Iterable[sa.Row[Any]]) -> float | None:
-    """Mean time from intent to receipt over events in order, oldest first."""
-    sent: dict[str, datetime] = {}
-    waits = []
-    for key, event, at in events:
-        moment = datetime.fromisoformat(at)
-        if event == "intent":
-            sent[key] = moment
-        elif key in sent:
-            waits.append((moment - sent.pop(key)).total_seconds())
-    return sum(waits) / len(waits) if waits else None
 
 
 def _parted(message: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from schemas.database import Database
+from schemas.ports import NOT_SENT
 from schemas.rows import CallRow, FactRow, OutcomeRow, PathRow, RunRow, table_of
 
 IN_CHUNK = 900  # below SQLite's limit of bound variables
@@ -60,8 +61,16 @@ class CallEvent(NamedTuple):
     usage_details: str = "{}"  # JSON
     logprobs: str | None = None  # JSON
     components: str = "{}"  # JSON
+    latency_s: float | None = None
+
+    @property
+    def was_not_sent(self) -> bool:
+        """Takes back an intent: the call was never made."""
+        return self.event == "failure" and self.message.startswith(f"{NOT_SENT}:")
 
 
+# Rows of events that were not sent, as above.
+TAKEN_BACK = sa.and_(_calls.c.event == "failure", _calls.c.message.startswith(f"{NOT_SENT}:"))
 ADD_CALL = _calls.insert()  # made once: to put it together takes longer than to run it
 
 
@@ -166,15 +175,18 @@ class Notes:
     # --- calls and runs --------------------------------------------------------------------------------
 
     def call_totals(self) -> dict[str, float]:
-        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}."""
-        query = sa.select(_calls.c.event, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by(
-            _calls.c.event
-        )
-        totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0}
+        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}.
+
+        An intent that was taken back counts as none of them.
+        """
+        kind = sa.case((TAKEN_BACK, NOT_SENT), else_=_calls.c.event).label("kind")
+        query = sa.select(kind, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by("kind")
+        totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0, NOT_SENT: 0.0}
         with self._database.reading() as connection:
             for event, count, cost in connection.execute(query):
                 totals[event] = count
                 totals["spent_usd"] += cost or 0.0
+        totals["intent"] -= totals.pop(NOT_SENT)
         return totals
 
     def add_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 from codecs import getincrementaldecoder
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import openai
+import pybase64
 from openai._models import FinalRequestOptions
 from pydantic_core import to_json
 from yarl import URL
@@ -41,7 +41,7 @@ class Media:
         self._encoded: list[bytes] = []
 
     def base64(self, ref: MediaRef) -> str:
-        self._encoded.append(base64.b64encode(self._load(ref)))
+        self._encoded.append(pybase64.b64encode(self._load(ref)))
         return STAND_IN
 
     def data_url(self, ref: MediaRef) -> str:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.backoff import BACKOFF_CAP_S, backoff_s
-from agents.engine import Job, Outcome, SystemClock, ask, ask_all, call_key
+from agents.call import Job, Outcome, ask, call_key
+from agents.engine import SystemClock, ask_all
 from agents.prompting import annotation_request, keyless_request
 from agents.protocol import MediaPart, Provider, Request
 from agents.providers.openai_compatible import OpenAICompatibleProvider

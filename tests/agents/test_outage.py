@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from agents.engine import Job, Outcome, SystemClock, ask_all
+from agents.call import Job, Outcome
+from agents.engine import SystemClock, ask_all
+from agents.gate import ready_at_once
 from agents.lines import Lines
 from agents.prompting import annotation_request
 from agents.protocol import MediaLoader, MediaPart, RateLimits, Request, Response
-from schemas.errors import ProviderError
+from schemas.errors import ProviderError, UserError
 from schemas.parts import MediaRef, Usage
-from schemas.ports import Journal
+from schemas.ports import Journal, Receipt
 from schemas.settings_models import AnnotatorSection
 from tests.wire.material import MemoryJournal, VirtualClock, make_sample, media_bytes, section, taxonomy
 
@@ -111,6 +113,77 @@ def test_a_server_that_is_fine_is_asked_by_as_many_as_are_allowed_all_the_time()
     assert len(outcomes) == 256
     assert server.most_at_once == 16
     assert server.clock.now == pytest.approx(256 / 16)
+
+
+def test_who_waits_for_the_disk_takes_no_slot_from_those_who_are_asked() -> None:
+    clock = VirtualClock()
+    server = Server(clock, lambda *_: good())
+
+    class SlowDisk(MemoryJournal):
+        async def intend(self, key: str, **told: Any) -> Receipt | None:
+            await clock.sleep(0.2)
+            return await super().intend(key, **told)
+
+        async def receive(self, key: str, receipt: Receipt) -> None:
+            await clock.sleep(0.2)
+            await super().receive(key, receipt)
+
+    asked = [(section(concurrency=8), server, map(question, range(160)))]
+    outcomes = run(clock, asked, journal=SlowDisk())
+    assert len(outcomes) == 160
+    assert server.most_at_once == 8
+    took = [one.response.latency_s for one in outcomes.values() if one.response]
+    assert took == pytest.approx([1.0] * 160)
+    assert clock.now < 160 / 8 + 4 * 0.2
+
+
+def test_what_was_written_down_is_told_as_not_sent_when_the_run_is_called_off() -> None:
+    class Mute(Server):
+        async def complete(self, request: Request, load: MediaLoader) -> Response:
+            self.sent.append((0.0, request.system))
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def go() -> None:
+        journal, server = MemoryJournal(), Mute(VirtualClock(), lambda *_: good())
+        settings = section(concurrency=1)
+        jobs = ((n, Job(question(n), server, settings)) for n in range(5))
+        nobody = Counter[int]()
+        asking = asyncio.create_task(
+            ask_all(
+                jobs,
+                journal=journal,
+                clock=SystemClock(),
+                load=media_bytes,
+                on_outcome=lambda n, _: nobody.update([n]),
+            )
+        )
+        while journal.count("intend") < 2 or not server.sent:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        kinds = Counter(kind for kind, _ in journal.events)
+        assert kinds == {"intend": 2, "fail not_sent": 1}  # the other one is under way: nobody knows its end
+        assert len(server.sent) == 1
+
+    asyncio.run(go())
+
+
+def test_nothing_more_is_sent_when_the_store_is_lost() -> None:
+    clock = VirtualClock()
+    server = Server(clock, lambda *_: good())
+    lost = UserError("store_full", "the disk is full", "make room, then run again")
+
+    class Full(MemoryJournal):
+        async def receive(self, key: str, receipt: Receipt) -> None:
+            raise lost
+
+    journal = Full()
+    with pytest.raises(UserError, match="the disk is full"):
+        run(clock, [(section(concurrency=2), server, map(question, range(20)))], journal=journal)
+    assert len(server.sent) <= 4  # those under way, and who got their slots before it was known
+    assert journal.count("intend") - journal.count("fail not_sent") == len(server.sent)
 
 
 def test_all_kinds_of_questions_of_one_section_share_its_slots() -> None:
@@ -364,6 +437,6 @@ def test_ten_thousand_questions_never_hold_more_media_than_may_be_under_way() ->
     asyncio.run(ask_all(jobs, journal=MemoryJournal(), clock=clock, load=load, on_outcome=count))
     gc.collect()
     assert done == 10_000
-    assert Payload.most <= 8 * 2
+    assert Payload.most <= (8 + ready_at_once(8)) * 2
     assert most_questions <= 2 * 8 + 2
     assert (Payload.alive, alive_questions) == (0, 0)

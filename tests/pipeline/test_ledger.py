@@ -62,7 +62,7 @@ def test_what_the_vendor_told_of_an_answer_is_kept_with_it(store: Store) -> None
     )  # fmt: skip
     tokens = (TokenLogprob('{"', -0.1, (("{", -2.5), ("né", -3.0))), TokenLogprob('joy"}', -1e-9))
     told = {"full": Receipt('{"joy"}', "m-1", usage, "stop", tokens), "none": answer("{}")}
-    told["empty"] = Receipt("", "m-1", Usage(), "length", ())
+    told["empty"] = Receipt("", "m-1", Usage(), "length", (), latency_s=1.25)
     ledger = Ledger(store, FREE)
     for key, receipt in told.items():
         intend(ledger, key)

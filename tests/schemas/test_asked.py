@@ -86,6 +86,31 @@ def test_what_refuses_a_call_leaves_no_trace_of_it_and_no_other_in_the_way(store
     assert [event.event for event in store.call_history("call_4")] == []
 
 
+def test_a_call_that_was_not_sent_is_none(store: Store) -> None:
+    not_sent = CallEvent("call_2", "failure", "p", "m", message="not_sent: the run ended")
+    failed = CallEvent("call_3", "failure", "p", "m", message="timeout: not_sent: it says")
+    _, before = store.write_calls([intent("call_1"), intent("call_2"), intent("call_3")])
+    store.write_calls([not_sent, failed])
+    assert store.call_sums(before).intents == store.call_sums().intents == 2
+    totals = store.call_totals()
+    assert (totals["intent"], totals["failure"]) == (2, 1)
+    events, allowed = (
+        [intent("call_4"), not_sent._replace(key="call_4"), intent("call_5"), intent("call_6")],
+        3,
+    )
+    ends, _ = store.write_calls(events, refuse=lambda sums: FULL if sums.intents >= allowed else None)
+    assert ends == [None, None, None, FULL]
+
+
+def test_how_long_calls_take_is_told_by_the_newest_answers_of_live_calls(store: Store) -> None:
+    took = [60.0] * 10 + [2.0] * 150 + [None] * 50 + [4.0] * 50  # None: a batch brought it
+    answers = [receipt(f"call_{n}")._replace(output_tokens=8, latency_s=s) for n, s in enumerate(took)]
+    store.write_calls(answers)
+    past = store.past_calls("p", "m", "a")
+    assert (past.answers, past.output_tokens, past.latency_s) == (260, 8.0, (150 * 2.0 + 50 * 4.0) / 200)
+    assert store.past_calls("p", "m", "b").latency_s is None
+
+
 def test_sums_go_on_from_where_they_were_told(store: Store) -> None:
     _, sums = store.write_calls([intent("call_1")])
     store.write_calls([receipt("call_1", 0.5)])

@@ -147,6 +147,9 @@ class MemoryJournal:
         self.components[key] = dict(components)
         return None
 
+    def overspent(self) -> UserError | None:
+        return None
+
     async def receive(self, key: str, receipt: Receipt) -> None:
         self.events.append(("receive", key))
         self.receipts[key] = receipt

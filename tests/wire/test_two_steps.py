@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agents.engine import Job, Outcome, ask_all
+from agents.call import Job, Outcome
+from agents.engine import ask_all
 from agents.prompting import annotation_request
 from agents.protocol import Request, TextPart
 from agents.providers.openai_compatible import OpenAICompatibleProvider
