@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from pipeline.identity import Same
 from schemas.parts import name_key
 from schemas.records import Segment
 from schemas.store import Store
@@ -88,22 +89,6 @@ class Stretches:
         return found
 
 
-class _Same:
-    """Facts as what they are, not as what they hold, which would take as long to compare as to look through.
-
-    They are kept alive with it, so that no others take their identity.
-    """
-
-    def __init__(self, own: Mapping[str, Any]) -> None:
-        self.own = own
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.own is other.own
-
-    def __hash__(self) -> int:
-        return id(self.own)
-
-
 def stretch_key(start_s: float, end_s: float | None) -> str:
     """The key of what is said of a stretch. Times that are the same to the millisecond are one stretch."""
     return f"{_STRETCH}{start_s:.3f} {'' if end_s is None else f'{end_s:.3f}'}"
@@ -116,12 +101,12 @@ def speaker_subject(name: str) -> str:
 
 def looked_through(own: Mapping[str, Any]) -> Stretches:
     """The stretches among a source's own facts, which nobody changes once they are read."""
-    return _remembered(_Same(own))
+    return _remembered(Same(own))
 
 
 @lru_cache(maxsize=256)
-def _remembered(same: _Same) -> Stretches:
-    return Stretches(same.own)
+def _remembered(own: Same[Mapping[str, Any]]) -> Stretches:
+    return Stretches(own.held)
 
 
 def stretches(own: Mapping[str, Any]) -> list[Stretch]:

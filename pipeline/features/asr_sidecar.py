@@ -13,9 +13,8 @@ from pipeline.features.base import Clip, Params, features_of, one_by_one
 from pipeline.features.beside import AGAIN
 from pipeline.features.transcript_files import Said, read_file, read_said
 from pipeline.features.transcripts import GivenText, TimedWords
-from pipeline.features.word_times import cue_words, share_out, spread_words, within
+from pipeline.features.word_times import cue_words, segment_times, share_out, spread_words, within
 from schemas.errors import ItemError
-from schemas.ids import content_id
 from schemas.parts import Span, Word
 from schemas.records import Features
 
@@ -78,15 +77,17 @@ class _Transcript:
     def _features(self, clip: Clip) -> Features:
         if self._shares is None or self._shares.source_id != clip.source.id:
             self._shares = self._share_out(clip)  # copies of one text may belong to several recordings
-        said = self._shares.words[clip.segment.source_start_s, clip.segment.source_end_s]
+        said = self._shares.words.get((clip.segment.source_start_s, clip.segment.source_end_s), [])
         words = tuple(_in_segment(word, clip) for word in said)
         missing, notes = None if words else "no_words", (self._shares.note,)
         return features_of(self, clip, missing=missing, words=words, notes=notes)
 
     def _share_out(self, clip: Clip) -> _Shares:
-        said = self._read()
+        said, segments = self._read(), self._segments
         if isinstance(said, GivenText):
-            speech = within(clip.source_speech, _stretch(said, clip))
+            stretch = _stretch(said, clip)
+            segments = segment_times(segments).near(stretch)
+            speech = within(clip.source_speech, stretch)
             laid = spread_words(said.text.split(), speech)
             words = [word.model_copy(update={"speaker": said.speaker}) for word in laid]
             note = "word_times_spread_over_speech"
@@ -96,8 +97,8 @@ class _Transcript:
             note = "word_times_given" if timed else "word_times_shared_out_in_cue"
             cues = said.cues if isinstance(said, TimedWords) else said
             words = [word for cue in cues for word in cue_words(cue)]
-        shares = share_out(words, self._segments, speech)
-        borders = [(span.start_s, span.end_s) for span in self._segments]
+        shares = share_out(words, segments, speech)
+        borders = [(span.start_s, span.end_s) for span in segments]
         return _Shares(clip.source.id, dict(zip(borders, shares, strict=True)), note)
 
 
@@ -178,7 +179,7 @@ def _sha256(data: bytes) -> str:
 
 
 def _digest(segments: Sequence[Span]) -> str:
-    return content_id("borders", [[span.start_s, span.end_s] for span in segments])
+    return segment_times(segments).digest
 
 
 def _stretch(said: GivenText, clip: Clip) -> Span:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.transcripts import Cue
+from pipeline.identity import Same
+from schemas.ids import content_id
 from schemas.parts import Span, Word
 
 Times = npt.NDArray[np.float64]
@@ -80,6 +83,30 @@ def share_out(words: Iterable[Word], segments: Sequence[Span], speech: Sequence[
         for number in holding:
             shares[number].append(word)
     return shares
+
+
+class SegmentTimes:
+    """Where the segments of a recording lie: each row of a manifest that has a text of its own looks at them."""
+
+    def __init__(self, segments: Sequence[Span]) -> None:
+        """`digest` changes with any border."""
+        self.digest = content_id("borders", [[span.start_s, span.end_s] for span in segments])
+        self._segments, (self._starts_s, self._ends_s) = segments, _borders(segments)
+
+    def near(self, stretch: Span) -> list[Span]:
+        """The segments in which a word of a stretch may stand."""
+        near = (self._starts_s <= stretch.end_s + REACH_S) & (self._ends_s >= stretch.start_s - REACH_S)
+        return [self._segments[int(at)] for at in np.flatnonzero(near)]
+
+
+def segment_times(segments: Sequence[Span]) -> SegmentTimes:
+    """The times of segments, which nobody changes."""
+    return _remembered(Same(segments))
+
+
+@lru_cache(maxsize=64)
+def _remembered(segments: Same[Sequence[Span]]) -> SegmentTimes:
+    return SegmentTimes(segments.held)
 
 
 def _borders(spans: Sequence[Span]) -> tuple[Times, Times]:

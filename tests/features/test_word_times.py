@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.transcripts import Cue
-from pipeline.features.word_times import REACH_S, cue_words, share_out, spread_words, within
+from pipeline.features.word_times import REACH_S, SegmentTimes, cue_words, share_out, spread_words, within
 from schemas.parts import Span, Word
 
 
@@ -88,3 +88,20 @@ def test_speech_within_a_stretch() -> None:
         Span(start_s=6, end_s=7),
     ]
     assert within(speech, Span(start_s=4, end_s=5)) == [Span(start_s=4, end_s=5)]
+
+
+spans = st.tuples(times_s, st.integers(1, 6000)).map(
+    lambda drawn: Span(start_s=drawn[0], end_s=drawn[0] + drawn[1] / 1000)
+)
+
+
+@given(spans, st.lists(spans, max_size=10), st.lists(spans, max_size=3), tokens)
+def test_words_of_a_stretch_stand_where_they_would_among_all_segments(
+    stretch: Span, segments: list[Span], speech: list[Span], texts: list[str]
+) -> None:
+    voices = within(speech, stretch)
+    words, near = spread_words(texts, voices), SegmentTimes(segments).near(stretch)
+    everywhere = zip(segments, share_out(words, segments, voices), strict=True)
+    assert [(span, found) for span, found in everywhere if found] == [
+        (span, found) for span, found in zip(near, share_out(words, near, voices), strict=True) if found
+    ]
