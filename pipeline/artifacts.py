@@ -106,6 +106,12 @@ class Artifacts:
         with _one_line(self._root, _FULL), folder as name:
             yield Path(name)
 
+    @contextmanager
+    def full_is_told(self) -> Iterator[None]:
+        """For writes in a `workdir` that is held longer; raises UserError where the disk is full."""
+        with _one_line(self._root, _FULL):
+            yield
+
     def sweep(self) -> None:
         """Remove what killed processes left half-made in a cache on this machine."""
         if self._local:

@@ -6,9 +6,10 @@ A job's token and call keys are durable before anything is uploaded, the vendor'
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,10 @@ from agents.components import components
 from agents.held_media import HeldMedia
 from agents.protocol import Request
 from agents.providers.common import usage_at_most
+from pipeline.artifacts import Artifacts
 from pipeline.batches import Batches, asker_of, forget, who_of
 from pipeline.ledger import failed
-from schemas.errors import ProviderError
+from schemas.errors import ProviderError, UserError
 from schemas.ids import canonical_json
 from schemas.settings_models import ModelSection
 from schemas.store import CallEvent
@@ -55,14 +57,12 @@ class _Gathered:
 class Gathering:
     """What a run has gathered. `price`: what a question is about to cost, None: not known.
 
-    A job is filled until it is full or its stage has asked all; the files are in a `workdir` until then.
+    A job is filled until it is full or its stage has asked all; the files are with the artifacts until then.
     """
 
-    def __init__(
-        self, known: Batches, price: Price, workdir: Callable[[], AbstractContextManager[Path]]
-    ) -> None:
+    def __init__(self, known: Batches, price: Price, artifacts: Artifacts) -> None:
         self.known = known
-        self._price, self._workdir = price, workdir
+        self._price, self._artifacts = price, artifacts
         self._jobs: dict[str, _Gathered] = {}  # by asker
         self._kept = ExitStack()
         self._folder: Path | None = None
@@ -75,7 +75,7 @@ class Gathering:
         """Write a question into the next job of its section; one line is held in memory at a time.
 
         Raises:
-            UserError: code "budget_reached".
+            UserError: code "budget_reached", or the disk is full.
             ProviderError: a job that was full could not be begun.
         """
         sent_bytes = media.size_bytes + request.size_bytes
@@ -92,8 +92,7 @@ class Gathering:
         self._sums = self.known.store.call_sums(self._sums)
         if (over := self.known.ledger.over(self._sums)) is not None:
             raise over
-        with gathered.path.open("ab") as file:
-            file.write(line)
+        self._write(line, gathered)
         components_of = canonical_json(components(request))
         gathered.intents[key] = CallEvent(
             key, "intent", section.provider, request.model, section.name, components=components_of
@@ -103,6 +102,14 @@ class Gathering:
         gathered.planned_usd += usd
         self._reserve(1, usd)
         self.known.under_way.add(key)
+
+    def _write(self, line: bytes, gathered: _Gathered) -> None:
+        try:
+            with self._artifacts.full_is_told(), gathered.path.open("ab") as file:
+                file.write(line)
+        except UserError:  # what was gathered before is whole
+            os.truncate(gathered.path, gathered.size_bytes)
+            raise
 
     async def submit_all(self) -> None:
         """Begin the jobs that hold something.
@@ -130,7 +137,7 @@ class Gathering:
         asker = asker_of(type(section), section.name)
         if asker not in self._jobs:
             if self._folder is None:
-                self._folder = self._kept.enter_context(self._workdir())
+                self._folder = self._kept.enter_context(self._artifacts.workdir())
             token = f"emotrace-{secrets.token_hex(12)}"
             path = self._folder / f"{token}.jsonl"
             self._jobs[asker] = _Gathered(section, batches_of(section), model, path, token)

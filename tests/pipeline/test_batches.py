@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -420,6 +423,33 @@ def test_an_interrupted_run_submits_nothing(vendor: Vendor, tmp_path: Path) -> N
         asyncio.run(run.gathering.drop())
         assert (vendor.shop.seen, totals(project.store).batches) == ({}, [])
         assert list(folder.rglob("*.jsonl")) == []
+
+
+def test_what_was_gathered_before_the_disk_was_full_is_submitted(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.shop.looks = 0
+    opened, opens = Path.open, itertools.count()
+
+    @contextlib.contextmanager
+    def full(self: Path, *given: Any, **options: Any) -> Iterator[Any]:
+        """The fifth line fits half."""
+        with opened(self, *given, **options) as file:
+            if given == ("ab",) and next(opens) == 4:
+                file.write(b'{"custom_id": "cut off')
+                raise OSError(errno.ENOSPC, "No space left on device")
+            yield file
+
+    with project_in(tmp_path, vendor.asks()) as project:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "open", full)
+            with pytest.raises(UserError, match="no space left"):
+                run_once(project)
+        assert len(vendor.shop.submitted) == 4
+        run_once(project)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert set(vendor.shop.submitted.values()) == {1}
 
 
 def test_jobs_are_begun_before_others_are_asked_live(vendor: Vendor, tmp_path: Path) -> None:
