@@ -167,13 +167,14 @@ def status(
     as_json: AsJson = False,
 ) -> int:
     """What stands: counts, money, failures, how often each annotator's claims are contradicted."""
+    from pipeline.commands.claims_text import rules_of
     from pipeline.commands.printing import print_decisions, print_failures, print_status
     from pipeline.commands.status import status_of
     from pipeline.project import open_project
 
     with open_project(project) as opened:
         told = status_of(opened, clips=clips)
-        rules = {section.name for section in opened.settings.annotators if section.provider == "cues"}
+        rules = rules_of(opened.settings)
     if as_json:
         emit(told)
     else:

@@ -23,6 +23,7 @@ from pipeline.ledger import used_up
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
 from pipeline.project import Project
+from pipeline.sentinel import asked_again
 from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
 from pipeline.stages.calibrate import heard
 from pipeline.stages.contested import is_contested
@@ -71,7 +72,8 @@ def _of_annotators(known: _Known, item: LiveItem) -> Iterator[ExplainedQuestion]
     # Other samples of the same person in the same segment: what was shown has changed since.
     of_segment = project.store.stubs_by_parent(Sample, [item.segment.id])[item.segment.id]
     samples = [stub.id for stub in of_segment if stub.brief["target"] == sample.target.key]
-    earlier = [one for found in project.store.by_parent(Annotation, samples).values() for one in found]
+    found = (one for ones in project.store.by_parent(Annotation, samples).values() for one in ones)
+    earlier = [one for one in found if one.id not in known.sentinel]  # its questions are no earlier forms
     for annotator in known.annotators:
         stage: Stage = "annotate" if annotator.section.when == "always" else "contested"
         own = [annotation for annotation in earlier if annotation.annotator == annotator.section.name]
@@ -142,6 +144,11 @@ class _Known:
         return {(one.stage, one.id): one.message for one in last_failures(self.store) if one.id in names}
 
     @cached_property
+    def sentinel(self) -> frozenset[str]:
+        """What models answered when they were asked again to see whether they change."""
+        return asked_again(self.store)
+
+    @cached_property
     def in_jobs(self) -> dict[str, BatchJob]:
         return {key: job for job in self.store.open_batches() for key in job.sent_bytes}
 
@@ -176,6 +183,7 @@ class _Looked(Generic[T, R]):
             asked=asker.section.name,
             repetition=repetition,
             about=about,
+            kind=getattr(asker, "kind", None),
             id=record_id,
             before=self._before(record_id, request),
             **state,

@@ -265,6 +265,7 @@ class ExplainedQuestion(Part):
     asked: str
     repetition: int  # instruction variants and replicates, counted from 0
     about: str | None = None
+    kind: Literal["rating", "second_look", "mme_emotion"] | None = None  # of a judge's question
     id: str  # of the record that there is or will be
     state: Literal["answered", "received", "waiting", "failed", "dead_letter", "not_asked"]
     will_be_asked: bool  # by the next run
@@ -334,6 +335,7 @@ class ReportOutput(Output):
     """`path`: the same as a page; None where none was asked for."""
 
     judges: JudgesReport
+    hallucination: dict[str, ClaimRates] = {}  # annotator -> how many of its claims the signal contradicts
     path: str | None
 
 

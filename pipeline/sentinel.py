@@ -82,6 +82,14 @@ def is_due(store: Store, settings: SentinelSection) -> bool:
     return settings.size > 0 and Book.of(store.facts([SENTINEL])).occasion(settings) is not None
 
 
+def asked_again(store: Store) -> frozenset[str]:
+    """The annotations of all occasions but the first, whose answers stand."""
+    book = Book.of(store.facts([SENTINEL]))
+    return frozenset(
+        name for answers in book.answers.values() for asked, name in answers.items() if name != asked
+    )
+
+
 def drifts(store: Store) -> list[Drift]:
     """Whether the models have changed between the first and the last occasion."""
     book = Book.of(store.facts([SENTINEL]))

@@ -25,6 +25,7 @@ from schemas.records import Annotation, Check, Consensus, Decision, Judgement, S
 from schemas.store import Store, utc_now
 
 ASKING = ("calibrate", "annotate", "contested", "judge", "sentinel")  # the stages that ask models
+FAILURES = ("failed", "refused", "unparsed")  # outcomes of a question that brought nothing
 KINDS = ("shown", "not_shown")  # of claims: whether the annotator had been told the measurement
 
 
@@ -130,8 +131,11 @@ def _verdicts(store: Store) -> Counter[str]:
 
 
 def last_failures(store: Store) -> list[FailedItem]:
-    """Items that failed in the last run that came to its end."""
-    return [FailedItem(**item) for item in store.last_failed_items()]
+    """Items that failed in the last run that came to its end, but for questions that were answered since."""
+    items = [FailedItem(**item) for item in store.last_failed_items()]
+    asked = [item.id for item in items if item.stage in ASKING]
+    since = {**store.stubs(Annotation, asked), **store.stubs(Judgement, asked)}
+    return [item for item in items if item.id not in since or since[item.id].brief["outcome"] in FAILURES]
 
 
 def dead_letters(store: Store) -> list[DeadLetter]:

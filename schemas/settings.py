@@ -122,7 +122,7 @@ class AggregateSection(Section):
         if abs(total - 1) > 1e-9:
             weights = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
             own = [key for key in weights if weights[key] != AggregateSection.model_fields[key].default]
-            raise wrong_at(f"alpha + beta + gamma must be 1, not {total:g}", own[-1])
+            raise wrong_at(f"alpha + beta + gamma must be 1, not {total:g}", own[-1], remedy="set all three")
         return self
 
 
@@ -239,14 +239,17 @@ class Settings(BaseSettings):
         names = [section.name for section in value]
         for number, name in enumerate(names):
             if name in names[:number]:
-                raise wrong_at(f'the name "{name}" is used twice', number, "name")
+                raise wrong_at(
+                    f'the name "{name}" is used twice', number, "name", remedy="give each a name of its own"
+                )
         return value
 
     @field_validator("annotators")
     @classmethod
     def _somebody_is_first(cls, value: tuple[AnnotatorSection, ...]) -> tuple[AnnotatorSection, ...]:
         if value and all(section.when == "contested" for section in value):
-            raise wrong_at('nothing can be contested when nobody is asked "always"', 0, "when")
+            message = 'nothing can be contested when nobody is asked "always"'
+            raise wrong_at(message, 0, "when", remedy="add an annotator without it, which is asked first")
         return value
 
     @classmethod

@@ -45,7 +45,7 @@ def load_settings(project_dir: Path) -> Settings:
         raise UserError(
             "bad_toml",
             f"not valid TOML: {error}",
-            "mend this line",
+            "mend this line" if line else "close what is open: a bracket or a quote",
             str(path),
             int(line[1]) if line else None,
         ) from error
@@ -70,7 +70,8 @@ def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: P
     # An unknown key is told before a missing one: it is most often the missing one, misspelt.
     first = min(error.errors(), key=lambda e: not _is_unknown(e["type"], e["loc"]))
     unknown = _is_unknown(first["type"], first["loc"])
-    place = first.get("ctx", {}).get("place", ())  # within a table that is wrong as a whole
+    told = first.get("ctx", {})
+    place = told.get("place", ())  # within a table that is wrong as a whole
     loc = tuple(part for part in (*first["loc"], *place) if part != KEY_OF_DICT)
     name = ".".join(str(part) for part in loc)
     variable = ENV_PREFIX + "__".join(str(part) for part in loc).upper()
@@ -79,8 +80,11 @@ def _user_error(error: ValidationError, text: str, data: dict[str, Any], path: P
     where = (f"environment {variable}", None) if in_environment else (str(path), line_of(loc, text))
     if unknown:
         return UserError("unknown_setting", f'unknown setting "{name}"', _nearest(loc), *where)
+    if first["type"] == "tuple_type" and isinstance(first["input"], dict):
+        return UserError("bad_setting", f"[{name}] is a list of tables", f"write [[{name}]]", *where)
     message = first["msg"].removeprefix("Value error, ")
-    return UserError("bad_setting", f"{name}: {message}", _remedy(loc, first["type"], first["input"]), *where)
+    remedy = told.get("remedy") or _remedy(loc, first["type"], first["input"])
+    return UserError("bad_setting", f"{name}: {message}", remedy, *where)
 
 
 def _remedy(loc: tuple[int | str, ...], kind: str, value: Any) -> str:

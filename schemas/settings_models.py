@@ -61,15 +61,14 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _local_has_an_address(self) -> ModelSection:
         if self.local and self.base_url is None:
-            raise wrong_at("a server of your own needs its base_url", "local")
+            raise wrong_at("a server of your own needs its base_url", "local", remedy="add base_url")
         return self
 
     @model_validator(mode="after")
     def _gives_what_is_asked(self) -> ModelSection:
         if self.top_logprobs is not None and "logprobs" not in self.gives:
-            raise wrong_at(
-                'it is not said that the model tells them: add "logprobs" to gives', "top_logprobs"
-            )
+            message = "it is not said that the model tells them"
+            raise wrong_at(message, "top_logprobs", remedy='add "logprobs" to gives')
         return self
 
     @property
@@ -105,7 +104,7 @@ class AnnotatorSection(ModelSection):
     def _samples_differ(self) -> AnnotatorSection:
         if self.replicates > 1 and self.temperature == 0:
             message = f"{self.replicates} replicates at temperature 0 are one answer {self.replicates} times"
-            raise wrong_at(message, "replicates")
+            raise wrong_at(message, "replicates", remedy="set a temperature above 0, or replicates = 1")
         return self
 
     @model_validator(mode="after")
@@ -114,22 +113,21 @@ class AnnotatorSection(ModelSection):
             return self
         place = ("prompting", "calibrate")
         if self.prompting.examples:
-            raise wrong_at("examples differ from clip to clip, so that there is no one prior", *place)
+            message = "examples differ from clip to clip, so that there is no one prior"
+            raise wrong_at(message, *place, remedy="switch off examples or calibrate")
         if self.prompting.combine == "vote" and self.replicates == 1:
-            message = (
-                "one vote cannot be divided by a prior: ask for replicates, or for log-probabilities and "
-            )
-            raise wrong_at(f'{message}combine = "mean"', *place)
+            remedy = 'set replicates, or top_logprobs and combine = "mean"'
+            raise wrong_at("one vote cannot be divided by a prior", *place, remedy=remedy)
         if self.prompting.combine == "mean" and self.top_logprobs is None:
-            message = "a stated confidence cannot be divided by a prior: ask for top_logprobs, or for votes"
-            raise wrong_at(message, *place)
+            message = "a stated confidence cannot be divided by a prior"
+            raise wrong_at(message, *place, remedy='set top_logprobs, or combine = "vote" and replicates')
         return self
 
     @model_validator(mode="after")
     def _can_answer_in_steps(self) -> AnnotatorSection:
         if self.prompting.style != "triplet" and self.answer_format == "text":
-            message = "two steps need answers in JSON: add json_schema or json_object to gives"
-            raise wrong_at(message, "prompting", "style")
+            remedy = "add json_schema or json_object to gives"
+            raise wrong_at("two steps need answers in JSON", "prompting", "style", remedy=remedy)
         return self
 
 

@@ -49,9 +49,9 @@ def web_address(value: str) -> str:
     return value
 
 
-def wrong_at(message: str, *place: str | int) -> PydanticCustomError:
+def wrong_at(message: str, *place: str | int, remedy: str) -> PydanticCustomError:
     """An error of a validator that sees a whole table, at the place in it that is to be mended."""
-    return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
+    return PydanticCustomError("wrong", "{message}", {"message": message, "place": place, "remedy": remedy})
 
 
 def is_loopback(url: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated
 
@@ -48,5 +49,13 @@ def program(
 
 
 def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Register a command whose help ends with an example; it returns its exit status."""
-    return app.command(name, epilog=f"Example: {example}")
+    """Register a command whose help ends with an example; it returns its exit status.
+
+    The list of commands tells the whole first line of each: by itself it would be cut off after a few words.
+    """
+
+    def registered(run: Callable[..., int]) -> Callable[..., int]:
+        short = cleandoc(run.__doc__ or "").partition("\n")[0]
+        return app.command(name, epilog=f"Example: {example}", short_help=short)(run)
+
+    return registered

@@ -33,12 +33,13 @@ def _sample(sample: ExplainedSample) -> Iterator[str]:
 def _who(question: ExplainedQuestion, names: Mapping[str, str]) -> str:
     repetition = f" ({question.repetition + 1})" if question.repetition else ""
     about = f" about {names.get(question.about, question.about)}" if question.about else ""
-    return f"{question.asked}{repetition}{about}"
+    look = ", second look" if question.kind == "second_look" else ""
+    return f"{question.asked}{repetition}{look}{about}"
 
 
 def _state(question: ExplainedQuestion) -> str:
     state = question.state.replace("_", " ")
-    parts = [f"{state}: {question.why}" if question.why else state]
+    parts = [f"{state}: {question.why}" if question.why not in ("", state) else state]
     if question.at:
         parts.append(question.at)
     if usage := question.usage:

@@ -33,23 +33,27 @@ def report(
     by: Annotated[Cluster, typer.Option(help="What belongs together, for intervals.")] = Cluster.source,
     as_json: AsJson = False,
 ) -> int:
-    """How far each judge can be trusted: beside people, and by what moves its ratings; as text and as a page."""
+    """How far judges and annotators can be trusted: beside people, and by what moves their ratings and claims."""
+    from pipeline.commands.claims_text import print_claims, rules_of
     from pipeline.judging.page import html_page
     from pipeline.judging.report import report_on_judges
     from pipeline.judging.rows import judge_rows
     from pipeline.outputs import ReportOutput
     from pipeline.project import open_project
+    from pipeline.status import hallucination
 
     with open_project(project) as opened:
         name, seed = opened.settings.project.name, opened.settings.project.seed
         judges = report_on_judges(judge_rows(opened), cluster=by.value, seed=seed)
+        claims, rules = hallucination(opened.store), rules_of(opened.settings)
     path = page or project / PAGE
-    path.write_text(html_page(judges, name), encoding="utf-8")
+    path.write_text(html_page(judges, name, claims, rules), encoding="utf-8")
     if as_json:
-        emit(ReportOutput(judges=judges, path=str(path)))
+        emit(ReportOutput(judges=judges, hallucination=claims, path=str(path)))
     else:
         for line in report_lines(judges):
             say(out, line)
+        print_claims(out, claims, rules)
         say(out, f"{path} has the drawings and all numbers")
     return OK
 

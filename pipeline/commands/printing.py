@@ -21,13 +21,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.commands.claims_text import print_claims
 from pipeline.commands.endings import say
 from pipeline.commands.hints import complete
 from pipeline.drift import Drift
 from pipeline.ingest import IngestReport
 from pipeline.outputs import (
-    ClaimRate,
-    ClaimRates,
     DemoOutput,
     FailedItem,
     IngestOutput,
@@ -43,6 +42,13 @@ VERDICTS = {
     "steady": "Steady.",
     "other_version": "Another version of the model answers: labels of before and after may not mix.",
     "other_answers": "DRIFT: labels of before and after do not mix.",
+}
+
+# Why a clip stands as it does, where its decision gives no reasons.
+UNREASONED = {
+    "not_annotated": "nobody was asked",
+    "undecided": "answers are to come",
+    "reviewed": "by people",
 }
 
 MAX_FAILED_SHOWN = 20
@@ -124,12 +130,17 @@ def ingest_output(report: IngestReport, sources: int) -> IngestOutput:
 
 def print_ingest(console: Console, report: IngestReport, sources: int) -> None:
     """What was taken in, what was left alone, and what a person should know of it."""
+    found = report.new + report.known + report.duplicates + len(report.failed)
     lines = [
         f"{report.new} new, {report.known} known, {report.duplicates} duplicates, {len(report.failed)} failed; "
         f"{sources} recordings in all"
     ]
+    if not found and not report.speakers:
+        lines.append("no recording was found there: give files or folders of video, sound or pictures")
     if report.ignored:
-        lines.append(f"{len(report.ignored)} files are no recordings: {_some(report.ignored)}")
+        number = len(report.ignored)
+        what = "1 file is no recording" if number == 1 else f"{number} files are no recordings"
+        lines.append(f"{what}: {_some(report.ignored)}")
         lines.append(
             "(transcripts, turns and tables among them are read with their recordings by `emotrace run`)"
         )
@@ -215,7 +226,7 @@ def print_totals(console: Console, totals: Totals) -> None:
         rows.insert(2, ("consent keeps", kept))
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, text in rows:
-        table.add_row(name, text)
+        table.add_row(name, Text(text))
     console.print(table)
 
 
@@ -235,7 +246,7 @@ def print_status(console: Console, status: StatusOutput, rules: Collection[str])
     """
     print_totals(console, status)
     _print_stages(console, status.stages)
-    _print_claim_rates(console, status.hallucination, rules)
+    print_claims(console, status.hallucination, rules)
     for one in status.drift:
         say(console, _drift(one))
 
@@ -255,40 +266,37 @@ def _print_stages(console: Console, stages: Mapping[str, StageCounts]) -> None:
     for column in ("items", "failed", "per s"):
         table.add_column(column, justify="right")
     for name, counts in stages.items():
-        rate = f"{counts.items_per_s:.3g}" if counts.items_per_s else "-"
-        table.add_row(name, str(counts.items), str(counts.failed), rate)
+        table.add_row(name, f"{counts.items:,}", f"{counts.failed:,}", _rate(counts.items_per_s))
     if stages:
         console.print(table)
 
 
-def _print_claim_rates(console: Console, rates: Mapping[str, ClaimRates], rules: Collection[str]) -> None:
-    """How often each annotator's claims are contradicted. Those of `rules` repeat what was measured."""
-    for name, row in rates.items():
-        note = " (rules: by construction)" if name in rules else ""
-        apart = f"not told {_contradicted(row.not_shown)}, told {_contradicted(row.shown)}"
-        open_ = (
-            f"{row.not_measurable} of {row.claims} claims not measurable, {row.outside_clip} outside the clip"
-        )
-        say(console, f"{name}: {_contradicted(row)} measurable claims contradicted: {apart}; {open_}{note}")
-
-
-def _contradicted(row: ClaimRate) -> str:
-    """ "3 of 20 (15 %, 5-36 %)": the share with its 95 % interval."""
-    counts = f"{row.contradicted} of {row.measurable}"
-    if row.rate is None or row.low is None or row.high is None:
-        return counts
-    return f"{counts} ({row.rate:.0%}, {100 * row.low:.0f}-{100 * row.high:.0f} %)".replace("%,", " %,")
+def _rate(per_s: float | None) -> str:
+    if not per_s:
+        return "-"
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def print_failures(console: Console, failed: Sequence[FailedItem]) -> None:
-    """One line per failed item: what, why, how to retry."""
-    for item in failed[:MAX_FAILED_SHOWN]:
-        kind = ", a dead letter" if item.dead_letter else ""
-        what = f"{item.stage} {item.path or item.id}: {item.message} ({item.code}{kind})"
-        say(console, f"failed: {what} -> {complete(item.retry)}")
-    if len(failed) > MAX_FAILED_SHOWN:
-        told = f"... and {len(failed) - MAX_FAILED_SHOWN} more: {complete('emotrace status --json')}"
-        say(console, told)
+    """What failed, why, how to retry: one line for all items that failed alike."""
+    alike: dict[tuple[object, ...], list[FailedItem]] = {}
+    for item in failed:
+        key = (item.stage, item.code, item.message, item.retry, item.dead_letter)
+        alike.setdefault(key, []).append(item)
+    groups = list(alike.values())
+    for items in groups[:MAX_FAILED_SHOWN]:
+        say(console, _failed(items))
+    if left := [item for items in groups[MAX_FAILED_SHOWN:] for item in items]:
+        say(console, f"... and {len(left)} more: {complete('emotrace status --json')}")
+
+
+def _failed(items: Sequence[FailedItem]) -> str:
+    """The line of items that differ in nothing but what they are."""
+    one = items[0]
+    names = _some(list(dict.fromkeys(item.path or item.id for item in items)))
+    which = names if len(items) == 1 else f"{len(items)} items of {names}"
+    kind = ("", ", a dead letter", ", dead letters")[one.dead_letter * min(len(items), 2)]
+    return f"failed: {one.stage} {which}: {one.message} ({one.code}{kind}) -> {complete(one.retry)}"
 
 
 def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
@@ -297,13 +305,14 @@ def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
     for column in ("recording", "label", "decision", "why", "votes"):
         table.add_column(column, overflow="fold")
     for item in sorted(items, key=lambda item: (item["name"], float(item["span"].partition("-")[0]))):
-        table.add_row(
+        cells = [
             f"{item['name']} {item['span']}" + (f" {item['target']}" if item["others"] else ""),
             item["label"] or "(open)",
             item["status"].replace("_", " "),
-            ", ".join(item["reasons"]).replace("_", " ") or "all rules hold",
+            ", ".join(item["reasons"]).replace("_", " ") or UNREASONED.get(item["status"], "all rules hold"),
             item["votes"],
-        )
+        ]
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
     """One short row per segment and target for tables: who voted what, what was decided, and why."""
     rows = []
     for item in items:
-        votes = [f"{a.annotator} {_answered(a)}" for a in item.annotations]
+        votes = _votes(item.annotations)
         decision = item.decision
         rows.append(
             {
@@ -112,11 +113,24 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
                 "label": (decision.label if decision and decision.label else None)
                 or (item.consensus.label if item.consensus else None)
                 or _numbers(item),
-                "status": decision.status if decision else "not_annotated",
+                "status": decision.status if decision else "undecided" if votes else "not_annotated",
                 "reasons": list(decision.reasons) if decision else [],
             }
         )
     return rows
+
+
+def _votes(annotations: Sequence[Annotation]) -> list[str]:
+    """Who said what; of who was asked more than once, how often each answer came."""
+    said: dict[str, Counter[str]] = {}
+    for one in annotations:
+        said.setdefault(one.annotator, Counter())[_answered(one)] += 1
+    times = {name: sum(answers.values()) > 1 for name, answers in said.items()}
+    return [
+        f"{name} "
+        + " ".join(f"{answer} x{n}" if times[name] else answer for answer, n in answers.most_common())
+        for name, answers in said.items()
+    ]
 
 
 def _answered(annotation: Annotation) -> str:

@@ -35,6 +35,7 @@ def item_lines(item: Json) -> Iterator[str]:
     voices = {voice["annotator"]: voice for voice in item["consensus"]["voices"]} if item["consensus"] else {}
     for annotation in _in_turn(item["annotations"]):
         yield f"  {_asked(annotation, voices)}: {_answer(annotation)}"
+        yield from (f"    {line}" for line in _judged(annotation))
     for voice in voices.values():
         yield f"  {_voice(voice)}"
     if item["consensus"] and item["consensus"]["evidence"]:
@@ -112,6 +113,26 @@ def _answer(annotation: Json) -> str:
         return f"{label}, confidence {sure}"
     fields = {name: annotation[name] for name in Annotation.model_fields}
     return f"{annotation['outcome']} ({outcome_code(Annotation(**fields))})"
+
+
+def _judged(annotation: Json) -> Iterator[str]:
+    """What each judge says of an annotation: its scores, or which label the reasons imply."""
+    for one in sorted(
+        annotation["judgements"], key=lambda one: (one["judge"], one["kind"], one["replicate"])
+    ):
+        flags = f" ({', '.join(one['flags'])})" if one["flags"] else ""
+        yield f"{one['judge']}: {_judgement(one)}{flags}"
+
+
+def _judgement(one: Json) -> str:
+    if one["outcome"] not in ("scored", "answered"):
+        return f"{one['outcome']} ({one['reason']})"
+    if one["kind"] == "second_look":
+        return f"with the label hidden, the reasons imply {one['implied_label'] or 'no label'}"
+    if one["kind"] == "mme_emotion":
+        return f"steps against {', '.join(one['reference'])}: {one['reply']}"
+    scores = ((name, one[name]) for name in ("s_rec", "s_reason", "s_cot"))
+    return ", ".join(f"{name} {'left open' if score is None else f'{score:.2f}'}" for name, score in scores)
 
 
 def _claims(claims: list[Json]) -> str:

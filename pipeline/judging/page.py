@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 from typing import Literal
 
+from pipeline.commands.claims_text import COLUMNS, cells, named
 from pipeline.judging.parts import Chains, Comparison, Finding, JudgeReport, JudgesReport, Measured
 from pipeline.metrics import METRICS
 from pipeline.metrics.base import Metric
+from pipeline.outputs import ClaimRates
 from schemas.registry import resolve
 
 MARKS = {
@@ -44,24 +46,34 @@ STYLE = """
   :root { --ink: #7db4ee; --bad: #ff8a80; --good: #7fd6a0; --open: #e2c15c; }
 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: .5rem 0 1rem; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; display: block; overflow-x: auto; }
 td, th { padding: .15rem .8rem .15rem 0; text-align: left; }
 th { font-weight: 600; border-bottom: 1px solid var(--line); } td { font-variant-numeric: tabular-nums; }
+td + td { white-space: nowrap; }
 ul.findings { list-style: none; padding: 0; }
 ul.findings li { margin: .3rem 0; padding-left: 1.6rem; text-indent: -1.6rem; }
 .mark { display: inline-block; width: 1.6rem; text-indent: 0; font-weight: 700; }
 .bad .mark { color: var(--bad); } .good .mark { color: var(--good); } .open .mark { color: var(--open); }
 .drawings { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; max-width: 100%; }
-figure svg { max-width: 100%; } figcaption { font-size: .9rem; max-width: 26rem; }
+figure svg { max-width: 100%; height: auto; } figcaption { font-size: .9rem; max-width: 26rem; }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 section { border-top: 1px solid var(--line); }
 """
 
 
-def html_page(report: JudgesReport, title: str) -> str:
-    """The whole page; every text of the project is escaped."""
+def html_page(
+    report: JudgesReport,
+    title: str,
+    claims: Mapping[str, ClaimRates] | None = None,
+    rules: Collection[str] = (),
+) -> str:
+    """The whole page; every text of the project is escaped.
+
+    `claims`: of each annotator, how many the signal contradicts; those of `rules` repeat what was measured.
+    """
     body = "".join(_judge(judge) for judge in report.judges) or "<p>No judge has rated anything yet.</p>"
     together = "".join(_together(report.together)) if report.together else ""
+    together += "".join(_claims(claims, rules)) if claims else ""
     csp = "default-src 'none'; style-src 'unsafe-inline'"
     unit = {"source": "recording", "speaker": "speaker"}[report.cluster]
     return (
@@ -70,7 +82,7 @@ def html_page(report: JudgesReport, title: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Judges of {escape(title)}</title><style>{STYLE}</style></head><body>\n"
         f"<h1>Judges of {escape(title)}</h1>\n"
-        f"<p>Intervals are 95 %, by a bootstrap over whole {unit}s. Marks: "
+        f"<p>Intervals are 95 %, of judges by a bootstrap over whole {unit}s. Marks: "
         + ", ".join(f"{sign} {meaning}" for _, sign, meaning in MARKS.values())
         + f".</p>\n{body}{together}</body></html>\n"
     )
@@ -83,7 +95,7 @@ def _judge(judge: JudgeReport) -> str:
     return "".join(
         [
             f"<section><h2>{escape(judge.judge)}</h2>\n",
-            f"<p>{judge.annotations} annotations rated. Mean scores: {means or 'none'}.</p>\n",
+            f"<p>{judge.annotations} annotations rated.{f' Mean scores: {means}.' if means else ''}</p>\n",
             '<ul class="findings">',
             *map(_finding, judge.findings),
             "</ul>\n",
@@ -177,22 +189,24 @@ def _reliability(one: Comparison) -> str:
         for v in (0, 0.5, 1)
     )
     return (
-        f'<svg width="{size + edge + top}" height="{size + top + 36}" role="img" '
+        f'{_svg(size + edge + top, size + top + 36)} role="img" '
         f'aria-label="Calibration of {one.score}; the numbers stand below">'
         f'<rect x="{edge}" y="{top}" width="{size}" height="{size}" fill="none" stroke="var(--line)"/>'
         f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="var(--line)" stroke-dasharray="4 4"/>'
         f"{circles}{ticks}"
-        f'<text x="{edge + size / 2:.0f}" y="{size + top + 32}" text-anchor="middle">judge</text></svg>'
+        f'<text x="{edge + size / 2:.0f}" y="{size + top + 32}" text-anchor="middle">judge</text>'
+        f'<text transform="translate(11 {top + size / 4:.0f}) rotate(-90)" text-anchor="middle">people</text>'
+        "</svg>"
     )
 
 
-def _forest(found: Mapping[str, Measured]) -> str:
-    """One line a metric from -1 to 1: its interval, and a dot for the value."""
+def _forest(found: Mapping[str, Measured], ticks: Sequence[float] = (-1, 0, 0.5, 1)) -> str:
+    """One line a number, from the first tick to the last: its interval, and a dot for the value."""
     name_px, width, step = 200, 260, 24
-    height = step * len(found) + 30
+    height, low, high = step * len(found) + 30, ticks[0], ticks[-1]
 
     def x(value: float) -> float:
-        return name_px + (max(-1.0, min(1.0, value)) + 1) / 2 * width
+        return name_px + (max(low, min(high, value)) - low) / (high - low) * width
 
     lines = []
     for place, (name, one) in enumerate(found.items()):
@@ -208,12 +222,17 @@ def _forest(found: Mapping[str, Measured]) -> str:
     grid = "".join(
         f'<line x1="{x(v):.1f}" y1="4" x2="{x(v):.1f}" y2="{height - 22}" stroke="var(--line)"/>'
         f'<text x="{x(v):.1f}" y="{height - 6}" text-anchor="middle">{v:g}</text>'
-        for v in (-1, 0, 0.5, 1)
+        for v in ticks
     )
     return (
-        f'<svg width="{name_px + width + 20}" height="{height}" role="img" '
-        f'aria-label="Agreement with intervals; the numbers stand below">{grid}{"".join(lines)}</svg>'
+        f'{_svg(name_px + width + 20, height)} role="img" '
+        f'aria-label="Values with intervals; the numbers stand below">{grid}{"".join(lines)}</svg>'
     )
+
+
+def _svg(width: int, height: int) -> str:
+    """The head of a drawing that shrinks with its page."""
+    return f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
 
 
 def _together(found: Mapping[str, Mapping[str, Measured]]) -> Iterator[str]:
@@ -222,6 +241,35 @@ def _together(found: Mapping[str, Mapping[str, Measured]]) -> Iterator[str]:
     for score, metrics in found.items():
         yield _numbers(score, {_title(name): one for name, one in metrics.items()})
     yield "</section>"
+
+
+def _claims(claims: Mapping[str, ClaimRates], rules: Collection[str]) -> Iterator[str]:
+    """How often each annotator's claims are contradicted: drawn, and in numbers."""
+    drawn = {
+        named(name, rules): Measured(
+            value=one.rate,
+            low=one.low,
+            high=one.high,
+            n=one.measurable,
+            missing=one.not_measurable,
+            clusters=0,
+        )
+        for name, one in claims.items()
+    }
+    yield "<section><h2>Claims that the signal contradicts</h2>"
+    yield (
+        "<p>Of the claims of each annotator that can be measured, with Wilson's interval. A claim whose "
+        "measurement the annotator was told proves only copying, so both kinds stand apart; rules repeat what "
+        "was measured.</p>"
+    )
+    drawing = _forest(drawn, (0, 0.25, 0.5, 0.75, 1))
+    yield f"<figure>{drawing}<figcaption>Share contradicted.</figcaption></figure>"
+    heads = "".join(f"<th>{head}</th>" for head in ("claims of", *COLUMNS))
+    rows = "".join(
+        f"<tr><td>{escape(named(name, rules))}</td>{''.join(f'<td>{cell}</td>' for cell in cells(one))}</tr>"
+        for name, one in claims.items()
+    )
+    yield f"<table><tr>{heads}</tr>{rows}</table></section>"
 
 
 def _title(name: str) -> str:

@@ -20,6 +20,7 @@ from pipeline.estimate import Wanted
 from pipeline.facts import Facts
 from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
+from pipeline.status import FAILURES
 from schemas.errors import ProviderError, UserError
 from schemas.records import Sample
 from schemas.settings_models import ModelSection
@@ -28,7 +29,6 @@ from schemas.store import ItemOutcome
 # An answer never came: asked again by every run, until it is a dead letter. A refusal or an unreadable answer
 # came and was paid for: asked again only on request, as a new replicate would be.
 ASK_AGAIN = "failed"
-FAILURES = ("failed", "refused", "unparsed")
 ASK_REMEDY = "emotrace run"
 KEEP = "raise replicates, or change the model or its settings"
 REMEDIES = {
@@ -247,7 +247,8 @@ class AskStage(ABC, Generic[T, R]):
 
     def _away(self, name: str, error: ProviderError, waiting: int) -> ItemOutcome:
         """One line for a model that was not asked to the end, whatever number of questions waits for it."""
-        message = f"{error.message}; {waiting} questions wait for it"
+        wait = "1 question waits" if waiting == 1 else f"{waiting} questions wait"
+        message = f"{error.message}; {wait} for it"
         retry = REMEDIES.get(error.code, ASK_REMEDY)
         return ItemOutcome(self.name, name, "failed", None, error.code, message, retry)
 
@@ -264,7 +265,8 @@ class AskStage(ABC, Generic[T, R]):
         message = f"{of.asked}: {record.outcome}, {record.detail or record.reason}"
         path = run.segment_text(of.segment_id)
         dead = record.outcome == ASK_AGAIN and record.id in self._dead
-        retry = RETRY if dead else retry_of(record.outcome)
+        mend = REMEDIES.get(record.reason) if record.outcome == ASK_AGAIN else None
+        retry = RETRY if dead else mend or retry_of(record.outcome)
         return ItemOutcome(
             self.name, record.id, "dead" if dead else "failed", path, record.reason, message, retry
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from schemas.parts import SpeakerTurn, Target, Word
 from schemas.records import Sample, Segment, Source
 from tests.media_io.make import make_sound, tone
 from tests.pipeline.records import Quiet, project_in
-from tests.release.builder import annotation, check, consensus_of, evidence
+from tests.release.builder import annotation, check, consensus_of, evidence, judgement
 
 SETTINGS = (
     "[segment]\nrule = 'fixed'\nwindow_s = 1.0\nmin_s = 0.2\n[select]\nrequire = 'any'\n"
@@ -128,6 +129,18 @@ HEARD = "pocketsphinx (low quality)"
 def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     said = annotation("smp_x", "a", "joy", items=(evidence("e1", "quote", 0.1, 0.9, quote="so good"),))
     made = consensus_of([said], [check(said, {"e1": "contradicted"})])
+    rated = judgement(said, 0.5)
+    hidden = {
+        "kind": "second_look",
+        "outcome": "answered",
+        "implied_label": "fear",
+        "flags": ("label_mismatch",),
+    }
+    judged = [
+        rated,
+        rated.model_copy(update=hidden),
+        rated.model_copy(update={"outcome": "failed", "reason": "timeout"}),
+    ]
     item = {
         "segment": {"source_start_s": 1.0, "source_end_s": 2.0, "id": "seg_x"},
         "sample": Sample(
@@ -143,7 +156,7 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
             others=(Target(speaker="SPEAKER_01"),),
             turns=tuple(SpeakerTurn(start_s=0, end_s=1, speaker=f"SPEAKER_0{n}") for n in range(2)),
         ).as_json(),
-        "annotations": [said.as_json()],
+        "annotations": [{**said.as_json(), "judgements": [one.as_json() for one in judged]}],
         "not_annotated": None,
         "planned_split": {"split": "test", "group": "grp_x"},
         "third_parties": True,
@@ -152,7 +165,12 @@ def test_a_claim_is_told_with_its_time_verdict_and_supporters() -> None:
     }
     lines = list(item_lines(item))
     assert '  e1 0.10-0.90 s text: "so good": contradicted, measured 0.6 intensity (a)' in lines
-    assert "  a: joy, confidence 0.75" in lines
+    at = lines.index("  a: joy, confidence 0.75")
+    assert lines[at + 1 : at + 4] == [
+        "    rules: s_rec 0.50, s_reason 0.80, s_cot 0.60",
+        "    rules: failed (timeout)",
+        "    rules: with the label hidden, the reasons imply fear (label_mismatch)",
+    ]
     assert "  said (pocketsphinx, low quality): so good" in lines
     assert "  missing: visual (no_face)" in lines
     assert "  planned split: test, with grp_x" in lines
@@ -196,3 +214,11 @@ def test_decision_rows_tell_votes_and_why(project: Project) -> None:
         assert "lexicon" in row["votes"]
         assert row["status"] in ("needs_review", "auto_accepted")
         assert bool(row["reasons"]) == (row["status"] == "needs_review")
+
+
+def test_answers_of_one_who_is_asked_repeatedly_are_counted(project: Project) -> None:
+    said = [("b", "joy", 0), ("a", "joy", 0), ("a", "fear", 1), ("a", "joy", 2)]
+    answers = tuple(annotation("smp_x", name, label, replicate=n) for name, label, n in said)
+    item = next(iter(live_items(project.store)))
+    (row,) = decision_rows([replace(item, annotations=answers)])
+    assert row["votes"] == "b joy, a joy x2 fear x1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pipeline.judging.page import html_page
 from pipeline.judging.parts import Finding, JudgeReport, JudgesReport
 from pipeline.judging.report import report_on_judges
 from pipeline.judging.row import Row, row_of
+from pipeline.outputs import ClaimRates
 from schemas.records import Judgement
 from tests.agents.test_judge import make_case
 from tests.judging import jurors
@@ -184,8 +186,34 @@ def test_the_page_is_whole_draws_and_runs_nothing() -> None:
     assert "b" not in tags.seen
     assert tags.seen.count("svg") == 2
     assert "circle" in tags.seen
+    assert page.count("viewBox=") == 2  # or a narrow screen would cut them off
     assert "default-src 'none'" in page
     assert "nan" not in page
+
+
+def test_the_page_tells_whose_claims_are_contradicted() -> None:
+    apart = {
+        "shown": {},
+        "not_shown": {"contradicted": 3, "measurable": 4, "rate": 0.75, "low": 0.3, "high": 0.95},
+    }
+    whole = {
+        "claims": 6,
+        "contradicted": 3,
+        "measurable": 4,
+        "not_measurable": 2,
+        "rate": 0.75,
+        "low": 0.3,
+        "high": 0.95,
+    }
+    claims = {"<i>gpt</i>": ClaimRates.model_validate({**whole, **apart}), "facial": ClaimRates()}
+    page = html_page(report_on([]), "P", claims, {"facial"})
+    tags = _Tags()
+    tags.feed(page)
+    assert (tags.open, "i" in tags.seen, tags.seen.count("svg")) == ([], False, 1)
+    rows = [row for row in page.split("<tr>") if row.startswith("<td>")]
+    told = [re.sub("<[^>]+>", "|", row.partition("</tr>")[0]).strip("|").replace("||", "|") for row in rows]
+    share = "3 of 4 (75 %, 30-95 %)"
+    assert told == [f"&lt;i&gt;gpt&lt;/i&gt;|{share}|{share}|-|2 of 6|0", "facial (rules)|-|-|-|0 of 0|0"]
 
 
 def test_the_report_loads_no_web_framework_and_no_vendor() -> None:

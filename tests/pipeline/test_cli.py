@@ -163,6 +163,12 @@ def test_without_arguments_the_help_is_shown(invoke: Invoke) -> None:
     assert done.stdout.startswith("Usage: emotrace")
 
 
+def test_the_list_of_commands_is_not_cut_off(invoke: Invoke) -> None:
+    listed = invoke("--help").stdout.partition("Commands:")[2]
+    assert "plan  " in listed
+    assert "..." not in listed
+
+
 # --- JSON ------------------------------------------------------------------------------------------------
 
 

@@ -232,3 +232,16 @@ def test_a_call_without_an_end_and_a_server_that_was_away(tmp_path: Path) -> Non
         assert (question.state, question.will_be_asked) == ("failed", True)
         assert question.why.startswith("connection, ")
     assert question.before == []
+
+
+def test_a_second_look_is_told_from_a_rating(models: FakeModels, tmp_path: Path) -> None:
+    judge = settings(models.openai_url, model="two").partition("[[annotators]]")[2].replace('"m"', '"j"')
+    with project_in(tmp_path, settings(models.openai_url, rest=f"[[judges]]{judge}")) as project:
+        sample = stand(project)
+        run_once(project, sample)
+        lines = text(project, sample.id).splitlines()
+    assert [line.partition(": ")[0] for line in lines[1:]] == [
+        "  m",
+        "  j about m",
+        "  j, second look about m",
+    ]

@@ -10,15 +10,16 @@ import pytest
 
 from pipeline.commands.status import status_of
 from pipeline.drift import Occasion, drift
+from pipeline.explain import explain
 from pipeline.facts import stretch_key
 from pipeline.project import Project
-from pipeline.sentinel import drifts, is_due
+from pipeline.sentinel import asked_again, drifts, is_due
 from pipeline.stages.annotate import AnnotateStage
 from pipeline.stages.base import Run, run_async, shards
 from pipeline.stages.samples import SampleRef, Samples
 from pipeline.stages.sentinel import SentinelStage
 from pipeline.status import dead_letters
-from schemas.records import Annotation, Sample
+from schemas.records import Annotation, Sample, Segment
 from tests.pipeline.records import make_run, project_in, segment, source
 from tests.wire.material import make_sample
 from tests.wire.server import FakeModels, Reply
@@ -118,6 +119,19 @@ def test_an_occasion_in_batches_ends_when_its_answers_are_there(models: FakeMode
         assert project.store.live_ids(Annotation) == standing
         (row,) = drifts(project.store)
         assert (row.annotator, row.compared, row.verdict) == ("model", 2, "steady")
+
+
+def test_what_was_asked_again_is_no_earlier_form_of_a_question(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, settings(models)) as project:
+        for _ in range(3):
+            run = ask(project)
+        assert len(asked_again(project.store)) == 2 * 2
+        project.store.add([source(1)])
+        project.store.set_live(Segment, [one.id for one in run.segments])
+        (recording,) = {segment.source_id for segment in run.segments}
+        questions = [one for sample in explain(project, recording).samples for one in sample.questions]
+        assert {one.asked for one in questions} == {"model", "lexicon"}
+        assert [one.before for one in questions] == [[]] * 2 * CLIPS
 
 
 def test_a_model_that_answers_otherwise_is_told(models: FakeModels, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.commands.printing import print_status
 from pipeline.metrics.proportion import wilson_interval
 from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, StatusOutput, Totals
-from pipeline.status import hallucination, totals
+from pipeline.status import hallucination, last_failures, totals
 from schemas.records import Annotation, Check
 from schemas.store import CallEvent, ItemOutcome
 from tests.release.builder import NAMES, Project, blind, small_project
@@ -150,8 +150,31 @@ def test_status_tells_each_annotator_in_one_line(project: Project) -> None:
         **dict(totals(project.store)), project="p", hallucination=hallucination(project.store)
     )
     print_status(console, whole, {"facial"})
-    line = next(line for line in console.export_text().splitlines() if line.startswith("lexicon"))
-    assert line == (
-        "lexicon: 7 of 14 (50 %, 27-73 %) measurable claims contradicted: not told 7 of 14 (50 %, 27-73 %), "
-        "told 0 of 0; 0 of 14 claims not measurable, 0 outside the clip"
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    head = lines.index(
+        "claims of contradicted of those not told of those told not measurable outside the clip"
     )
+    assert "lexicon 7 of 14 (50 %, 27-73 %) 7 of 14 (50 %, 27-73 %) - 0 of 14 0" in lines[head:]
+    assert any(line.startswith("facial (rules) ") for line in lines[head:])
+
+
+def test_rates_of_any_size_are_plain_numbers(project: Project) -> None:
+    stages = {"asr": {"items": 12_000, "failed": 1, "wall_s": 4.0, "items_per_s": 3000.0},
+              "au": {"items": 3, "failed": 0, "wall_s": 2.0, "items_per_s": 1.5}}  # fmt: skip
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_status(console, StatusOutput.model_validate({"project": "p", "stages": stages}), set())
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert lines[-2:] == ["asr 12,000 1 3,000", "au 3 0 1.5"]
+
+
+def test_a_question_that_was_answered_since_is_no_failure_any_more(project: Project) -> None:
+    """The run that answered it was stopped, by a budget or a hand, so that it tells no failures of its own."""
+    store = project.store
+    failed = next(one for one in store.live(Annotation) if one.outcome == "failed")
+    item = {**FAILED, "stage": "annotate", "id": failed.id}
+    store.add_run("2026-01-01", 1.5, RUN, failed_items=[item, FAILED])
+    assert [one.id for one in last_failures(store)] == [failed.id, "fea_1"]
+    answer = next(one.answer for one in store.live(Annotation) if one.outcome == "labelled")
+    changes = {"outcome": "labelled", "reason": "", "detail": "", "answer": answer}
+    store.add([failed.model_copy(update=changes)])
+    assert [one.id for one in last_failures(store)] == ["fea_1"]

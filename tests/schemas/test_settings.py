@@ -202,7 +202,7 @@ def test_what_is_wrong_with_a_whole_table_is_told_at_the_line_to_mend(
 ) -> None:
     error = refusal(tmp_path, text)
     assert (error.code, error.file, error.line) == ("bad_setting", str(tmp_path / "emotrace.toml"), line)
-    assert "given" in error.remedy or "docs" in error.remedy
+    assert error.remedy in ("give each a name of its own", "set all three")
 
 
 def test_weights_of_the_environment_are_told_with_their_variable(
@@ -336,3 +336,28 @@ def test_two_steps_need_answers_in_json(tmp_path: Path) -> None:
     text = f'{ANNOTATOR}gives = []\n[annotators.prompting]\nstyle = "rationale_then_verbalizer"\n'
     error = refusal(tmp_path, text)
     assert ("two steps need answers in JSON" in error.message, error.line) == (True, text.count("\n"))
+
+
+@pytest.mark.parametrize("name", ["annotators", "judges"])
+def test_a_single_bracket_is_told_how_to_write_a_list_of_tables(name: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, f'[project]\nname = "p"\n[{name}]\nname = "a"\n')
+    assert (error.message, error.remedy) == (f"[{name}] is a list of tables", f"write [[{name}]]")
+    assert error.line == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("replicates = 3\ntemperature = 0\n", "set a temperature above 0, or replicates = 1"),
+        ('when = "contested"\n', "add an annotator without it, which is asked first"),
+        (
+            "[annotators.prompting]\ncalibrate = true\n",
+            'set replicates, or top_logprobs and combine = "mean"',
+        ),
+        (ANNOTATOR, "give each a name of its own"),
+        ("[aggregate]\nalpha = 0.7\n", "set all three"),
+        ("takes = ['text'\n", "close what is open: a bracket or a quote"),
+    ],
+)
+def test_what_is_wrong_with_a_table_comes_with_its_remedy(text: str, remedy: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, ANNOTATOR + text).remedy == remedy

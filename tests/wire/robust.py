@@ -53,7 +53,8 @@ class Told:
         """What `emotrace show` prints of a clip."""
         (sample,) = run.project.store.by_id(Sample, [run.samples.refs[clip].id])
         nothing = dict.fromkeys(("not_annotated", "planned_split", "decision"))
-        annotations = [one.as_json() for one in self.annotations if one.sample_id == sample.id]
+        mine = [one for one in self.annotations if one.sample_id == sample.id]
+        annotations = [{**one.as_json(), "judgements": []} for one in mine]
         records = {"segment": run.segments[clip].as_json(), "sample": sample.as_json()}
         consensus = self.consensus[clip].as_json()
         return list(

@@ -195,7 +195,7 @@ PLACES = [
         "see docs/providers.md",
         14,
     ),
-    ("gives = ['json_schema']\ntop_logprobs = 5", "bad_setting", "see docs/configuration.md", 12),
+    ("gives = ['json_schema']\ntop_logprobs = 5", "bad_setting", 'add "logprobs" to gives', 12),
     ("gives = ['json_shema']", "bad_setting", "given: 'json_shema'", 11),
 ]
 
