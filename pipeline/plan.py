@@ -240,10 +240,11 @@ def label_shares(store: Store) -> dict[str, float]:
 
 def _stand_in(asker: Asker[Sample, Annotation], sample: Sample, request_digest: str) -> Annotation:
     """An annotation without content in place of one that is still to come: its length is added apart."""
-    label = next(iter(asker.taxonomy.labels))
-    answer = Triplet(
-        evidence=(), rationale=(), readings=Readings(), labels=(LabelScore(label=label),), confidence=1.0
-    )
+    known = asker.taxonomy.names or (
+        "word",
+    )  # of an open vocabulary any will do; of numbers alone there is none
+    labels = (LabelScore(label=known[0]),) if asker.taxonomy.asks_labels else ()
+    answer = Triplet(evidence=(), rationale=(), readings=Readings(), labels=labels, confidence=1.0)
     return Annotation(
         sample_id=sample.id,
         annotator=asker.section.name,

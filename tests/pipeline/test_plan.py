@@ -561,3 +561,17 @@ def test_new_baselines_are_priced_before_they_move_anything(models: FakeModels, 
     assert told.total.usd == pytest.approx(this_run.spent_usd, rel=WITHIN)
     with open_project(root) as project:
         assert spent(project.store, after=newest)["gpt-4.1"]["calls"] == 3
+
+
+@pytest.mark.parametrize("taxonomy", ["open", "vad", "sentiment-continuous"])
+def test_judges_are_planned_whatever_the_label_set(
+    models: FakeModels, recordings: Path, tmp_path: Path, taxonomy: str
+) -> None:
+    settings = section(models, "openai", "gpt-4.1", "text")
+    judge = section(models, "gemini", "gemini-2.5-pro", "text", table="judges")
+    root = project_with(recordings, tmp_path / "project", settings + judge, limit=2)
+    text = (root / "emotrace.toml").read_text("utf-8")
+    write_settings(root, text.replace("[project]\n", f'[project]\ntaxonomy = "{taxonomy}"\n'))
+    lines = by_name(planned(root))
+    looks = 2 if taxonomy == "open" else 1  # there is nothing to look for where no label is claimed
+    assert {name: line.calls for name, line in lines.items()} == {"gpt-4.1": 2, "gemini-2.5-pro": 2 * looks}
