@@ -27,6 +27,9 @@ from schemas.ports import TokenLogprob
 from schemas.taxonomy import Taxonomy, plain
 
 COVERED = 0.5  # of the probability must be known; the sum of what is told of one place is at most 1
+ROUNDED = (
+    1e-3  # above 0, as servers round; what lies higher, or is no number, is the logarithm of no probability
+)
 _JSON_LABEL = re.compile(r'"labels"\s*:\s*\[\s*(?:\{\s*"label"\s*:\s*)?"')
 _LINE_LABEL = re.compile(r"^label:[ \t]*", re.IGNORECASE | re.MULTILINE)
 _END = re.compile(r'["\n,.;(]')
@@ -45,6 +48,8 @@ def label_probabilities(
     """Class -> probability of the first label, sums to 1; empty where the tokens do not tell it."""
     start = _label_start(text)
     if not tokens or start is None or "".join(token.text for token in tokens) != text:
+        return {}
+    if not all(logprob <= ROUNDED for token in tokens for _, logprob in _told(token)):
         return {}
     words = {label: [plain(word) for word in taxonomy.words(label)] for label in taxonomy.names}
     normalised, known = _along(tokens, start, words)

@@ -72,6 +72,13 @@ def test_what_could_be_several_classes_and_was_not_written_is_left_out() -> None
     assert found["joy"] == 1.0
 
 
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, 1e9, 0.5])
+def test_what_is_the_logarithm_of_no_probability_tells_nothing(logprob: float) -> None:
+    assert told(TokenLogprob("joy", logprob)) == {}
+    assert told(TokenLogprob("joy", -0.2, (("anger", logprob),))) == {}
+    assert told(TokenLogprob("joy", 1e-6))["joy"] == 1.0
+
+
 def test_too_little_that_is_known_is_no_probability() -> None:
     assert told(place("joy", 0.45)) == {}
     assert told(place("joy", 0.45, s=0.5)) == {}
