@@ -16,6 +16,7 @@ from schemas.parts import Usage
 from schemas.settings_models import ModelSection
 
 MESSAGE_CHARS = 300
+MOST_TOKENS = 10**12  # of one call; JSON integers have no limit, money and stores have
 # What reading an answer raises that has another form than the vendor's protocol promises.
 NOT_OF_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 529})
@@ -120,7 +121,7 @@ def told(value: Any) -> str | None:
 
 def count(value: Any) -> int | None:
     """A count as a vendor tells it, None where it is none."""
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def _priced(section: ModelSection, used: Usage) -> Usage:

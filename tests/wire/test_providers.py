@@ -142,7 +142,16 @@ def test_gemini_leaves_out_counts_of_nothing(models: FakeModels) -> None:
     assert complete("gemini", models).usage == Usage(input_tokens=90, output_tokens=7, reasoning_tokens=7)
 
 
-@pytest.mark.parametrize("counts", [{}, {"prompt_tokens": 5}, {"prompt_tokens": -5, "completion_tokens": 1}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {},
+        {"prompt_tokens": 5},
+        {"prompt_tokens": -5, "completion_tokens": 1},
+        {"prompt_tokens": True, "completion_tokens": 1},
+        {"prompt_tokens": 10**400, "completion_tokens": 1},
+    ],
+)
 def test_counts_that_are_none_are_no_usage(counts: dict[str, int], models: FakeModels) -> None:
     choice = {"message": {"content": "{}"}, "finish_reason": "stop"}
     models.script(Reply(body=json.dumps({"choices": [choice], "usage": counts})))
