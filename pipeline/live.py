@@ -80,9 +80,10 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
     )
     baselines = {baseline.id: baseline for baseline in store.by_id(Baseline, wanted)}
     turns = _turns(store, source_ids)
+    # One for all the segments of a recording: it looks through all of its turns and stretches.
+    casts = {name: Cast(name, turns.get(name, ()), facts.get(name, {})) for name in source_ids}
     for segment in segments:
         mine = samples.get(segment.id, [])
-        own = facts.get(segment.source_id, {})
         for sample in mine:
             said = tuple(annotations.get(sample.id, []))
             key = (segment.id, sample.target.key)
@@ -99,7 +100,7 @@ def _page(store: Store, segments: list[Segment]) -> Iterator[LiveItem]:
                 consensus=consensus.get(key),
                 reviews=tuple(sorted(reviews[key], key=lambda r: r.at)),
                 decision=decisions.get(key),
-                cast=Cast(segment.source_id, turns.get(segment.source_id, ()), own),
+                cast=casts[segment.source_id],
             )
 
 
