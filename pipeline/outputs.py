@@ -32,15 +32,8 @@ class FailedItem(Part):
 
     @classmethod
     def of(cls, outcome: ItemOutcome) -> FailedItem:
-        return cls(
-            stage=outcome.stage,
-            id=outcome.item,
-            path=outcome.path,
-            code=outcome.code,
-            message=outcome.message,
-            retry=outcome.retry,
-            dead_letter=outcome.status == "dead",
-        )
+        told = outcome._asdict()
+        return cls(id=told.pop("item"), dead_letter=told.pop("status") == "dead", **told)
 
 
 class AnnotationCounts(Part):
@@ -132,6 +125,7 @@ class Totals(Part):
     cached_calls: int = 0
     batch_answers: int = 0
     spent_usd: float = 0.0
+    unpriced_calls: int = 0  # answers whose price was not known: the money lacks them
     auto_accepted: int = 0
     needs_review: int = 0
     reviewed: int = 0
@@ -154,6 +148,9 @@ class RunOutput(Output, Totals):
 
 class StatusOutput(Output, Totals):
     project: str
+    stopped: bool = (
+        False  # the last run (or plan) ended before its last stage: the next one takes in what it got
+    )
     drift: list[Drift] = []  # of the models that the sentinel asked more than once
     hallucination: dict[str, ClaimRates] = {}  # annotator -> how many of its claims the signal contradicts
     clips: list[dict[str, Any]] | None = None  # with --clips: one row per clip

@@ -135,6 +135,7 @@ class _Began:
     state: Run
     finished: bool = False
     noted: bool = True
+    unpriced_before: float = 0
     told: ThisRun = field(default_factory=ThisRun)
 
 
@@ -146,13 +147,13 @@ def _begun(project: Project, progress: Progress) -> Iterator[_Began]:
     state: Run
     media = MediaMaker(project, on_decode=lambda: state.count("decodes"))
     state = Run(project, media, ledger, progress)
-    began = _Began(state)
+    began = _Began(state, unpriced_before=project.store.call_totals()["unpriced"])
     try:
         with only_run(project.root), _interruptible(state):
             yield began
     finally:
         asyncio.run(state.gathering.drop())
-        began.told = _this_run(state, time.monotonic() - clock)
+        began.told = _this_run(state, time.monotonic() - clock, began.unpriced_before)
         counts = began.told.model_dump(mode="json")
         failed = counts.pop("failed_items")
         if began.noted or state.worked:
@@ -322,10 +323,10 @@ def _over(done: set[Future[Any]], waiting: set[Future[Any]]) -> bool:
     return not waiting or any(future.exception() for future in done)
 
 
-def _this_run(state: Run, wall_s: float) -> ThisRun:
+def _this_run(state: Run, wall_s: float, unpriced_before: float) -> ThisRun:
     """What this call added, from what the stages counted."""
-    counts = state.counts
-    spent = state.project.store.call_totals()["spent_usd"] - state.ledger.spent_before_usd
+    counts, calls = state.counts, state.project.store.call_totals()
+    spent = calls["spent_usd"] - state.ledger.spent_before_usd
     return ThisRun(
         sources=counts["sources"],
         segments=counts["segments"],
@@ -342,6 +343,7 @@ def _this_run(state: Run, wall_s: float) -> ThisRun:
         cached_calls=state.ledger.cached,
         batch_answers=state.ledger.read_of_batches,
         spent_usd=round(spent, 6),
+        unpriced_calls=int(calls["unpriced"] - unpriced_before),
         auto_accepted=counts["auto_accepted"],
         needs_review=counts["needs_review"],
         reviewed=counts["reviewed"],

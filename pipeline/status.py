@@ -50,6 +50,7 @@ def totals(store: Store) -> Totals:
         cached_calls=sum(run["counts"]["cached_calls"] for run in runs),
         batch_answers=sum(run["counts"].get("batch_answers", 0) for run in runs),
         spent_usd=round(calls["spent_usd"], 6),
+        unpriced_calls=int(calls["unpriced"]),
         auto_accepted=decisions["auto_accepted"],
         needs_review=decisions["needs_review"],
         reviewed=decisions["reviewed"] + decisions["adjudicated"],
@@ -57,6 +58,12 @@ def totals(store: Store) -> Totals:
         stages=_stages(runs, last_failures(store)),
         failed_items=[*ingest_failures(store), *last_failures(store)],
     )
+
+
+def was_stopped(store: Store) -> bool:
+    """Whether the last run ended before its last stage: interrupted, by a budget or an error, or as a plan."""
+    runs = store.runs()
+    return bool(runs) and not runs[-1]["finished"]
 
 
 def batches_under_way(store: Store) -> list[BatchUnderWay]:

@@ -175,17 +175,19 @@ class Notes:
     # --- calls and runs --------------------------------------------------------------------------------
 
     def call_totals(self) -> dict[str, float]:
-        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "spent_usd"}.
+        """Counts of ledger events and the money spent: {"intent", "receipt", "failure", "unpriced", "spent_usd"}.
 
-        An intent that was taken back counts as none of them.
+        An intent that was taken back counts as none of them. "unpriced": answers whose price was not known, so
+        that the money lacks them.
         """
-        kind = sa.case((TAKEN_BACK, NOT_SENT), else_=_calls.c.event).label("kind")
-        query = sa.select(kind, sa.func.count(), sa.func.sum(_calls.c.cost_usd)).group_by("kind")
-        totals = {"intent": 0.0, "receipt": 0.0, "failure": 0.0, "spent_usd": 0.0, NOT_SENT: 0.0}
+        kind, cost = sa.case((TAKEN_BACK, NOT_SENT), else_=_calls.c.event).label("kind"), _calls.c.cost_usd
+        query = sa.select(kind, sa.func.count(), sa.func.count(cost), sa.func.sum(cost)).group_by("kind")
+        totals = dict.fromkeys(("intent", "receipt", "failure", "unpriced", "spent_usd", NOT_SENT), 0.0)
         with self._database.reading() as connection:
-            for event, count, cost in connection.execute(query):
+            for event, count, priced, usd in connection.execute(query):
                 totals[event] = count
-                totals["spent_usd"] += cost or 0.0
+                totals["unpriced"] += count - priced if event == "receipt" else 0
+                totals["spent_usd"] += usd or 0.0
         totals["intent"] -= totals.pop(NOT_SENT)
         return totals
 

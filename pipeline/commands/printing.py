@@ -161,13 +161,22 @@ def print_run(console: Console, errors: Console, totals: RunOutput) -> None:
     print_totals(console, totals)
     if (this := totals.this_run).planned_calls:
         planned = "of an unknown price" if this.planned_usd is None else f"for {this.planned_usd:.4g} USD"
-        sent = f"{this.provider_calls} calls sent for {this.spent_usd:.4g} USD"
+        sent = f"{this.provider_calls} calls sent for {_money(this)}"
         say(console, f"this run: {sent}; {this.planned_calls} were planned {planned}")
     print_failures(errors, totals.failed_items)
     if totals.batches:
         say(errors, f"{_jobs(totals)} under way; a later `emotrace run` collects them")
     if not totals.sources:
         say(console, complete("There is nothing to do yet. First: emotrace ingest FOLDER"))
+
+
+def _money(of: Totals) -> str:
+    """What was spent; answers whose price nobody knows are no part of it, and are not free."""
+    usd = f"{of.spent_usd:.4g} USD"
+    if not of.unpriced_calls:
+        return usd
+    unknown = f"{of.unpriced_calls} answer{'s' * (of.unpriced_calls > 1)} of an unknown price"
+    return f"{usd} and {unknown}" if of.spent_usd else unknown
 
 
 def _jobs(totals: Totals) -> str:
@@ -212,7 +221,7 @@ def print_totals(console: Console, totals: Totals) -> None:
         *([("batches", f"{_jobs(totals)} under way")] if totals.batches else []),
         (
             "calls sent",
-            f"{totals.provider_calls} ({_answered(totals)}), {totals.spent_usd:g} USD",
+            f"{totals.provider_calls} ({_answered(totals)}), {_money(totals)}",
         ),
         (
             "decisions",
@@ -245,6 +254,8 @@ def print_status(console: Console, status: StatusOutput, rules: Collection[str])
     `rules` are the names of annotators that cite nothing but what they measured.
     """
     print_totals(console, status)
+    if status.stopped:
+        say(console, complete("the last run ended before its last stage; to go on: emotrace run"))
     _print_stages(console, status.stages)
     print_claims(console, status.hallucination, rules)
     for one in status.drift:

@@ -8,7 +8,7 @@ from pipeline.outputs import StatusOutput
 from pipeline.project import Project
 from pipeline.sentinel import drifts
 from pipeline.stages.decide import bring_decisions_up_to_date
-from pipeline.status import hallucination, totals
+from pipeline.status import hallucination, totals, was_stopped
 
 
 def status_of(project: Project, *, clips: bool = False) -> StatusOutput:
@@ -18,6 +18,7 @@ def status_of(project: Project, *, clips: bool = False) -> StatusOutput:
     return StatusOutput(
         **dict(totals(store)),
         project=project.settings.project.name,
+        stopped=was_stopped(store),
         hallucination=hallucination(store),
         drift=drifts(store),
         clips=decision_rows(live_items(store)) if clips else None,

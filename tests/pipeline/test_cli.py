@@ -54,7 +54,17 @@ TOTALS = {
     "sources", "segments", "samples", "annotations", "checks", "judgements", "provider_calls", "cached_calls",
     "spent_usd", "auto_accepted", "needs_review", "wall_s", "failed_items",
 }  # fmt: skip
-MORE_TOTALS = {"batches", "stages", "dropped", "planned_splits", "kept_here", "voices", "reviewed"}
+MORE_TOTALS = {
+    "batches",
+    "batch_answers",
+    "unpriced_calls",
+    "stages",
+    "dropped",
+    "planned_splits",
+    "kept_here",
+    "voices",
+    "reviewed",
+}
 HEAVY = (
     "prefect",
     "av",

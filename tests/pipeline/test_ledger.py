@@ -81,7 +81,7 @@ def test_a_failure_is_no_receipt_and_the_answer_that_comes_later_is(store: Store
     assert found is not None
     assert found.raw == "late"
     assert ledger.calls == 2
-    assert store.call_totals() == {"intent": 2, "receipt": 1, "failure": 1, "spent_usd": 0.0}
+    assert store.call_totals() == {"intent": 2, "receipt": 1, "failure": 1, "unpriced": 1, "spent_usd": 0.0}
 
 
 def test_the_budget_of_calls_counts_those_of_earlier_runs_and_those_without_an_answer(store: Store) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.commands.printing import print_status
 from pipeline.metrics.proportion import wilson_interval
 from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, StatusOutput, Totals
-from pipeline.status import hallucination, last_failures, totals
+from pipeline.status import hallucination, last_failures, totals, was_stopped
 from schemas.records import Annotation, Check
 from schemas.store import CallEvent, ItemOutcome
 from tests.release.builder import NAMES, Project, blind, small_project
@@ -178,3 +178,28 @@ def test_a_question_that_was_answered_since_is_no_failure_any_more(project: Proj
     changes = {"outcome": "labelled", "reason": "", "detail": "", "answer": answer}
     store.add([failed.model_copy(update=changes)])
     assert [one.id for one in last_failures(store)] == ["fea_1"]
+
+
+def test_what_has_no_known_price_is_not_told_as_free(project: Project) -> None:
+    store = project.store
+    store.write_calls([CallEvent(key, "receipt", "p", "m") for key in ("a", "b")])
+    assert "2 answers of an unknown price" in told(project)
+    assert " 0 USD" not in told(project)
+    store.write_calls([CallEvent("c", "receipt", "p", "m", cost_usd=0.5)])
+    assert "0.5 USD and 2 answers of an unknown price" in told(project)
+
+
+def test_a_run_that_was_stopped_is_told(project: Project) -> None:
+    assert "ended before" not in told(project)
+    project.store.add_run("2026-01-01", 1.0, RUN, finished=False)
+    assert "the last run ended before its last stage; to go on: emotrace run" in told(project)
+    project.store.add_run("2026-01-02", 1.0, RUN)
+    assert "ended before" not in told(project)
+
+
+def told(project: Project) -> str:
+    """What `emotrace status` prints."""
+    console = Console(width=200, record=True, file=io.StringIO())
+    whole = dict(totals(project.store))
+    print_status(console, StatusOutput(**whole, project="p", stopped=was_stopped(project.store)), set())
+    return console.export_text()

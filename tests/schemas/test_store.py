@@ -378,7 +378,7 @@ def test_the_ledger_adds_up_and_finds_receipts(store: Store) -> None:
     found = store.receipt("k")
     assert found is not None
     assert (found.raw, found.input_tokens) == ("{}", 7)
-    assert store.call_totals() == {"intent": 1, "receipt": 1, "failure": 0, "spent_usd": 0.25}
+    assert store.call_totals() == {"intent": 1, "receipt": 1, "failure": 0, "unpriced": 0, "spent_usd": 0.25}
 
 
 def test_ids_are_found_by_their_start_and_wildcards_mean_themselves(store: Store) -> None:
