@@ -45,9 +45,11 @@ class Model:
         """Whether what is asked leaves for somebody else."""
         return self.wire and not self.section.stays_here
 
-    def refuse_unknown_options(self) -> None:
-        """Raises UserError for an option that the provider does not know, or a bad value; no key is needed."""
+    def refuse_impossible(self) -> None:
+        """Raises UserError for what the provider does not know or has no place for; no key is needed."""
         read_options(self._provider.options, self.section)
+        if hasattr(self._provider, "refuse"):
+            self._provider.refuse(self.section)
 
     def open(self) -> Provider:
         """A provider for one event loop; whoever opens it closes it.

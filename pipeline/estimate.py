@@ -266,4 +266,4 @@ def planned_text(lines: Sequence[Line]) -> str:
     if not calls:
         return ""
     money = "nobody knows what they cost" if usd is None else f"about {usd:.4g} USD"
-    return f"{round(calls)} calls planned, {money}"
+    return f"{round(calls)} call{'' if round(calls) == 1 else 's'} planned, {money}"

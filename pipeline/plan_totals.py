@@ -109,7 +109,7 @@ def _where(section: ModelSection) -> str:
 def _notes(run: Run, lines: Sequence[Line]) -> Iterator[str]:
     """What the figures rest on, where that is not what was measured."""
     if made := run.worked.get("compose"):
-        yield f"{made.items} samples were made first; nothing was sent"
+        yield f"samples made first: {made.items}; nothing was sent"
     if further := sorted(line.section.name for line in lines if line.expected and line.stage == "contested"):
         yield (
             f"{', '.join(further)}: asked where others leave the label open; that is taken to be everywhere, or "

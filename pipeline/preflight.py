@@ -33,7 +33,6 @@ def preflight(root: Path, settings: Settings) -> None:
         for number, section in enumerate(sections):
             with pointing_at(root, table, number):
                 model = Model(section)
-                refuse_without_batches(section)
                 if isinstance(section, AnnotatorSection) and not model.wire:
                     _refuse_prompting(section)
                 asyncio.run(model.open().close())
@@ -45,7 +44,7 @@ def look_names_up(root: Path, settings: Settings) -> None:
     """Everything that the settings name is there; no key is needed.
 
     Raises:
-        UserError: an unknown name or option, or one model twice, with file and line.
+        UserError: an unknown name or option, what a provider cannot do, or one model twice, with file and line.
     """
     for stage, section in settings.features.items():
         if section.backend not in ("auto", *backend_names(stage)):
@@ -65,7 +64,8 @@ def look_names_up(root: Path, settings: Settings) -> None:
     for table, sections in (("annotators", settings.annotators), ("judges", settings.judges)):
         for number, model in enumerate(sections):
             with pointing_at(root, table, number):
-                Model(model).refuse_unknown_options()
+                Model(model).refuse_impossible()
+                refuse_without_batches(model)
         _refuse_twins(root, table, sections)
     _check_kin(root, settings)
 

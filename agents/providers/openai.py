@@ -37,7 +37,8 @@ class OpenAIProvider(OpenAIBase[ResponsesOptions]):
     options = ResponsesOptions
     path = "/responses"
 
-    def refuse(self, section: ModelSection) -> None:
+    @classmethod
+    def refuse(cls, section: ModelSection) -> None:
         if more := [kind for kind in section.takes if kind in ("audio", "video")]:
             remedy = 'take "images", or set provider = "openai_compatible" for models that hear'
             raise cannot(section, "takes", f"the Responses API takes no {more[0]}", remedy)

@@ -41,8 +41,9 @@ class OpenAIBase(ABC, Generic[O]):
     async def close(self) -> None:
         await self.client.close()
 
+    @classmethod
     @abstractmethod
-    def refuse(self, section: ModelSection) -> None:
+    def refuse(cls, section: ModelSection) -> None:
         """Raises UserError: the section asks for what the API has no place for."""
 
     @abstractmethod

@@ -35,7 +35,8 @@ class OpenAICompatibleProvider(OpenAIBase[ChatOptions]):
     options = ChatOptions
     path = "/chat/completions"
 
-    def refuse(self, section: ModelSection) -> None:
+    @classmethod
+    def refuse(cls, section: ModelSection) -> None:
         if section.base_url is None and "video" in section.takes:
             remedy = 'take "images": key frames stand for the clip'
             raise cannot(section, "takes", "OpenAI takes no video", remedy)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.commands.endings import say
+from pipeline.commands.hints import complete
 from pipeline.commands.printing import print_failures
 from pipeline.outputs import PlanBudget, PlanOutput, PlanSum
 
@@ -23,6 +24,8 @@ def print_plan(console: Console, errors: Console, plan: PlanOutput) -> None:
             say(console, line)
     else:
         say(console, f"{plan.samples} samples; nothing is left to ask of a model over a network")
+        if not plan.samples:
+            say(console, complete("no clip is there yet; first: emotrace ingest FOLDER"))
     print_failures(errors, plan.failed_items)
     for one in plan.missing:
         say(errors, f"missing: {one.name}: nobody says {one.what} -> {one.remedy}")

@@ -161,7 +161,7 @@ def print_run(console: Console, errors: Console, totals: RunOutput) -> None:
     print_totals(console, totals)
     if (this := totals.this_run).planned_calls:
         planned = "of an unknown price" if this.planned_usd is None else f"for {this.planned_usd:.4g} USD"
-        sent = f"{this.provider_calls} calls sent for {_money(this)}"
+        sent = f"{this.provider_calls} calls sent, {_money(this)}"
         say(console, f"this run: {sent}; {this.planned_calls} were planned {planned}")
     print_failures(errors, totals.failed_items)
     if totals.batches:

@@ -75,7 +75,8 @@ def _rows(path: Path) -> list[_Row]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("unreadable_ratings", str(error), "give a CSV file in UTF-8", str(path)) from error
+        why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "not UTF-8"
+        raise UserError("unreadable_ratings", why, "give a CSV file in UTF-8", str(path)) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = reader.fieldnames or []
     for name in names:

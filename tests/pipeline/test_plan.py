@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections import defaultdict
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from pipeline.commands.plan_text import print_plan
 from pipeline.outputs import PlanLine, PlanOutput
 from pipeline.plan import plan
 from pipeline.project import open_project
@@ -401,7 +404,7 @@ def test_a_plan_needs_no_key_and_makes_the_samples(
     root = project_with(recordings, tmp_path / "project", section(models, "openai", "gpt-4.1", "text"))
     told = planned(root)
     assert told.samples == 4
-    assert any("4 samples were made first" in note for note in told.notes)
+    assert any("samples made first: 4" in note for note in told.notes)
     assert not any("samples were made" in note for note in planned(root).notes)
     with open_project(root) as project:
         assert len(project.store.live(Segment)) == 4
@@ -575,3 +578,28 @@ def test_judges_are_planned_whatever_the_label_set(
     lines = by_name(planned(root))
     looks = 2 if taxonomy == "open" else 1  # there is nothing to look for where no label is claimed
     assert {name: line.calls for name, line in lines.items()} == {"gpt-4.1": 2, "gemini-2.5-pro": 2 * looks}
+
+
+@pytest.mark.parametrize(
+    ("provider", "takes", "more", "code", "said"),
+    [
+        ("openai", "text audio", "", "cannot", "takes no audio"),
+        ("openai", "text", "seed = 3", "cannot", "knows no seed"),
+        ("openai_compatible", "text", 'mode = "batch"', "no_batches", "has batches"),
+    ],
+)
+def test_what_a_run_would_refuse_a_plan_refuses_too(
+    models: FakeModels, tmp_path: Path, provider: str, takes: str, more: str, code: str, said: str
+) -> None:
+    asked = section(models, provider, "m", takes, more).replace('deployment = ""\n', "")
+    write_settings(tmp_path / "project", asked)
+    with pytest.raises(UserError, match=said) as caught:
+        planned(tmp_path / "project")
+    assert (caught.value.code, caught.value.line is not None) == (code, True)
+
+
+def test_a_plan_without_recordings_says_how_to_begin(tmp_path: Path) -> None:
+    write_settings(tmp_path / "project", "")
+    out = Console(file=io.StringIO(), width=100)
+    print_plan(out, out, planned(tmp_path / "project"))
+    assert out.file.getvalue().splitlines()[-1] == "no clip is there yet; first: emotrace ingest FOLDER"  # type: ignore[attr-defined]
