@@ -28,7 +28,7 @@ from pathlib import Path
 
 from agents.claims import Claim, read_claims
 from agents.prompting import is_shown, measured_features
-from benchmarks import evidence_face, evidence_probes
+from benchmarks import evidence_face, evidence_five, evidence_probes, evidence_published
 from benchmarks.evidence_media import Piece, pieces
 from benchmarks.evidence_probes import Probe, claim
 from benchmarks.paired import emit, emit_limited, measured, paired
@@ -88,6 +88,8 @@ def all_probes(found: Sequence[Piece], data: Path, scratch: Path) -> list[Probe]
         *evidence_probes.quoted(found, rng),
         *evidence_probes.undecidable(found, rng),
         *evidence_face.seen(found, data, scratch, rng),
+        *evidence_five.seen(found, scratch, rng),
+        *evidence_published.published(found, data, rng),
     ]
 
 

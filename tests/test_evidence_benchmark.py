@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import evidence, evidence_face, evidence_media, evidence_probes, evidence_voice
+from benchmarks import evidence, evidence_face, evidence_five, evidence_media, evidence_probes, evidence_voice
 from benchmarks.evidence_face import DLIB, DLIB_EYES, EYES_MM, geometry
 from benchmarks.evidence_voice import Usual, Voice
 from schemas.cues import cue_table
@@ -24,7 +24,7 @@ CHECKED = (
 )
 
 
-@pytest.mark.parametrize("module", [evidence_voice, evidence_face])
+@pytest.mark.parametrize("module", [evidence_voice, evidence_face, evidence_five])
 def test_a_reference_imports_nothing_of_what_it_judges(module: object) -> None:
     tree = ast.parse(Path(str(getattr(module, "__file__"))).read_text("utf-8"))  # noqa: B009 - a module
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -101,6 +101,24 @@ def test_distances_are_millimetres_whatever_the_tilt(roll_deg: float) -> None:
     assert found["inner"] == pytest.approx(20.0)
     assert found["yaw"] == pytest.approx(0.0, abs=1e-9)
     assert found["pitch"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 12.0, -20.0])
+def test_five_points_tell_the_head_and_the_mouth(roll_deg: float) -> None:
+    """Pupils 126 px apart, so that 1 mm is 2 px; the nose 20 mm aside, the corners of the mouth 60 mm apart."""
+    points = np.array([(-63.0, 0.0), (63.0, 0.0), (40.0, 76.0), (-60.0, 130.0), (60.0, 130.0)])
+    angle = np.radians(roll_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = evidence_five.geometry(np.zeros(1), (points @ turn.T + 300)[None]).mm
+    assert found["roll"] == pytest.approx(roll_deg)
+    assert found["yaw"] == pytest.approx(np.degrees(np.arcsin(20 / 35)))
+    assert found["pitch"] == pytest.approx(0.0, abs=1e-9)
+    assert found["mouth"] == pytest.approx(60.0)
+
+
+def test_a_point_that_slips_in_one_frame_is_no_movement() -> None:
+    slip = np.array([5.0, 5.0, 9.0, 5.0, np.nan, 5.0])
+    assert np.array_equal(evidence_five.smoothed(slip), [5.0, 5.0, 5.0, 7.0, np.nan, 5.0], equal_nan=True)
 
 
 def test_between_surely_and_surely_not_nothing_is_decided() -> None:
