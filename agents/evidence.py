@@ -15,7 +15,7 @@ from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "10"
+CHECKER_VERSION = "11"
 ROUNDING_S = 1e-3  # times of words have three digits, those of clips six
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.

@@ -29,7 +29,7 @@ _SHORT_FORMS = {
     "cannot": "can not", "dunno": "do not know", "noone": "no one", "gonna": "going to", "wanna": "want to",
     "gotta": "got to", "kinda": "kind of", "sorta": "sort of", "lemme": "let me", "gimme": "give me",
     "outta": "out of", "let's": "let us", "lets": "let us", "cuz": "because", "coz": "because", "ok": "okay",
-    "alright": "all right",
+    "alright": "all right", "hab": "habe",
 }  # fmt: skip
 # Written without the apostrophe. ("im", "ill", "well", "were" and "id" are words of their own.)
 _BARE = {
@@ -72,7 +72,7 @@ def comparable(text: str) -> list[str]:
 def _written_out(word: str) -> str:
     if word in _SHORT_FORMS:
         return _SHORT_FORMS[word]
-    if word.startswith(("n'", "j'")):  # French "ne" and "je"
+    if word[1:2] == "'" and word[0] in "cdjlmnst":  # French "ce", "de", "je", "le" ...
         return f"{word[0]}e {word[2:]}"
     for ending, full in _SHORT_ENDINGS.items():
         if word.endswith(ending):

@@ -16,7 +16,7 @@ es: nunca jamás jamas nada nadie ningún ningun ninguno ninguna ningunos ningun
 pt: não nao nunca nada ninguém nenhum nenhuma nem sem jamais tampouco
 it: non niente nulla nessuno nessuna nessun senza neanche nemmeno neppure
 nl: niet niets niks nooit niemand nergens geen zonder nauwelijks
-sv: inte ingen inget inga aldrig ingenting
+sv: inte int ingen inget inga aldrig ingenting
 da: ikke ingen intet aldrig ingenting uden
 no: ikke ingen aldri ingenting uten
 pl: nie nigdy nic nikt bez żaden zaden
@@ -27,12 +27,16 @@ ko: 않 없
 tr: değil yok asla hayır hiçbir
 ar: لا لم لن ليس ليست لست بدون بلا مش ولا ولم ولن وليس فلا فلم
 hi: नहीं नही बिना
+el: δεν μη μην όχι ούτε χωρίς
+he: לא אין בלי אינו אינה
+id: tidak tanpa jangan
+hu: nem sem nincs soha nélkül
 """
 # Words that deny in one language, or in some words, and mean something else elsewhere: of a quote that differs
 # in one of them nobody can tell without knowing more.
 _UNSURE_WORDS = """
 ne ni né nah nee mai sin neni personne point plus apenas utan hiç न ना मत ما غير
-别 別 无 無 非 莫 안 못 아니 ない なかっ なく ません ไม่ อย่า
+别 別 无 無 非 莫 안 못 아니 không chẳng chưa bukan ない なかっ なく ません ไม่ อย่า
 """
 _UNSURE = frozenset(_UNSURE_WORDS.split())
 _SURE_WORDS = frozenset(word for line in _SURE.strip().splitlines() for word in line[3:].split())
@@ -51,6 +55,7 @@ się jest że tak jak jsem jsme není
 """
 _NO_ELSEWHERE = frozenset(_NO_IS_NO_DENIAL.split())
 _TURKISH, _TURKISH_DENIAL = re.compile("[ığş]"), re.compile("m[aeıiuü]?|[ae]m")
+_CZECH_PREFIX, _SHORTEST_VERB = "ne", 3  # Czech and Slovak: "vím" and "nevím"
 _PREFIXES = ("un", "dis", "non")  # "happy" and "unhappy"
 _SHORTEST_STEM = 4  # letters: "der" and "under" are no opposites
 # No opposites: "play" and "display"
@@ -107,6 +112,8 @@ def _doubtful(words: AbstractSet[str]) -> set[str]:
     found = set(words & _UNSURE)
     japanese = any(map(_KANA.search, words))
     found |= {word for word in words if _HAN_DENIAL.search(word) and (japanese or len(word) > 1)}
+    for word in words & {_CZECH_PREFIX + each for each in words if len(each) >= _SHORTEST_VERB}:
+        found |= {word, word.removeprefix(_CZECH_PREFIX)}
     if any(map(_TURKISH.search, words)):
         found |= _turkish(words)
     return found

@@ -97,6 +97,10 @@ NEGATED = [
     ("मुझे आज घर नहीं जाना है उसके साथ", "मुझे आज घर जाना है उसके साथ"),
     ("bu film çok güzel değil bence kardeşim", "bu film çok güzel bence kardeşim"),
     ("أنا لا أريد أن أذهب إلى البيت اليوم", "أنا أريد أن أذهب إلى البيت اليوم"),
+    ("εγώ δεν ξέρω τι να πω σε σένα", "εγώ ξέρω τι να πω σε σένα"),
+    ("אני לא יודע מה להגיד לך עכשיו", "אני יודע מה להגיד לך עכשיו"),
+    ("saya tidak tahu apa yang terjadi di sini", "saya tahu apa yang terjadi di sini"),
+    ("én nem tudom mit mondjak neked most", "én tudom mit mondjak neked most"),
 ]  # fmt: skip
 
 
@@ -147,6 +151,8 @@ DOUBTFUL = [  # Japanese, Thai, Turkish, and French and Arabic words that deny a
     ("dün akşam bizim eve kimse gelmedi yağmur yağdı", "dün akşam bizim eve kimse geldi yağmur yağdı"),
     ("ben bu işi artık hiç istemiyorum anne bak", "ben bu işi artık hiç istiyorum anne bak"),
     ("dün onunla sinemaya birlikte gitmedim ağladım sonra", "dün onunla sinemaya birlikte gittim ağladım sonra"),
+    ("já nevím co mám říct tobě teď", "já vím co mám říct tobě teď"),
+    ("tôi không biết anh ấy là ai cả", "tôi biết anh ấy là ai cả"),
     ("je veux plus aller chez toi demain", "je veux aller chez toi demain"),
     ("je veux plus aller chez toi demain", "je veux pas aller chez toi demain"),
     ("我觉得我们的未来会非常好的", "我觉得我们的将来会非常好的"),
@@ -185,6 +191,10 @@ ALIKE = [  # a denial in other letters, or for another one; a word that only loo
     ("I'm gonna be fine", "I am going to be fine"),
     ("noone wants this", "no one wants this"),
     ("its fine", "it's fine"),
+    ("c'est pas grave", "ce n'est pas grave"),
+    ("t'inquiète pas", "ne t'inquiète pas"),
+    ("das hab ich nich gesagt", "das habe ich nicht gesagt"),
+    ("d'you know o'clock", "d'you know o'clock"),
     ("thats what theyre after", "that's what they're after"),
     ("lets go", "let's go"),
     ("um no", "no"),
