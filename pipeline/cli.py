@@ -99,6 +99,9 @@ def ingest(
 @command("plan", "emotrace plan --project my-project")
 def plan(
     project: ProjectDir = HERE,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="What run --retry-failed would ask.")
+    ] = False,
     rebaseline: Annotated[
         bool, typer.Option("--rebaseline", help="What run --rebaseline would ask; no baseline is moved.")
     ] = False,
@@ -111,7 +114,7 @@ def plan(
     from pipeline.project import open_project
 
     with open_project(project) as opened, TerminalProgress(err, silent=as_json) as bars:
-        planned = price(opened, progress=bars, rebaseline=rebaseline)
+        planned = price(opened, progress=bars, retry_failed=retry_failed, rebaseline=rebaseline)
     if as_json:
         emit(planned)
     else:

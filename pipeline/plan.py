@@ -42,14 +42,16 @@ from schemas.store import Store
 PAGE = 500
 
 
-def plan(project: Project, *, progress: Progress, rebaseline: bool = False) -> PlanOutput:
-    """Price what is missing; with `rebaseline` what a run against the newest baselines would ask. It moves none.
+def plan(
+    project: Project, *, progress: Progress, retry_failed: bool = False, rebaseline: bool = False
+) -> PlanOutput:
+    """Price what is missing, or what a run with `retry_failed` or `rebaseline` would ask. No baseline is moved.
 
     Raises:
         UserError: a wrong setting, or another run is going on.
         KeyboardInterrupt: interrupted while samples were made; they are kept.
     """
-    with up_to_samples(project, progress=progress, rebaseline=rebaseline) as run:
+    with up_to_samples(project, progress=progress, retry_failed=retry_failed, rebaseline=rebaseline) as run:
         CalibrateStage().plan(run)
         annotate, contested = AnnotateStage(), ContestedStage()
         asked = [_Asked(*one, annotate.name) for one in annotate.plan(run)]

@@ -110,10 +110,13 @@ def run(
 
 
 @contextmanager
-def up_to_samples(project: Project, *, progress: Progress, rebaseline: bool = False) -> Iterator[Run]:
+def up_to_samples(
+    project: Project, *, progress: Progress, retry_failed: bool = False, rebaseline: bool = False
+) -> Iterator[Run]:
     """A run that stops where the first question would be asked: everything before stands, in this process.
 
-    With `rebaseline` the samples are those against the newest baselines, and those that stand stay as they are.
+    With `retry_failed` what failed is tried again. With `rebaseline` the samples are those against the newest
+    baselines, and those that stand stay as they are.
 
     Raises:
         UserError: the user must change something (a setting, the disk); what is done is kept. No key is needed.
@@ -123,7 +126,7 @@ def up_to_samples(project: Project, *, progress: Progress, rebaseline: bool = Fa
         began.noted = False
         engine = local_engine(workers=workers_of(project.settings))
         look_names_up(project.root, project.settings)
-        began.state.rebaseline = rebaseline
+        began.state.retry_failed, began.state.rebaseline = retry_failed, rebaseline
         _drive(began.state, engine, local_stages(on_trial=rebaseline))
         yield began.state
 

@@ -603,3 +603,19 @@ def test_a_plan_without_recordings_says_how_to_begin(tmp_path: Path) -> None:
     out = Console(file=io.StringIO(), width=100)
     print_plan(out, out, planned(tmp_path / "project"))
     assert out.file.getvalue().splitlines()[-1] == "no clip is there yet; first: emotrace ingest FOLDER"  # type: ignore[attr-defined]
+
+
+def test_dead_letters_are_priced_where_they_would_be_sent_again(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    root = project_with(recordings, tmp_path / "project", section(models, "openai", "gpt-4.1", "text"))
+    models.script(Reply(status=400, match="hour"))
+    run_it(root)
+    with open_project(root) as project:
+        dead = len(project.store.dead_letters(["annotate"]))
+    assert dead == 1
+    assert planned(root).lines == []
+    told = planned(root, retry_failed=True)
+    assert told.total.calls == dead
+    models.replies.clear()
+    assert run_it(root, retry_failed=True).this_run.provider_calls == dead
