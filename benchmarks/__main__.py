@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HELPERS = ("__main__", "paired", "evidence_media", "evidence_voice", "evidence_face", "evidence_probes")
+HELPERS = (
+    *("__main__", "paired", "evidence_media", "evidence_voice", "evidence_face", "evidence_five"),
+    *("evidence_probes", "evidence_published"),
+)
 
 
 def benchmarks() -> dict[str, str]:
