@@ -96,12 +96,11 @@ def _heavy() -> str:
     from pipeline.features.backends import AUTO, FACTS, built
 
     usual = {f"{stage}.{name}" for stage, name in AUTO.items()}
-    told = []
-    for key, facts in FACTS.items():
-        if facts.worker is not None and key not in usual:
-            state = "is ready" if built(key) else f"is not made yet: {facts.download}"
-            told.append(f"{key} {state} [{facts.licence}]")
-    return "; ".join(told)
+    keys = [key for key, facts in FACTS.items() if facts.worker is not None and key not in usual]
+    ready = [key for key in keys if built(key)]
+    made = ", ".join(ready) or "none"
+    later = ", ".join(key for key in keys if key not in ready) or "none"
+    return f"ready: {made}; made on first use: {later} (emotrace backends tells size and licence)"
 
 
 def _uv() -> str:
