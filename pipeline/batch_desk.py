@@ -69,22 +69,23 @@ class Gathering:
         self._sums = CallSums()
 
     def __bool__(self) -> bool:
-        return bool(self._jobs)
+        """Whether there is something to submit, or to put away."""
+        return self._folder is not None
 
     async def add(self, key: str, request: Request, section: ModelSection, media: HeldMedia) -> None:
         """Write a question into the next job of its section; one line is held in memory at a time.
 
         Raises:
             UserError: code "budget_reached", or the disk is full.
-            ProviderError: a job that was full could not be begun.
+            ProviderError: a job of the section could not be begun in this run.
         """
+        self._refuse(section)
         sent_bytes = media.size_bytes + request.size_bytes
         gathered = self._of(section, request.model)
         line = await asyncio.to_thread(gathered.batches.line, key, request, media) + b"\n"
         if gathered.is_full(len(line)):
             await self._submit(gathered)
-            if (error := self.known.refused.get(asker_of(type(section), section.name))) is not None:
-                raise error
+            self._refuse(section)
             gathered = self._of(section, request.model)
         usd = self._price(section, request)
         if usd is None:
@@ -102,6 +103,10 @@ class Gathering:
         gathered.planned_usd += usd
         self._reserve(1, usd)
         self.known.under_way.add(key)
+
+    def _refuse(self, section: ModelSection) -> None:
+        if (error := self.known.refused.get(asker_of(type(section), section.name))) is not None:
+            raise error
 
     def _write(self, line: bytes, gathered: _Gathered) -> None:
         try:

@@ -409,6 +409,14 @@ def test_a_job_is_no_larger_than_it_may_be(
         assert all(job.size_bytes <= most for job in jobs)
 
 
+def test_after_a_job_was_refused_no_other_is_begun_in_the_same_run(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.refuses["POST files"] = 401
+    with project_in(tmp_path, vendor.asks(f"{BATCH}batch_questions = 2\n")) as project:
+        (told,) = run_once(project).failures.values()
+        assert "6 questions wait" in told.message
+        assert vendor.shop.seen["POST files"] == 1
+
+
 def test_an_interrupted_run_submits_nothing(vendor: Vendor, tmp_path: Path) -> None:
     with project_in(tmp_path, vendor.asks()) as project:
         run, stage = make_run(project), AnnotateStage()
@@ -433,9 +441,9 @@ def test_what_was_gathered_before_the_disk_was_full_is_submitted(
 
     @contextlib.contextmanager
     def full(self: Path, *given: Any, **options: Any) -> Iterator[Any]:
-        """The fifth line fits half."""
+        """The fifth line fits half, and so does every further one."""
         with opened(self, *given, **options) as file:
-            if given == ("ab",) and next(opens) == 4:
+            if given == ("ab",) and next(opens) >= 4:
                 file.write(b'{"custom_id": "cut off')
                 raise OSError(errno.ENOSPC, "No space left on device")
             yield file
