@@ -52,6 +52,7 @@ UNREASONED = {
 }
 
 MAX_FAILED_SHOWN = 20
+SHORT_ID = 12  # characters of an id that tell recordings of one name apart; `show` takes them
 MAX_NAMES_SHOWN = 5
 
 
@@ -315,9 +316,13 @@ def print_decisions(console: Console, items: Sequence[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("recording", "label", "decision", "why", "votes"):
         table.add_column(column, overflow="fold")
-    for item in sorted(items, key=lambda item: (item["name"], float(item["span"].partition("-")[0]))):
+    named: dict[str, set[str]] = {}
+    for item in items:
+        named.setdefault(item["name"], set()).add(item["source"])
+    for item in sorted(items, key=lambda i: (i["name"], i["source"], float(i["span"].partition("-")[0]))):
+        which = f" {item['source'][:SHORT_ID]}" if len(named[item["name"]]) > 1 else ""
         cells = [
-            f"{item['name']} {item['span']}" + (f" {item['target']}" if item["others"] else ""),
+            f"{item['name']}{which} {item['span']}" + (f" {item['target']}" if item["others"] else ""),
             item["label"] or "(open)",
             item["status"].replace("_", " "),
             ", ".join(item["reasons"]).replace("_", " ") or UNREASONED.get(item["status"], "all rules hold"),

@@ -105,6 +105,7 @@ def decision_rows(items: Iterable[LiveItem]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": str(item.facts.get("name", item.source.id)),
+                "source": item.source.id,
                 "span": f"{item.segment.source_start_s:.2f}-{item.segment.source_end_s:.2f}",
                 "speaker": item.sample.target.speaker,
                 "target": item.sample.target.key,

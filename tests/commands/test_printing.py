@@ -61,7 +61,14 @@ def test_what_is_not_shown_is_counted_by_items() -> None:
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    told = {"name": "[bold]take[/bold].mp4", "span": "0.00-1.00", "target": "-", "others": 0, "label": None}
+    told = {
+        "name": "[bold]take[/bold].mp4",
+        "source": "src_0123456789abcdef",
+        "span": "0.00-1.00",
+        "target": "-",
+        "others": 0,
+        "label": None,
+    }
     return {**told, "status": "undecided", "reasons": [], "votes": "[i] joy", **changes}
 
 
@@ -74,6 +81,17 @@ def test_names_are_no_markup_and_an_open_clip_says_what_it_waits_for() -> None:
         "[bold]take[/bold].mp4 0.00-1.00 (open) undecided answers are to come [i] joy",
         "[bold]take[/bold].mp4 0.00-1.00 (open) not annotated nobody was asked",
         "[bold]take[/bold].mp4 0.00-1.00 (open) auto accepted all rules hold [i] joy",
+    ]
+
+
+def test_recordings_of_one_name_are_told_apart_by_what_show_takes() -> None:
+    told = console()
+    print_decisions(told, [row(name="a.mp4", source=f"src_{n * 20}") for n in "12"] + [row(name="b.mp4")])
+    lines = [line.split()[:3] for line in text_of(told).splitlines()[1:]]
+    assert lines == [
+        ["a.mp4", "src_11111111", "0.00-1.00"],
+        ["a.mp4", "src_22222222", "0.00-1.00"],
+        ["b.mp4", "0.00-1.00", "(open)"],
     ]
 
 
