@@ -190,9 +190,9 @@ def test_a_segment_between_two_sampled_frames_has_the_nearest_one(tmp_path: Path
     path = make_video(tmp_path / "short.mp4")
     frames = decode(path, probe(path), tmp_path / "decoded").frames
     assert frames is not None
-    (only,) = pictures_of(frames, stretch(0.25, 0.35), None)
-    assert only.time_s == 0.3
-    assert (only.gray == gray_picture(frame_at(frames, 0.3))).all()
+    (only,) = pictures_of(frames, stretch(0.33, 0.37), None)
+    assert only.time_s == 0.35
+    assert (only.gray == gray_picture(frame_at(frames, 0.35))).all()
 
 
 def test_the_peak_sums_the_action_units_of_the_targets_face() -> None:
