@@ -16,7 +16,7 @@ from schemas.ports import Clock
 
 def ready_at_once(concurrency: int) -> int:
     """How many questions are made ready at once, beside those that are under way: a few of them."""
-    return min(concurrency, max(8, concurrency // 8))
+    return min(concurrency, max(4, concurrency // 8))
 
 
 class Slots:

@@ -41,7 +41,7 @@ usd_per_million_output_tokens = 250.0
 
 @pytest.fixture
 def models() -> Iterator[FakeModels]:
-    with FakeModels(delay_s=0.02) as server:
+    with FakeModels(delay_s=0.05) as server:
         yield server
 
 
