@@ -15,6 +15,13 @@ from calls import emotrace
 REPO = Path(__file__).parents[1]
 SMILES = {"ada_joy.mp4", "ada_smile_sad_words.mp4", "bea_joy.mp4", "bea_silent_smile.mp4"}
 FROWN = {"cleo_anger.mp4"}
+DRAWN = {
+    "ada_joy.mp4": "joy",
+    "bea_surprise.mp4": "surprise",
+    "cleo_anger.mp4": "anger",
+    "cleo_sad.mp4": "sadness",
+    "cleo_neutral.mp4": "neutral",
+}
 COLUMNS = ["recording", "label", "decision", "why", "votes"]
 EXPRESSED = 0.3  # intensity above which an action unit counts as seen
 
@@ -43,15 +50,25 @@ def check_recordings(found: dict[str, dict[str, Any]]) -> None:
 
 
 def check_faces(found: dict[str, dict[str, Any]]) -> None:
-    """Geometry, not labels: AU12 only where somebody smiles, AU04 only in the frown."""
+    """AU12 only where somebody smiles, AU04 only in the frown; the rules of the face read what was drawn."""
     for cue, where in (("AU12", SMILES), ("AU04", FROWN)):
         events = {name for name, f in found.items() if cue in strong_events(f)}
         assert events == where, f"{cue} was seen in {sorted(events)}, expected {sorted(where)}"
+    read = {name: facial_label(found[name]) for name in DRAWN}
+    assert read == DRAWN, f"the faces are read as {read}"
 
 
 def strong_events(found: dict[str, Any]) -> set[str]:
     events = [event for item in found["items"] for event in item["sample"]["events"]]
     return {event["cue"] for event in events if event["unit"] == "intensity" and event["size"] >= EXPRESSED}
+
+
+def facial_label(found: dict[str, Any]) -> str | None:
+    """The label of the annotator that reads the face of the recording's one item."""
+    (item,) = found["items"]
+    (facial,) = (one for one in item["annotations"] if one["annotator"] == "facial")
+    (label,) = facial["answer"]["labels"] or [{"label": None}]
+    return label["label"]
 
 
 def check_decisions(found: dict[str, dict[str, Any]], folder: Path) -> None:

@@ -76,7 +76,8 @@ SPEAKERS = {
 # A smile lifts the brows a little; the portrait's own smile is AU12 = 1.
 SMILE = (("AU12", 1.0), ("AU01", 0.12), ("AU02", 0.12))
 FROWN = (("AU04", 1.0), ("AU07", 0.8), ("AU15", 0.25), ("AU17", 0.5))
-SADNESS = (("AU01", 1.1), ("AU15", 1.0), ("AU17", 0.8), ("AU07", 0.4))
+# With more of a raised chin the drawn mouth looks open, and its corners are not measured as low.
+SADNESS = (("AU01", 1.1), ("AU15", 0.9), ("AU17", 0.2), ("AU07", 0.4))
 SURPRISE = (("AU01", 1.0), ("AU02", 1.0), ("AU05", 1.0), ("AU26", 0.8))
 
 JOY_LINES = (
