@@ -37,6 +37,11 @@ _REWORDINGS = tuple(
     )
 )
 
+# Not the one of "right after"; when it is done is cut out of the text before.
+_RIGHT_SIDE = (
+    r"\b(?:the|his|her|their|its) right\b|\bright (?!away\b|now\b|then\b|there\b)\w"
+    r"|\b(?:turn|tilt|look|lean|glanc|mov|fac)\w*(?: \w+){0,3} right\b"
+)
 _TONE = "(?:pace|rate|speed|tempo|volume|loudness|pitch|tone|voice)"
 _ONE_OF = "(?:the |an? |his |her |their )?"
 # What follows says neither that the cue is there nor that it is not.
@@ -71,7 +76,7 @@ _VOIDING = tuple(
         ),
         (
             "one side of the face is not told from the other",
-            r"\b(?:left|right|one-sided|asymmetric|lopsided)\b"
+            rf"\b(?:left|one-sided|asymmetric|lopsided)\b|{_RIGHT_SIDE}"
             r"|(?<!\bto )\bone (?:eye|brow|eyebrow|corner|side)\b",
         ),
         (
