@@ -29,8 +29,9 @@ RULES_PROVIDER = "cues"  # its judge leaves s_rec open and names flags of its ow
 class Case(NamedTuple):
     """What a judge is given: an annotation with label, its sample and its evidence check.
 
-    `position`: as the how many-th of its sample's annotations it is asked about, from 1. `reference`: the true
-    labels, where they are known; only a judge that evaluates is told.
+    `position`: as the how many-th of its sample's annotations it is asked about, from 1; judgements of rules,
+    which an order cannot move, name none. `reference`: the true labels, where they are known; only a judge that
+    evaluates is told.
     """
 
     sample: Sample
@@ -156,7 +157,7 @@ class Juror(Asker[Case, Judgement]):
             "kind": self.kind,
             "flags": tuple(sorted(flags)),
             "label_order": self.label_order(item, request.replicate),
-            "position": item.position,
+            "position": None if self.section.provider == RULES_PROVIDER else item.position,
             "reference": item.reference if self.kind == "mme_emotion" else (),
         }
         return Judgement.model_validate({**dict(made), **noted})

@@ -188,6 +188,11 @@ def test_the_question_to_the_keyless_judge_is_its_records_and_no_prompt() -> Non
     assert digests <= set(request.local_inputs)
 
 
+def test_the_keyless_judge_names_no_place_since_no_order_can_move_it() -> None:
+    (found,) = run(rules_judge(), [make_case()._replace(position=2)])
+    assert found.position is None
+
+
 def test_the_keyless_judge_gives_no_zero_to_an_annotation_without_an_answer() -> None:
     case = make_case()
     empty = case._replace(annotation=case.annotation.model_copy(update={"answer": None}))
