@@ -19,9 +19,16 @@ from agents.parsing import REFUSALS
 from agents.prompting import fill_judge_prompt, media_parts
 from agents.protocol import AnswerSchema, Request, TextPart
 from agents.serialise import sample_text
+from schemas.parts import Triplet
 from schemas.ports import Receipt
 
 REPLY = AnswerSchema(strict(score={"type": "string"}))
+
+
+def held_labels(answer: Triplet, reference: Sequence[str]) -> tuple[str, ...]:
+    """What of an answer is held against the true labels: where one is true, the first label alone."""
+    named = tuple(score.label for score in answer.labels)
+    return named[:1] if len(reference) == 1 else named
 
 
 class MmeJudge(Juror):
@@ -42,9 +49,10 @@ class MmeJudge(Juror):
             ItemError: the annotation holds no answer.
         """
         answer = neutral_answer(item)
-        labels = ", ".join(clean(score.label) for score in answer.labels)
+        labels = ", ".join(clean(label) for label in held_labels(answer, item.reference))
         steps = [short(step.text) for step in answer.rationale]
-        lines = ["<Truth>", f"label: {', '.join(item.reference)}", "</Truth>", "<Steps>"]
+        truth = f"{'labels' if len(item.reference) > 1 else 'label'}: {', '.join(item.reference)}"
+        lines = ["<Truth>", truth, "</Truth>", "<Steps>"]
         lines += [
             f"Step {n}: {text}" for n, text in enumerate([*steps, f"So the label is: {labels}."], start=1)
         ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
+from agents.mme_judge import held_labels
 from pipeline.judging.people import SCORES
 from pipeline.metrics.mme_emotion import Rated
 from schemas.records import Annotation, Judgement
@@ -76,7 +77,7 @@ def row_of(
                 reply=one.reply or None,
                 steps=len(steps) + 1,
                 gold_labels=len(one.reference),
-                claimed_labels=_claimed(annotation, one),
+                claimed_labels=len(held_labels(annotation.answer, one.reference)) if annotation.answer else 0,
             )
             for one in judgements
             # A judge that never answered says nothing of the annotation.
@@ -92,12 +93,6 @@ def unread_row(
     nothing = Rated(reply=None, steps=0, gold_labels=gold_labels, claimed_labels=0)
     bare = row_of(judge, annotation, (), human={}, source_id=source_id, speaker=speaker)
     return replace(bare, chains=(nothing,) * replicates, judged=False)
-
-
-def _claimed(annotation: Annotation, rated: Judgement) -> int:
-    """How many labels are held against the reference: where it is one, the first of the answer is."""
-    given = len(annotation.answer.labels) if annotation.answer else 0
-    return min(given, 1) if len(rated.reference) == 1 else given
 
 
 def _given(ratings: Sequence[Judgement], name: str) -> list[float]:

@@ -103,14 +103,39 @@ def test_what_becomes_of_a_reply(models: FakeModels, reply: Reply, outcome: str,
     assert found.reference == ("joy",)
 
 
-def test_a_second_label_is_held_against_several_true_ones_alone(models: FakeModels) -> None:
-    good = said(models, score("<score>Step 1: 1/1, Step 2: 1/1, Step 3: 1/1</score>"))
+def two_labels(reference: tuple[str, ...]) -> Case:
+    """An answer of two labels, joy first."""
     answer = case().annotation.answer
     assert answer is not None
     labels = (*answer.labels, LabelScore(label="surprise"))
     both = case().annotation.model_copy(update={"answer": answer.model_copy(update={"labels": labels})})
-    (chain,) = row_of("mme", both, [good], human={}, source_id="s", speaker="p").chains
-    assert (chain.gold_labels, chain.claimed_labels) == (1, 1)
+    return case(reference)._replace(annotation=both)
+
+
+@pytest.mark.parametrize(
+    ("reference", "truth", "step", "last", "rec"),
+    [
+        (("joy",), "label: joy", "So the label is: joy.", "1/1", 1.0),  # the second one is not asked about
+        (("joy", "fear"), "labels: joy, fear", "So the label is: joy, surprise.", "1/2", 0.5),
+    ],
+)
+def test_what_is_asked_of_several_labels_is_what_is_read(
+    models: FakeModels, reference: tuple[str, ...], truth: str, step: str, last: str, rec: float
+) -> None:
+    """One true label: the first of the answer counts, in the question and in the score; else C of K."""
+    models.script(score(f"<score>Step 1: 1/1, Step 2: 1/1, Step 3: {last}</score>"))
+    asked = two_labels(reference)
+    judge = MmeJudge(section(base_url=models.openai_url), taxonomy())
+    request = judge.request(asked)
+    part = request.parts[0]
+    assert isinstance(part, TextPart)
+    assert f"<Truth>\n{truth}\n</Truth>" in part.text
+    assert f"Step 3: {step}\n" in part.text
+    assert "C of the K true labels" in request.system
+    (found,) = run(judge, [asked])
+    row = row_of("mme", asked.annotation, [found], human={}, source_id="s", speaker="p")
+    table = report_on_judges([row]).judges[0].mme_emotion["all"]
+    assert (table["strict"].unread, table["strict"].rec_s) == (0, 100 * rec)
 
 
 def test_the_table_in_two_ways(models: FakeModels) -> None:
