@@ -151,11 +151,14 @@ def secret(env_name: str, *, needed_by: str) -> str:
     """The value of an environment variable that holds a key.
 
     Raises:
-        UserError: the variable is not set.
+        UserError: the variable is not set, or holds what no header may.
     """
-    value = os.environ.get(env_name, "")
+    value = os.environ.get(env_name, "").strip()
     if not value:
         raise UserError(
             "missing_key", f"{needed_by} needs the environment variable {env_name}", f"export {env_name}=..."
         )
+    if not (value.isascii() and value.isprintable()):
+        message = f"{env_name}, which {needed_by} needs, holds a character that stands in no key"
+        raise UserError("bad_key", message, f"export {env_name}=... again, without it")
     return value

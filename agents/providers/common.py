@@ -23,6 +23,7 @@ TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 529})
 CODES = {
     400: "bad_request",
     401: "unauthorized",
+    402: "quota_exhausted",
     403: "forbidden",
     404: "not_found",
     408: "timeout",
@@ -34,7 +35,11 @@ CODES = {
 }
 # Vendors' own codes that say more than the status: Gemini refuses a wrong key with 400, and OpenAI an account
 # without money with 429, which no waiting heals.
-MEANT = {"API_KEY_INVALID": "unauthorized", "insufficient_quota": "quota_exhausted"}
+MEANT = {
+    "API_KEY_INVALID": "unauthorized",
+    "insufficient_quota": "quota_exhausted",
+    "billing_not_active": "quota_exhausted",
+}
 
 
 def status_error(

@@ -14,7 +14,15 @@ from pydantic import Field
 
 from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
-from agents.providers.common import bad_reply, request_error, status_error, timeout_error, told, usage
+from agents.providers.common import (
+    NOT_OF_THE_PROTOCOL,
+    bad_reply,
+    request_error,
+    status_error,
+    timeout_error,
+    told,
+    usage,
+)
 from agents.providers.options import Options, read_options
 from agents.providers.transport import http_client
 from schemas.parts import Usage
@@ -102,8 +110,8 @@ class GeminiProvider:
             raise status_error(error.code, message, headers, self.key, body=error.details) from None
         except httpx2.RequestError as error:
             raise request_error(error, self.key) from None
-        except (ValueError, errors.UnknownApiResponseError) as error:
-            raise bad_reply(f"not a Gemini answer: {error}", self.key) from None
+        except (*NOT_OF_THE_PROTOCOL, errors.UnknownApiResponseError) as error:
+            raise bad_reply(f"not a Gemini answer ({type(error).__name__}): {error}", self.key) from None
 
     async def close(self) -> None:
         await self._client.aio.aclose()

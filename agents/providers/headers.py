@@ -38,12 +38,14 @@ def wait_asked_s(headers: Mapping[str, str], body: Any, now: datetime) -> float 
     """Seconds that a refusal asks to wait before the next call; None when it says nothing that can be read.
 
     The plainest word counts: `retry-after-ms`, `Retry-After`, Google's RetryInfo in the error's body, and then
-    the reset of a limit of which nothing is left.
+    the reset of a limit of which nothing is left. A date is one of the server's clock, which its `Date` tells;
+    without it, of ours, which says `now`.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    for wait_s in (retry_after_s(headers.get("retry-after"), now), retry_delay_s(body)):
+    said_at = _date(headers.get("date")) or now
+    for wait_s in (retry_after_s(headers.get("retry-after"), said_at), retry_delay_s(body)):
         if wait_s is not None:
             return wait_s
     return used_up_s(rate_limits(headers))
@@ -68,12 +70,18 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     try:
         seconds = float(header)
     except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
+        if (date := _date(header)) is None:
             return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+        seconds = (date - now).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC)
 
 
 def retry_delay_s(body: Any) -> float | None:
@@ -88,11 +96,13 @@ def retry_delay_s(body: Any) -> float | None:
 
 
 def refusal_code(body: Any) -> str:
-    """The vendor's own code of a refusal (OpenAI's `error.code`, Google's ErrorInfo); "" without one."""
+    """The vendor's own code of a refusal (OpenAI's `error.code` or, where that is null, `error.type`; Google's
+    ErrorInfo); "" without one."""
     for detail in _details(body):
         if str(detail.get("@type", "")).endswith("google.rpc.ErrorInfo"):
             return str(detail.get("reason", ""))
-    return str(_error(body).get("code", ""))
+    error = _error(body)
+    return str(error.get("code") or error.get("type") or "")
 
 
 def _error(body: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from agents.protocol import MediaLoader, Request, Response
 from agents.providers.file_batches import LISTED, TRANSFER_S, FileBatches
 from agents.providers.openai_base import OpenAIBase
 from agents.providers.openai_client import written
-from agents.providers.transport import OK, Reply
+from agents.providers.transport import Reply, is_ok
 from schemas.errors import ProviderError
 
 OVER = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -93,7 +93,7 @@ class OpenAIBatches(FileBatches):
             code = str((error or {}).get("code") or "batch_error")
             raise ProviderError(code, str((error or {}).get("message") or code), transient=True)
         body = reply["body"]
-        if reply["status_code"] != OK:
+        if not is_ok(int(reply["status_code"])):
             raise self._client.refused(Reply(int(reply["status_code"]), {}, to_json(body)))
         return self._client.read(lambda: body, line, self._live.paid, self._live.response)
 

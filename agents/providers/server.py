@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from agents.providers.common import request_error, status_error, timeout_error
-from agents.providers.transport import OK, Connections, Reply
+from agents.providers.transport import Connections, Reply, is_ok
 from schemas.errors import ProviderError
 
 
@@ -23,7 +23,7 @@ class Server:
         self.connections = Connections()
 
     async def answered(self, reply: Coroutine[Any, Any, Reply], timeout_s: float | None = None) -> Reply:
-        """A reply with the status 200 (`timeout_s` None: as the section says).
+        """A reply with a status of success (`timeout_s` None: as the section says).
 
         Raises:
             ProviderError: refused, unreachable, or too slow.
@@ -36,7 +36,7 @@ class Server:
             raise timeout_error(limit_s) from None
         except httpx2.RequestError as error:
             raise request_error(error, self.key) from None
-        if came.status != OK:
+        if not is_ok(came.status):
             raise self.refused(came)
         return came
 

@@ -35,6 +35,11 @@ OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-enc
 Headers = list[tuple[str, str]]
 
 
+def is_ok(status: int) -> bool:
+    """A server between may say 201 (created) to what is posted."""
+    return OK <= status < 300
+
+
 class Reply(NamedTuple):
     """What came back, unpacked; `headers` finds a name in any letters."""
 
@@ -74,7 +79,7 @@ class Connections:
             httpx2.RequestError: no connection, or one that broke.
         """
         async with self._sent("GET", url, headers, None) as answer:
-            if answer.status != OK:
+            if not is_ok(answer.status):
                 return Reply(answer.status, answer.headers, await _body(answer))
             with to.open("wb") as file:
                 async for piece in answer.content.iter_chunked(PIECE_BYTES):
@@ -117,18 +122,24 @@ class _Whole(aiohttp.payload.BytesIOPayload):
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body, which must be UTF-8."""
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        if size > LONGEST_REPLY_BYTES:
-            raise httpx2.DecodingError(f"a reply of more than {LONGEST_REPLY_BYTES} bytes")
+    """The whole body, which must be UTF-8. Of a refusal, whose status says enough, what can be read of it."""
+    pieces, size, refused = [], 0, not is_ok(answer.status)
+    try:
+        async for piece in answer.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > LONGEST_REPLY_BYTES:
+                raise httpx2.DecodingError(f"a reply of more than {LONGEST_REPLY_BYTES} bytes")
+    except (aiohttp.ClientError, OSError, httpx2.DecodingError):
+        if not refused:
+            raise
     body = b"".join(pieces)
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise httpx2.DecodingError(f"not UTF-8: {error}") from error
+        if not refused:
+            raise httpx2.DecodingError(f"not UTF-8: {error}") from error
+        return body.decode("utf-8", "replace").encode()
     return body
 
 

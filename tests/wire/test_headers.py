@@ -84,6 +84,12 @@ def test_values_of_servers_that_do_not_know_are_no_limits() -> None:
         ({"retry-after-ms": "1500", "retry-after": "9"}, None, 1.5),
         ({"retry-after": "9"}, retry_info("34.5s"), 9),
         ({"retry-after": "Fri, 20 Nov 2026 10:00:30 GMT"}, None, 30),
+        (  # by the server's own clock, which is a year late
+            {"retry-after": "Thu, 20 Nov 2025 10:00:40 GMT", "date": "Thu, 20 Nov 2025 10:00:00 GMT"},
+            None,
+            40,
+        ),
+        ({"retry-after": "Fri, 20 Nov 2026 10:00:30 GMT", "date": "today"}, None, 30),
         ({}, retry_info("34.5s"), 34.5),
         ({}, retry_info("34.5s")["error"], 34.5),
         ({**HEADERS, "x-ratelimit-remaining-tokens": "0"}, None, 360),
@@ -124,9 +130,12 @@ def test_what_looks_like_something_that_passes_and_is_none(models: FakeModels) -
     models.script(Reply(status=400, body=json.dumps({"error": wrong_key})))
     error = failure("gemini", models)
     assert (error.code, error.transient) == ("unauthorized", False)
-    no_money = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
-    models.script(Reply(status=429, body=json.dumps({"error": no_money})))
-    error = failure("openai_compatible", models)
-    assert (error.code, error.transient) == ("quota_exhausted", False)
+    for no_money in (
+        {"message": "You exceeded your current quota", "code": "insufficient_quota"},
+        {"message": "Your account is not active", "type": "billing_not_active", "code": None},
+    ):
+        models.script(Reply(status=429, body=json.dumps({"error": no_money})))
+        error = failure("openai_compatible", models)
+        assert (error.code, error.transient) == ("quota_exhausted", False)
     assert refusal_code({"code": 429}) == "429"
     assert refusal_code("text") == ""

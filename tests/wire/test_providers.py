@@ -303,6 +303,7 @@ def test_gemini_media_bytes_arrive_intact(models: FakeModels) -> None:
 STATUSES = [
     (400, "bad_request", False),
     (401, "unauthorized", False),
+    (402, "quota_exhausted", False),
     (403, "forbidden", False),
     (404, "not_found", False),
     (408, "timeout", True),
@@ -326,6 +327,31 @@ def test_each_status_has_its_code_and_is_sent_once(
     assert (error.code, error.transient, len(models.requests)) == (code, transient, 1)
     assert f"HTTP {status}" in error.message
     assert "sorry" in error.message
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_refusal_in_other_letters_or_cut_off_is_what_its_status_says(
+    vendor: str, models: FakeModels
+) -> None:
+    page = "<p>Zugriff nicht erlaubt f\xfcr Sie".encode("latin-1")
+    in_latin = base64.b64encode(page).decode()
+    cut_off = {"content-encoding": "gzip"}
+    models.script(
+        Reply(status=401, body_base64=in_latin),
+        Reply(status=429, body_base64=in_latin, headers={"retry-after": "7"}),
+        Reply(status=429, body="no gzip", headers={"retry-after": "8", **cut_off}),
+    )
+    assert failure(vendor, models).code == "unauthorized"
+    assert failure(vendor, models).retry_after_s == 7
+    error = failure(vendor, models)
+    assert (error.code, error.retry_after_s) == ("rate_limited", 8)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
+def test_any_status_of_success_is_one(vendor: str, models: FakeModels) -> None:
+    models.script(Reply(status=201, text="{}"), Reply(status=204))
+    assert complete(vendor, models).text == "{}"
+    assert failure(vendor, models).code == "bad_reply"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -388,8 +414,12 @@ def test_a_slow_answer_times_out(vendor: str, reply: Reply, models: FakeModels) 
     assert (error.code, error.transient, len(models.requests)) == ("timeout", True, 1)
 
 
+NO_ANSWERS = ["<html>sign in</html>", "", '{"choices": []', "[]", '"ok"', "5", "NaN", "[" * 100_000]
+OF_NO_SHAPE = ['{"candidates": 5}', '{"candidates": [5]}', '{"candidates": [{"finishReason": 5}]}']
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("body", ["<html>sign in</html>", "", '{"choices": []', "[]", '"ok"'])
+@pytest.mark.parametrize("body", [*NO_ANSWERS, *OF_NO_SHAPE], ids=range(len(NO_ANSWERS + OF_NO_SHAPE)))
 def test_a_page_that_is_no_answer_is_an_error_and_no_text(vendor: str, body: str, models: FakeModels) -> None:
     models.script(Reply(body=body))
     assert failure(vendor, models).code == "bad_reply"
@@ -492,6 +522,19 @@ def test_a_missing_key_is_named_before_anything_is_sent(vendor: str, models: Fak
     with pytest.raises(UserError, match="NOT_SET_ANYWHERE"):
         complete(vendor, models, api_key_env="NOT_SET_ANYWHERE")
     assert models.requests == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_key_that_no_header_may_hold_is_named_before_anything_is_sent(
+    vendor: str, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRE_TEST_KEY", "sk-“pasted”")
+    with pytest.raises(UserError) as caught:
+        complete(vendor, models)
+    assert (caught.value.code, "pasted" in str(caught.value)) == ("bad_key", False)
+    monkeypatch.setenv("WIRE_TEST_KEY", "sk-of-a-file\r\n")
+    complete(vendor, models)
+    assert any(value.endswith("sk-of-a-file") for value in models.requests[0].headers.values())
 
 
 @pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
