@@ -1,4 +1,4 @@
-"""The words of the emotion label sets in other languages, to hide a label in reasons that are not English."""
+"""The words of the emotion label sets and others that mean the same, by language, to hide a label in reasons."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from schemas.taxonomy import Taxonomy, plain
 
 DATA_FILE = Path(__file__).parent / "data" / "label_words.toml"
 WITHOUT_BORDERS = frozenset({"zh", "ja", "ko"})  # there a word is looked for inside any text
-SOURCE = "en"
+OF_THE_SETS = "en"  # the language in which label sets are written; their own words are hidden apart from these
+MEANINGS = "meanings"
 
 
 def hiding(taxonomy: Taxonomy, language: str) -> re.Pattern[str] | None:
-    """What matches every word of a label set in a language other than English.
+    """What matches in a language every word that means what a word of a label set does.
 
-    None: the table lacks the language, or a word of some class; what is left would tell the label.
+    None: the table lacks the language or, in one other than English, a word of some class; what is left would
+    tell the label.
     """
     table = _table()
-    if language == SOURCE or language not in table:
+    if language not in table:
         return None
     meant = [_meanings(word) for name in taxonomy.names for word in taxonomy.words(name)]
-    if not meant or not all(meant):
+    if not any(meant) or (language != OF_THE_SETS and not all(meant)):
         return None
     wanted = sorted(set.union(*meant))
     return _pattern(language, tuple(part for name in wanted for part in table[language][name]))
@@ -31,7 +33,7 @@ def hiding(taxonomy: Taxonomy, language: str) -> re.Pattern[str] | None:
 
 @cache
 def _table() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Language -> meaning -> its words or beginnings of words."""
+    """Language -> meaning -> its words or beginnings of words; "meanings" -> meaning -> words of label sets."""
     told = tomllib.loads(DATA_FILE.read_text(encoding="utf-8"))
     return {
         language: {name: tuple(words.split()) for name, words in meanings.items()}
@@ -40,9 +42,9 @@ def _table() -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _meanings(word: str) -> set[str]:
-    """What an English word means; none where the table lacks it."""
-    english = _table()[SOURCE].items()
-    return {name for name, words in english if plain(word) in (plain(one) for one in words)}
+    """What a word of a label set means; none where the table lacks it."""
+    known = _table()[MEANINGS].items()
+    return {name for name, words in known if plain(word) in (plain(one) for one in words)}
 
 
 @cache

@@ -47,19 +47,19 @@ def without_names(annotation: Annotation, sample: Sample) -> Triplet:
 
 
 def without_label(
-    answer: Triplet, taxonomy: Taxonomy, said: str, foreign: re.Pattern[str] | None = None
+    answer: Triplet, taxonomy: Taxonomy, said: str, alike: re.Pattern[str] | None = None
 ) -> Triplet:
     """The answer with all words of the label set masked, in whatever form, and those of its own labels.
 
     All classes are masked alike: which ones are left would tell the label, too. A quote stands where it is part
-    of what was `said` in the clip: there it is evidence. Else it may be the annotator's own word. `foreign`
-    matches the words of the label set in the language of the answer, where that is not English.
+    of what was `said` in the clip: there it is evidence. Else it may be the annotator's own word. `alike`
+    matches words of the same meanings in the language of the answer.
     """
     own = [score.label for score in answer.labels]
     read = [reading for reading in answer.readings.model_dump().values() if reading]
     words = [word for name in taxonomy.names for word in taxonomy.words(name)]
     pattern = _label_pattern(tuple(dict.fromkeys([*words, *own, *read])))
-    patterns = [(one, LABEL) for one in (pattern, foreign) if one is not None]
+    patterns = [(one, LABEL) for one in (pattern, alike) if one is not None]
     masked = _rewritten(answer, patterns)
     heard = f" {plain(said)} "
     evidence = (

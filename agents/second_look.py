@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.judge import Case, Juror, neutral_answer, reasons_view
-from agents.label_words import hiding
+from agents.label_words import OF_THE_SETS, hiding
 from agents.neutral import said_in, without_label
 from agents.parsing import parse_second_look
 from agents.prompting import fill_judge_prompt, second_look_schema
@@ -31,13 +31,13 @@ class SecondLook(Juror):
         return 1
 
     def request(self, item: Case, repetition: int = 0) -> Request:
-        """Evidence and rationale alone: no clip, no verdicts, no readings, the label's words masked.
+        """Evidence and rationale alone: no clip, no verdicts, no readings, the label's words and their like masked.
 
         Raises:
             ItemError: the annotation holds no answer.
         """
-        foreign = hiding(self.taxonomy, self._language(item))
-        answer = without_label(neutral_answer(item), self.taxonomy, said_in(item.sample), foreign)
+        alike = hiding(self.taxonomy, self._language(item))
+        answer = without_label(neutral_answer(item), self.taxonomy, said_in(item.sample), alike)
         taxonomy = self.turned(self.label_order(item, repetition))
         view = reasons_view(answer, None)
         system, fenced = fill_judge_prompt(
@@ -60,11 +60,11 @@ class SecondLook(Juror):
         return fields
 
     def _language(self, item: Case) -> str:
-        return self.languages.get(item.annotation.annotator, "en")
+        return self.languages.get(item.annotation.annotator, OF_THE_SETS)
 
     def _is_blind(self, item: Case) -> bool:
         language = self._language(item)
-        return language == "en" or hiding(self.taxonomy, language) is not None
+        return language == OF_THE_SETS or hiding(self.taxonomy, language) is not None
 
     def _flags(self, implied: str | None, claimed: str | None) -> tuple[str, ...]:
         if implied is None:
