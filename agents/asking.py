@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -194,6 +194,7 @@ async def collect(
     lines: Lines | None = None,
     seed: int = 0,
     desk: Desk | None = None,
+    failed_before: Collection[str] = (),
 ) -> None:
     """Ask every question; `on_record` gets each record as it comes.
 
@@ -201,6 +202,7 @@ async def collect(
     worker threads, several at a time. `lines` is what is known of the servers; the calls of one run share it.
     A question to a provider that is not asked any more gets no record: it waits. One that is left at the `desk`
     for a vendor's batch, or is under way in one, gets none either; `on_wait` is told the id it will have.
+    `failed_before` are ids of records that failed in earlier runs, and it may have been their own fault.
 
     Raises:
         UserError: a key is missing, or the budget is reached (finished records were handed over before).
@@ -214,7 +216,9 @@ async def collect(
         def jobs() -> Iterator[tuple[tuple[Asker[T, R], T, Request], Job]]:
             for asker, item, repetition in questions:
                 request = asker.request(item, repetition)
-                job = Job(request, providers[id(asker)], asker.section, asker.then(item, request))
+                failed = bool(failed_before) and asker.id_of(item, request) in failed_before
+                then = asker.then(item, request)
+                job = Job(request, providers[id(asker)], asker.section, then, failed_before=failed)
                 yield (asker, item, request), job
 
         def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ from agents.batching import Desk
 from agents.components import components
 from agents.gate import Gate
 from agents.held_media import HeldMedia
-from agents.lines import Lines
+from agents.lines import MAY_BE_ITS_OWN, Lines
 from agents.protocol import MediaLoader, Provider, Request, Response
 from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError
@@ -28,12 +28,16 @@ UNSENT = "the run ended, or the server was left alone, before it was sent"
 
 
 class Job(NamedTuple):
-    """A question. `then` gives the one that follows from its answer, a call of its own; None: there is none."""
+    """A question. `then` gives the one that follows from its answer, a call of its own; None: there is none.
+
+    `failed_before`: in an earlier run it failed in a way that may be its own fault.
+    """
 
     request: Request
     provider: Provider
     section: ModelSection
     then: Callable[[Receipt], Request | None] | None = None
+    failed_before: bool = False
 
     @property
     def key(self) -> str:
@@ -169,6 +173,8 @@ class _Asking:
             if not error.transient or self.gate.line.ended is not None:
                 break
             if self.gate.line.breaker.is_open:  # the server's fault: it costs none of the question's attempts
+                if error.code in MAY_BE_ITS_OWN:
+                    self._leave()  # to the end of the queue: another question had better be the next probe
                 continue
             attempts += 1
             if attempts < self.job.section.attempts:
@@ -286,7 +292,7 @@ class _Asking:
         try:
             answer = await self.job.provider.complete(self.job.request, self.media)
         except ProviderError as error:
-            self.gate.failed(self.key, error, sent_at)
+            self.gate.failed(self.key, error, sent_at, suspect=self.job.failed_before)
             return error
         except BaseException:  # the run is cancelled, or a bug
             self.gate.let_go(self.key, expected)

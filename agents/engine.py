@@ -111,7 +111,7 @@ class _Crew(Generic[T]):
             self.on_outcome(item, outcome)
 
     async def second(self, job: Job, first: Outcome, request: Request) -> Outcome | None:
-        outcome = await self.shared(Job(request, job.provider, job.section))
+        outcome = await self.shared(job._replace(request=request, then=None))
         if outcome is None:
             return None
         calls, cached = first.calls + outcome.calls, first.cached and outcome.cached

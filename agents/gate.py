@@ -121,9 +121,11 @@ class Gate:
             self.line.answered(response, expected, self._clock.monotonic())
             self._tell()
 
-    def failed(self, question: str, error: ProviderError, sent_at: float) -> None:
+    def failed(self, question: str, error: ProviderError, sent_at: float, *, suspect: bool) -> None:
+        """`suspect`: the question failed in an earlier run, too."""
         if self._watched:
-            self.line.failed(question, error, sent_at, self._clock.monotonic(), self.rng)
+            now = self._clock.monotonic()
+            self.line.failed(question, error, sent_at, now, self.rng, suspect=suspect)
             self._tell()
 
     def let_go(self, question: str, expected: float) -> None:

@@ -18,6 +18,8 @@ from schemas.settings_models import ModelSection
 FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 REFUSED_AFTER = 10  # questions refused for good, and not one answered: it is not the questions
 OVERLOAD_CODES = frozenset({"rate_limited", "overloaded"})
+# What passes, mostly; but a single question may make every call of its own fail so.
+MAY_BE_ITS_OWN = frozenset({"server_error", "timeout", "bad_reply", "conflict"})
 BYTES_PER_TOKEN = 4  # of text, for the first guess; then it is known what calls use
 
 
@@ -57,9 +59,19 @@ class Line:
         self.breaker.let_go(question)
 
     def failed(
-        self, question: str, error: ProviderError, sent_at: float, now: float, rng: random.Random
+        self,
+        question: str,
+        error: ProviderError,
+        sent_at: float,
+        now: float,
+        rng: random.Random,
+        *,
+        suspect: bool = False,
     ) -> None:
-        """What a failed call says of the server, and not of the question alone."""
+        """What a failed call says of the server, and not of the question alone.
+
+        `suspect`: it failed in an earlier run, too. Some of these in a row are no outage.
+        """
         if not error.transient:
             self.breaker.succeed()
             self._refusals += 1
@@ -67,7 +79,8 @@ class Line:
                 self.ended = self.ended or error
             return
         asked_s, was_open = error.retry_after_s or 0.0, self.breaker.is_open
-        self.breaker.fail(question, now, rest_s=asked_s)
+        if was_open or not suspect or error.code not in MAY_BE_ITS_OWN:
+            self.breaker.fail(question, now, rest_s=asked_s)
         # One or two questions that time out may be bad ones.
         if error.code in OVERLOAD_CODES or self.breaker.in_a_row > 2:
             self.window.overloaded(sent_at, now)

@@ -31,6 +31,8 @@ CODES = {
     413: "too_large",
     422: "bad_request",
     429: "rate_limited",
+    502: "unavailable",
+    503: "unavailable",
     529: "overloaded",
 }
 # Vendors' own codes that say more than the status: Gemini refuses a wrong key with 400, and OpenAI an account

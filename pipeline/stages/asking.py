@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple
 from agents.asking import Asker, Question, R, T, collect
 from agents.call import Outcome
 from agents.engine import SystemClock
-from agents.lines import FATAL_CODES
+from agents.lines import FATAL_CODES, MAY_BE_ITS_OWN
 from agents.protocol import Request
 from pipeline.batch_desk import BatchDesk
 from pipeline.batches import asker_of
@@ -24,7 +24,7 @@ from pipeline.status import FAILURES
 from schemas.errors import ProviderError, UserError
 from schemas.records import Sample
 from schemas.settings_models import ModelSection
-from schemas.store import ItemOutcome
+from schemas.store import ItemOutcome, Store, Stub
 
 # An answer never came: asked again by every run, until it is a dead letter. A refusal or an unreadable answer
 # came and was paid for: asked again only on request, as a new replicate would be.
@@ -60,7 +60,8 @@ class AskStage(ABC, Generic[T, R]):
     def __init__(self) -> None:
         self._expected: dict[str, Expected] = {}  # by the id of a record
         self._dead: dict[str, ItemOutcome] = {}  # dead letters, by the id of a record
-        self._tried: set[str] = set()  # ids of records that failed in runs before
+        self._tried: set[str] = set()  # ids of records that failed in runs before by their own fault
+        self._suspects: set[str] = set()  # those that failed, be it that their server was away
         self._to_gather = 0  # questions that go into vendors' batches, and have not had their turn
         self._under_way: set[str] = set()  # ids of records whose questions a vendor's batch has
         self._unclear: dict[str, ProviderError] = {}  # failures that a server which is away may have caused
@@ -87,7 +88,8 @@ class AskStage(ABC, Generic[T, R]):
 
     def plan(self, run: Run) -> list[Pending[T, R]]:
         pending: list[Pending[T, R]] = []
-        self._expected = {}
+        again: list[Pending[T, R]] = []
+        self._expected, self._suspects = {}, set()
         store = run.project.store
         letters = store.outcomes(self.name, status="dead")
         self._dead = {item: letter for (_, item), letter in letters.items()}
@@ -98,6 +100,7 @@ class AskStage(ABC, Generic[T, R]):
         while page := list(islice(questions, PAGE)):
             asked = dict(_identified(page))
             there = store.stubs(self.record_class, list(asked))
+            self._suspects |= self._may_be_bad(store, there)
             wanted = []
             for record_id, ((asker, item, n), request, segment_id) in asked.items():
                 known = there.get(record_id)
@@ -109,14 +112,22 @@ class AskStage(ABC, Generic[T, R]):
                     asker.section.name, segment_id, self.sample(item).id, self.counts(asker)
                 )
                 if missing and (run.retry_failed or record_id not in self._dead):
-                    pending.append((asker, self.key(item), n))
+                    (again if record_id in self._suspects else pending).append((asker, self.key(item), n))
                     wanted.append(Wanted(asker, item, request, self.sample(item).id))
             run.meter.add(self.name, wanted)
         run.kept_here.update(name for name, _ in kept)
+        # Bad questions in a row make a server count as away: what may be one comes after the others.
+        pending += again
         # Those that take longest come first: their jobs are begun before the others are asked.
         pending.sort(key=lambda one: one[0].section.mode != "batch")
         self._to_gather = _for_batches(pending)
         return pending
+
+    def _may_be_bad(self, store: Store, there: Mapping[str, Stub]) -> set[str]:
+        """Ids of records that failed in a way that may be their questions' own fault."""
+        failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] == ASK_AGAIN]
+        found = store.by_id(self.record_class, failed)
+        return {record.id for record in found if record.reason in MAY_BE_ITS_OWN}
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
@@ -144,6 +155,7 @@ class AskStage(ABC, Generic[T, R]):
                     lines=run.lines,
                     seed=run.project.settings.project.seed,
                     desk=BatchDesk(run.gathering),
+                    failed_before=self._suspects,
                 )
 
             try:

@@ -363,6 +363,15 @@ def test_poison_questions_fail_alone_and_open_nothing(error: ProviderError) -> N
     assert line.window.size >= 3  # nor are the others asked much more slowly
 
 
+def test_as_many_bad_questions_side_by_side_as_there_are_slots_are_no_outage() -> None:
+    def say(_: Server, asked: str) -> Response | ProviderError:
+        return BROKEN if 40 <= int(asked) < 48 else good()
+
+    outcomes, _, lines = ask_many(100, say, concurrency=8)
+    assert {int(asked) for (_, asked), outcome in outcomes.items() if outcome.error} == set(range(40, 48))
+    assert (len(outcomes), ended(lines)) == (100, {})
+
+
 def test_who_refuses_everything_from_the_start_is_not_asked_ten_thousand_times() -> None:
     refusal = ProviderError("bad_request", "HTTP 400: unknown parameter", transient=False)
     outcomes, server, lines = ask_many(10_000, lambda *_: refusal, concurrency=4)

@@ -143,6 +143,37 @@ def test_an_outage_over_many_runs_kills_no_question(concurrency: int, tmp_path: 
         assert standing(project) == {"labelled": 40}
 
 
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_many_bad_questions_in_a_row_keep_no_others_from_being_asked_and_become_dead_letters(
+    concurrency: int, models: FakeModels, tmp_path: Path
+) -> None:
+    bad = 8
+    models.script(*(Reply(status=500, match=f" {n}.000 s", times=0) for n in range(5, 5 + bad)))
+    settings = model(models.openai_url, concurrency=concurrency, patience_s=0)
+    with project_in(tmp_path, settings) as project:
+        for _ in range(2):  # five in a row look like an outage, once
+            run_once(project, clips=40)
+        assert standing(project) == {"labelled": 40 - bad, "failed": bad}
+        for _ in range(2):
+            run = run_once(project, clips=40)
+        assert [told.status for told in run.failures.values()] == ["dead"] * bad
+        calls = len(models.requests)
+        run_once(project, clips=40)
+        assert len(models.requests) == calls
+
+
+@pytest.mark.parametrize("status", [502, 503, 429, 529])
+def test_what_only_a_server_can_be_blamed_for_kills_no_question_that_failed_before(
+    status: int, models: FakeModels, tmp_path: Path
+) -> None:
+    models.script(Reply(status=status, times=0))
+    with project_in(tmp_path, model(models.openai_url, concurrency=8, patience_s=0)) as project:
+        for _ in range(5):
+            run = run_once(project, clips=20)
+            assert run.failures["annotate", "m"].message.endswith("for it")
+        assert project.store.outcomes("annotate", status="dead") == {}
+
+
 def test_who_is_asked_where_the_label_is_open_waits_for_those_who_are_away_and_not_for_dead_letters(
     models: FakeModels, tmp_path: Path
 ) -> None:

@@ -87,7 +87,7 @@ def ends(provider: str, models: FakeModels, lines: list[Any], folder: Path) -> l
         ({"code": 400, "message": "no such field", "status": "INVALID_ARGUMENT"}, "bad_request", False),
         ({"code": 8, "message": "quota"}, "rate_limited", True),
         ({"code": 13, "message": "internal"}, "server_error", True),
-        ({"code": 14, "message": "overloaded"}, "server_error", True),
+        ({"code": 14, "message": "overloaded"}, "unavailable", True),
         ({"message": "nobody knows"}, "server_error", True),
         ({"code": 1, "message": "cancelled"}, "batch_cancelled", True),
     ],

@@ -311,7 +311,8 @@ STATUSES = [
     (422, "bad_request", False),
     (429, "rate_limited", True),
     (500, "server_error", True),
-    (503, "server_error", True),
+    (503, "unavailable", True),
+    (504, "server_error", True),
     (529, "overloaded", True),
 ]
 
