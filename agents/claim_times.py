@@ -10,7 +10,7 @@ from agents.evidence_quote import FILLERS, comparable
 from schemas.parts import Span, Word
 
 Kind = Literal["", "start", "middle", "end", "last_word", "all", "before", "during", "after"]
-AFTER_S = 2.0  # "after she says X" means what comes soon
+NEAR_S = 2.0  # "after she says X" means what comes soon, "before" what just went by
 PART = 1 / 3  # "at the beginning" is the first third of the clip, of the voice: of the speech
 
 _WHO = r"(?:(?:he|she|they|it|we|i|the \w+) )?(?:is |are |was |were )?"
@@ -27,7 +27,7 @@ _PHRASES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         "start",
         re.compile(rf"\b(?:at|in|from) the (?:very )?(?:beginning|start){_OF}\b|\bat first\b|\binitially\b"),
     ),
-    ("middle", re.compile(rf"\bin the middle{_OF}\b|\bhalfway\b|\bmidway\b")),
+    ("middle", re.compile(rf"\bin the middle{_OF}\b|\b(?:halfway|midway)(?: through)?\b")),
     (
         "all",
         re.compile(
@@ -50,7 +50,7 @@ _QUOTED = re.compile(
     rf"(?:{_SAYING} )?(?P<quote>\"[^\"]+\")"
 )
 _UNQUOTED = re.compile(
-    rf"\b(?P<link>as|when|while|whenever|after) {_WHO}(?:say|says|saying|said) (?P<rest>[^.;!?,]+)"
+    rf"\b(?P<link>as|when|while|whenever|after|before) {_WHO}(?:say|says|saying|said) (?P<rest>[^.;!?,]+)"
 )
 
 
@@ -68,7 +68,7 @@ class When(NamedTuple):
             return whole
         if self.kind in ("before", "last_word") and not words:
             return None
-        if self.kind == "before":
+        if self.kind == "before" and not self.words:
             return Span(start_s=0.0, end_s=min(words[0].start_s, last_s))
         if self.kind == "last_word":
             return _cut(words[-1].start_s, words[-1].end_s, last_s)
@@ -80,8 +80,10 @@ class When(NamedTuple):
         if place is None:
             return None
         first, last = words[place[0]], words[place[1]]
+        if self.kind == "before":
+            return _cut(max(0.0, first.start_s - NEAR_S), first.start_s, last_s)
         if self.kind == "after":
-            return _cut(last.end_s, last.end_s + AFTER_S, last_s)
+            return _cut(last.end_s, last.end_s + NEAR_S, last_s)
         return _cut(first.start_s, last.end_s, last_s)
 
     def _part(self, of: Span) -> Span:
@@ -127,6 +129,8 @@ def take_times(text: str, words: Sequence[Word]) -> tuple[str, When]:
 
 
 def _relation(link: str | None) -> Kind:
+    if link == "before":
+        return "before"
     return "after" if link in ("after", "following", "follow", "follows") else "during"
 
 

@@ -29,12 +29,17 @@ FILLERS = group(
     making say says said only point certain moderate almost nearly once over time
     and"""
 )
-NEGATIONS = group("no not never without neither nor none lacks lack lacking absence absent cannot")
+NEGATIONS = group("no not never without neither nor none nobody lacks lack lacking absence absent cannot")
+# A synonym with one of these is a name to be found whole: taken to pieces it would lose what it says.
+UNSAYING = NEGATIONS | group("nothing little hardly barely")
 # Of manners: beside something seen they say how that is done ("nods slowly"), unless speech is named as well.
 MANNERS = group(
     "quick quickly fast faster slow slowly slower rapid rapidly soft softly quiet quietly hurried"
 )
-SPOKEN = group("speak talk speech voice tone word pitch volume pace tempo rate")
+SPOKEN = group(
+    """speak talk speech voice tone word pitch volume pace tempo rate delivery delivered
+    answers responds replies asks reads utters sentence phrase line"""
+)
 BRIEF = re.compile(
     r"\b(?:briefly|momentarily|fleetingly|for (?:a|one) (?:brief |short )?(?:moment|second|instant))\b"
 )
@@ -46,7 +51,8 @@ IRREGULAR = {
     "shook": "shake", "shaken": "shake", "drawn": "draw", "drew": "draw", "hung": "hang", "knitted": "knit",
     "shut": "shut", "wider": "wide", "eyebrow": "brow", "eyebrows": "brow", "eyelid": "lid", "eyelids": "lid",
     "grew": "grow", "became": "become", "went": "go", "shot": "shoot", "bent": "bend", "smiley": "smile",
-    "shaky": "shake", "shakily": "shake", "cries": "cry", "volume": "volume", "loudness": "loudness",
+    "notes": "note", "upward": "up", "upwards": "up", "downward": "down", "downwards": "down",
+    "shaky": "shake", "shakily": "shake", "cries": "cry",
 }  # fmt: skip
 # Nouns of one sense: beside a cue of another they say that the word was meant otherwise ("a trembling lip").
 SEEN = group(
@@ -55,10 +61,10 @@ SEEN = group(
 )
 HEARD = group("voice pitch tone speech intonation tempo volume loudness")
 # What a sentence says of a part is said of the next part as well when that has no word of this kind.
-NOUNS = SEEN | HEARD | group("corner corners rate pace range variability intensity pause")
+NOUNS = SEEN | HEARD | group("corner corners rate pace range variability intensity pause upper inner")
 GENERIC = group("speak talk voice sound")
 
-WHOLE = frozenset(["raiser"])  # the muscle's name, not the past of a chin that is raised
+WHOLE = group("raiser note bitter")  # the muscle's name is no chin that is raised, a note is no "not"
 _SUFFIXES = ("ing", "ed", "ly", "er", "es", "en", "s", "e")
 
 
@@ -80,13 +86,19 @@ def stem(word: str) -> str:
 
 
 def plain(text: str) -> str:
-    """One case and one form of apostrophes and quotation marks; "not" and "ever louder" in one form."""
+    """One case, one form of apostrophes, quotation marks and "not"."""
     text = unicodedata.normalize("NFKC", text).casefold()
     text = text.replace("\u2019", "'").replace("\u2018", "'")
     text = re.sub("[\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d]", '"', text)
     text = re.sub(r"\bcan't\b", "can not", re.sub(r"\bwon't\b", "will not", text))
-    text = re.sub(r"\b(\w+er) and \1\b", r"ever \1", text)
     return " ".join(re.sub(r"n't\b", " not", text).split())
+
+
+def unbroken(text: str) -> str:
+    """`plain` text in which "and" joins parts alone: "louder and louder" is "ever louder"."""
+    return re.sub(
+        r"\bup and down\b|\bdown and up\b", "updown", re.sub(r"\b(\w+er) and \1\b", r"ever \1", text)
+    )
 
 
 def words_of(text: str) -> list[str]:
@@ -95,7 +107,7 @@ def words_of(text: str) -> list[str]:
 
 def stems_of(text: str) -> tuple[str, ...]:
     """The stems of the words that carry something, in order; ways to say "briefly" are one."""
-    text = BRIEF.sub(" brief ", plain(text))
+    text = BRIEF.sub(" brief ", unbroken(plain(text)))
     found = ("brief" if word in BRIEF_WORDS else word for word in words_of(re.sub(r"'s\b", "", text)))
     return tuple(stem(word) for word in found if word not in FILLERS)
 

@@ -11,19 +11,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agents import claim_words as lexicon
-from agents.claim_phrases import reworded, why_void
-from agents.claim_times import When, take_times
+from agents.claim_parts import INFERS, Part, denied_together, inherit_times, parts_of, sentences
+from agents.claim_phrases import why_void
+from agents.claim_times import When
 from schemas.cues import Cue, CueTable, cue_table
 from schemas.parts import Direction, Evidence, Modality, Span, Word
 
 SENTENCE_CHARS = 500  # a claim is a short sentence: in a longer text of one no cue is looked for
 MAX_BETWEEN = 3  # words that may stand between those of a synonym
+_OPEN = re.compile(
+    r"\b(?:an?|his|her|their) [\w-]+ *$"
+)  # what it is comes after the comma: "a deep, low voice"
 _UNIT = re.compile(r"\bau[\s_-]?0?(\d{1,2})(?:_[rc])?\b")
-# A clause ends at these; a phrase in brackets explains the one before it.
-_SENTENCE = re.compile(r"(?<!\d)[.;!?]+|[.;!?]+(?!\d)|\n")
-_PART = re.compile(r"(,|\band then\b|\band\b|\bbut\b|\bwhile\b|\bthen\b|\bas\b|\bor\b|\bnor\b|\bwithout\b)")
-_OWN_MARK = re.compile(r"(?:qq|tt)(\d+)(?=qq|tt)")  # what stands for quotes and times below
-_QUOTES = re.compile(r"\"[^\"]*\"|(?<!\w)'([^']+)'(?!\w)")
 
 
 class Claim(NamedTuple):
@@ -50,16 +49,6 @@ class Reading(NamedTuple):
     unknown: tuple[Unknown, ...]
 
 
-class _Part(NamedTuple):
-    """A piece of a sentence: what joins it to the one before, its words, when it is meant."""
-
-    joined_by: str
-    text: str
-    when: When
-    tokens: tuple[str, ...]
-    denied: bool
-
-
 class _Found(NamedTuple):
     cue: Cue
     direction: Direction
@@ -82,8 +71,8 @@ def read_claims(
     known = table or cue_table()
     claims: list[Claim] = []
     unknown: list[Unknown] = []
-    for sentence in _sentences(_OWN_MARK.sub(r" \1 ", reworded(lexicon.plain(text)))):
-        parts = _inherit_times(_parts(sentence, words))
+    for sentence in sentences(text):
+        parts = denied_together(inherit_times(parts_of(sentence, words)))
         said, unread = _read_sentence(parts, known)
         for part, found in said:
             placed = span or part.when.span(words, duration_s, heard=found.cue.modality == "audio")
@@ -132,7 +121,7 @@ def _as_claimed(claim: Claim, item: Evidence) -> dict[str, str]:
     return {"cue": claim.cue, "direction": "absent" if denied else "present"}
 
 
-def _claim(part: _Part, found: _Found, placed: Span, table: CueTable) -> Claim:
+def _claim(part: Part, found: _Found, placed: Span, table: CueTable) -> Claim:
     cue, unchecked = found.cue, []
     briefly = "brief" in part.tokens and "brief" not in found.stems
     for said, word, statistic in (
@@ -147,7 +136,7 @@ def _claim(part: _Part, found: _Found, placed: Span, table: CueTable) -> Claim:
     return Claim(cue.cue, cue.modality, direction, placed, part.when, part.text.strip(), tuple(unchecked))
 
 
-def _than_usual(part: _Part, found: _Found, table: CueTable) -> _Found:
+def _than_usual(part: Part, found: _Found, table: CueTable) -> _Found:
     """ "Than usual" compares with the speaker: the relative cue of the same pole, where there is one."""
     if "than usual" not in part.text or found.cue.scale == "z":
         return found
@@ -167,107 +156,39 @@ def _timed(cue: Cue, statistic: str, table: CueTable) -> Cue | None:
     return next((each for each in same if each.level == cue.threshold), None)
 
 
-# --- cutting -----------------------------------------------------------------------------------------
-
-
-def _sentences(text: str) -> list[str]:
-    """Sentences of `plain` text; quoted words are never cut."""
-    quotes: list[str] = []
-
-    def keep(match: re.Match[str]) -> str:
-        quotes.append(match[1] if match[1] is not None else match[0].strip('"'))
-        return f" qq{len(quotes) - 1}qq "
-
-    masked = re.sub(r"\(intensity: [\d.]+\)", " ", _QUOTES.sub(keep, text))
-    masked = re.sub(r"\([^)]*\)", " ", masked)
-    return [
-        re.sub(r"qq(\d+)qq", lambda match: f'"{quotes[int(match[1])]}"', sentence)
-        for line in _SENTENCE.split(masked)
-        if (sentence := " ".join(line.split()))
-    ]
-
-
-def _parts(sentence: str, words: Sequence[Word]) -> list[_Part]:
-    """The pieces of a sentence. Its time phrases are taken out first, so that "as she says X" is no piece."""
-    marked = sentence
-    times: list[When] = []
-    while True:
-        left, when = take_times(marked, words)
-        if not when.kind:
-            break
-        at = next((n for n, (a, b) in enumerate(zip(left, marked, strict=False)) if a != b), len(left))
-        marked = f"{left[:at]} tt{len(times)}tt {left[at:]}"
-        times.append(when)
-    pieces = _PART.split(marked)
-    joins = ["", *(piece.strip() for piece in pieces[1::2])]
-    return [
-        part
-        for joined_by, text in zip(joins, pieces[0::2], strict=True)
-        if (part := _part(joined_by, text, times))
-    ]
-
-
-def _part(joined_by: str, text: str, times: Sequence[When]) -> _Part | None:
-    mark = re.search(r"tt(\d+)tt", text)
-    when = times[int(mark[1])] if mark else When()
-    text = re.sub(r"tt\d+tt", " ", text).replace("not only", " ")
-    tokens = lexicon.stems_of(text)
-    if not tokens and not mark:
-        return None
-    raw = lexicon.words_of(text)
-    denied = joined_by in ("nor", "without") or not lexicon.NEGATIONS.isdisjoint(raw)
-    kept = tuple(token for token in tokens if token not in lexicon.stemmed(lexicon.NEGATIONS))
-    return _Part(joined_by, text, when, kept, denied)
-
-
-def _inherit_times(parts: list[_Part]) -> list[_Part]:
-    """A time holds for its own part, for those before it that are joined with it, and after a part that is a time
-    alone for what follows."""
-    timed = list(parts)
-    for n in range(len(timed) - 2, -1, -1):
-        after = timed[n + 1]
-        if not timed[n].when.kind and after.when.kind and after.joined_by in ("and", ",", "or", "without"):
-            timed[n] = timed[n]._replace(when=after.when)
-    for n in range(1, len(timed)):
-        before = timed[n - 1]
-        if not timed[n].when.kind and not parts[n - 1].tokens and before.when.kind:
-            timed[n] = timed[n]._replace(when=before.when)
-    return timed
-
-
-# --- reading -----------------------------------------------------------------------------------------
-
-
-def _read_sentence(
-    parts: Sequence[_Part], table: CueTable
-) -> tuple[list[tuple[_Part, _Found]], list[Unknown]]:
-    said: list[tuple[_Part, _Found]] = []
+def _read_sentence(parts: Sequence[Part], table: CueTable) -> tuple[list[tuple[Part, _Found]], list[Unknown]]:
+    said: list[tuple[Part, _Found]] = []
     unknown: list[Unknown] = []
+    found: list[_Found] = []
     for n, part in enumerate(parts):
-        part = _with_denial(part, parts[n - 1] if n else None)
+        if INFERS.fullmatch(part.joined_by) and parts[n - 1].denied and not found:
+            part = part._replace(denied=True)  # "no sign indicating a smile"
         if not part.tokens:
             continue
         found, why = _read_part(part, parts, n, table)
         said += [(part, one) for one in found]
         if why:
             unknown.append(Unknown(part.text.strip(), why))
-    return _without_mere_speech(said), unknown
+    said = _without_mere_speech(said)
+    torn = [(part, found) for part, found in said if any(_other_pole(part, found, *one) for one in said)]
+    unknown += [Unknown(part.text.strip(), "it names both poles of one measure") for part, _ in torn]
+    return [one for one in said if one not in torn], unknown
 
 
-def _with_denial(part: _Part, before: _Part | None) -> _Part:
-    """ "No smile or frown" denies both."""
-    if before is not None and part.joined_by == "or" and before.denied:
-        return part._replace(denied=True)
-    return part
+def _other_pole(part: Part, found: _Found, other_part: Part, other: _Found) -> bool:
+    """Whether two claims exclude each other: what is of a whole span is not both "quiet and then loud"."""
+    lasting = found.cue.statistic in ("median", "clip", "range", "share")
+    both = not part.denied and not other_part.denied and part.when == other_part.when
+    return lasting and both and found.cue.opposite == other.cue.cue
 
 
-def _without_mere_speech(said: list[tuple[_Part, _Found]]) -> list[tuple[_Part, _Found]]:
+def _without_mere_speech(said: list[tuple[Part, _Found]]) -> list[tuple[Part, _Found]]:
     """That somebody speaks is only claimed where nothing else is said of how."""
     heard = [found for _, found in said if found.cue.modality == "audio" and found.cue.feature != "voiced"]
     return [(part, found) for part, found in said if not (heard and found.cue.cue == "speech")]
 
 
-def _read_part(part: _Part, parts: Sequence[_Part], n: int, table: CueTable) -> tuple[list[_Found], str]:
+def _read_part(part: Part, parts: Sequence[Part], n: int, table: CueTable) -> tuple[list[_Found], str]:
     """The cues of a part, and why something in it is none ("" when all is read)."""
     voided = why_void(part.text)
     units = _units(part.text, table)
@@ -279,38 +200,59 @@ def _read_part(part: _Part, parts: Sequence[_Part], n: int, table: CueTable) -> 
         if found:
             break
     else:
-        found, left = [], part.tokens
+        tokens, found, left = part.tokens, [], part.tokens
     if voided:
         return [], voided
-    odd = next((one for one in lexicon.unmeasured() if one.stems <= set(left)), None)
+    odd = _unmeasured(tokens, left, found)
     why = odd.reason if odd else ""
-    kept = [one for one in found if not (_meant_otherwise(one, left, odd) or _manner(one, found, part))]
+    kept = [one for one in found if not (_meant_otherwise(one, left, odd) or _manner(one, left, found, part))]
     if kept:
         return kept, why
     return [], why or f'nothing in the cue table says "{" ".join(part.text.split())}"'
 
 
-def _attempts(part: _Part, parts: Sequence[_Part], n: int) -> Iterator[tuple[str, ...]]:
+def _unmeasured(
+    tokens: Sequence[str], left: Sequence[str], found: Sequence[_Found]
+) -> lexicon.Unmeasured | None:
+    """What nothing measures: words that no cue has, or several of which a cue has but a part."""
+
+    def said(one: lexicon.Unmeasured) -> bool:
+        torn = len(one.stems) > 1 and one.stems <= set(tokens)
+        return one.stems <= set(left) or (torn and not any(one.stems <= cue.stems for cue in found))
+
+    return next(filter(said, lexicon.unmeasured()), None)
+
+
+def _attempts(part: Part, parts: Sequence[Part], n: int) -> Iterator[tuple[str, ...]]:
     """The part alone, and with what its neighbour says of both: "raises her voice and her brows"."""
     yield part.tokens
     nouns = lexicon.stemmed(lexicon.NOUNS)
     joined = ("and", "nor", "or", ",", "but")
     before = parts[n - 1] if n and part.joined_by in joined else None
-    after = parts[n + 1] if n + 1 < len(parts) and parts[n + 1].joined_by in ("and", "or", "nor") else None
+    joining = (
+        "and",
+        "or",
+        "nor",
+        *([","] if _OPEN.search(part.text) and nouns.isdisjoint(part.tokens) else []),
+    )
+    after = parts[n + 1] if n + 1 < len(parts) and parts[n + 1].joined_by in joining else None
     for other in (before, after):
         if other is None:
             continue
         has_noun = not nouns.isdisjoint(part.tokens)
+        if has_noun and not nouns.issuperset(part.tokens):
+            continue  # it says something of its own: "brows are relaxed and not raised"
         shared = tuple(token for token in other.tokens if (token in nouns) != has_noun)
         if shared:
             yield (*part.tokens, *shared)
 
 
-def _manner(one: _Found, found: Sequence[_Found], part: _Part) -> bool:
-    """Whether a manner is said of what is seen: in "nods slowly" nobody speaks."""
+def _manner(one: _Found, left: Sequence[str], found: Sequence[_Found], part: Part) -> bool:
+    """Whether a manner is said of something else than speech: in "nods slowly", "fades quickly" nobody speaks."""
     manner = one.cue.modality == "audio" and one.stems <= lexicon.stemmed(lexicon.MANNERS)
     unspoken = lexicon.stemmed(lexicon.SPOKEN).isdisjoint(part.tokens)
-    return manner and unspoken and any(other.cue.modality == "visual" for other in found)
+    seen = any(other.cue.modality == "visual" for other in found)
+    return manner and unspoken and (seen or not set(left).isdisjoint(part.tokens))
 
 
 def _meant_otherwise(found: _Found, left: Sequence[str], odd: lexicon.Unmeasured | None) -> bool:
@@ -382,9 +324,9 @@ def _phrases_of(table: CueTable) -> tuple[_Phrase, ...]:
     """Every name, synonym and directed measure of the table as stems."""
     found: dict[frozenset[str], _Phrase] = {}
     for cue in table.cues.values():
-        for name in (cue.cue, *cue.synonyms):
+        for name in (cue.cue, *cue.synonyms) if cue.statistic != "quote" else ():
             stems = frozenset(lexicon.stems_of(name.replace("_", " ")))
-            if stems:
+            if stems and lexicon.UNSAYING.isdisjoint(lexicon.words_of(name)):
                 found.setdefault(stems, (cue, "present", stems))
     for cue in table.cues.values():
         for name in cue.undirected:

@@ -235,6 +235,7 @@ def told(one: Claim) -> str:
     """A claim as the sentences' file writes it."""
     kind, said = one.when
     when = {"": "", "during": f'"{said}"', "after": f'after "{said}"', "last_word": "end"}.get(kind, kind)
+    when = f'before "{said}"' if kind == "before" and said else when
     timed = cue_table().cues[one.cue].statistic == "share" and kind == "all"
     return f"{'!' * (one.direction == 'absent')}{one.cue}" + (f" @{when}" if when and not timed else "")
 

@@ -30,6 +30,7 @@ def told(claim: Claim) -> str:
     """A claim in the form of the sentence files: "!" denies, "@" says when."""
     kind, said = claim.when
     when = {"": "", "during": f'"{said}"', "after": f'after "{said}"', "last_word": "end"}.get(kind, kind)
+    when = f'before "{said}"' if kind == "before" and said else when
     timed = cue_table().cues[claim.cue].statistic == "share" and kind == "all"
     return f"{'!' * (claim.direction == 'absent')}{claim.cue}" + (f" @{when}" if when and not timed else "")
 
@@ -56,6 +57,8 @@ def test_sentences(text: str, expected: str) -> None:
         ("She smiles as she says 'fine'.", (3.0, 3.4)),
         ("She smiles as she says it is fine.", (2.2, 3.4)),
         ("She nods after 'well'.", (1.4, 3.4)),
+        ("A long pause before 'fine'.", (1.0, 3.0)),
+        ("After a long pause she says 'fine'.", (1.0, 3.0)),
         ("Her voice trembles on the last word.", (3.8, 4.2)),
         ("Her voice trembles at the end.", (1.0 + 2 * 3.2 / 3, 4.2)),  # of the speech
         ("She smiles at the end.", (4.0, 6.0)),  # of the clip

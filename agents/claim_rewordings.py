@@ -1,0 +1,109 @@
+"""Expressions of free-text claims that are said anew in words of the cue table before anything is looked for.
+
+Those are ways to say "not" without the word, what is one word and seen in two places, and what means something
+else than its words. All of them are looked for in `plain` text, in this order.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SMILE = r"(?P<smile>smil(?:e|es|ed|ing)|grins?|grinned|grinning)"
+_SMILES = r"(?:smil(?:e|es|ed|ing)|grins?|grinned|grinning)"
+_FELT = r"(?:genuine|genuinely|sincere|sincerely|felt|duchenne|authentic)"
+_UNFELT = (
+    r"(?:fake|faked|false|falsely|forced|feigned|phony|insincere|insincerely|artificial|unfelt|disingenuous"
+    rf"|pasted-on|plastered-on|non-duchenne|not (?:an? )?(?:\w+ )?{_FELT})"
+)
+_IS = r"(?: (?:that|which))? (?:is|are|was|looks|seems|appears|feels)"
+_THEIR = r"(?:his|her|their|the)"
+_WITH, _WITHOUT = r"\g<smile> with raised cheeks", r"\g<smile> without raised cheeks"
+_STAYS = r"(?:is |are |was |were |stays? |remains? |kept |firmly |tightly )*"
+_DO_NOT = r"(?:(?:do|does|did) not|never)"
+
+_CHANGE = r"(?:variations?|variability|modulations?|inflections?)"
+_OF_PITCH = rf"(?:in|of) (?:{_THEIR} )?(?:pitch|tone|intonation|voice)"
+_VARIETY = rf"(?:(?:pitch|tonal|vocal|intonation|prosodic|tone) {_CHANGE}|{_CHANGE} {_OF_PITCH})"
+_BE = r"(?:is|was|remains|stays|seems|appears)(?: very| quite| rather| relatively)?"
+_LITTLE = (
+    r"(?:little|limited|minimal|no|without|lack(?:s|ing)?|devoid|hardly|barely|few|low|lower|small|narrow"
+    r"|reduced|decreased)(?: (?:of|any|much|an?|the))*"
+)
+_MUCH = (
+    r"(?:(?:an?|much|great|greater|large|wide|wider|considerable|significant|strong|noticeable|more|high|higher"
+    r"|increased|marked|frequent|lots of|lot of) )*"
+)
+_PEOPLE = r"(?:m[ae]n|wom[ae]n|girls?|boys?|person|people|speaker|one|someone|somebody|friend|interviewer)"
+_SIDEWAYS = r"(?:from )?(?:side to side|left to right|back and forth)"
+
+_NOT_SAID_SO = (
+    (r"\b(?:can|could) ?not help (?:but )?", ""),
+    (r"\b(?:(?:can|could|does|do|did|will) not|never) stop(?:s|ped)?\b", "keeps"),
+    (r"\bnot (?:only|just|merely|simply)\b", ""),
+    (r"\bnot without\b", "with"),
+    (r"\b(?:anything but|far from(?! the\b)|devoid of|free (?:of|from)|refrain(?:s|ed|ing)? from)\b", "not"),
+    (r"\b(?:fail(?:s|ed|ing)? to|avoid(?:s|ed|ing)?(?= \w+ing\b)|(?:keeps?|kept) from)\b", "not"),
+    (r"\b(?:except|apart from|other than|aside from)(?: for)?\b", "but"),
+    (r",? (?:such as|including|e\.g\.,?)(?= )|, like(?= an?\b)", " of"),
+    (r"\b((?:after|following) (?:an?|some|the) (?:\w+ ){0,3}(?:pause|silence|hesitation)),? ", r"\1, "),
+    (r"\bless loud(?:ly)?\b", "quieter"),
+)
+_SILENT = (
+    (rf"\b{_DO_NOT} (?:say|utter|speak) (?:anything|(?:an?|one) (?:single )?word)\b", "is silent"),
+    (rf"\b(?:{_DO_NOT} (?:speak|talk)|no ?(?:body|one) (?:speaks|talks|says anything))$", "is silent"),
+    (r"\bsa(?:ys?|id|ying) nothing\b|\bno speech$|\bno speech (?=is|can)", "is silent"),
+    (r"\b(?:barely|hardly|scarcely) audibl[ey]\b", "quiet"),
+)
+_MELODY = (
+    (rf"\b{_VARIETY} {_BE} (?:low|little|small|limited|minimal|narrow|reduced)\b", "monotone"),
+    (rf"\b{_VARIETY} {_BE} (?:high|great|large|wide|considerable|strong)\b", "varied pitch"),
+    (rf"\b{_LITTLE} (?:{_VARIETY}|inflections?|intonation)\b", "monotone"),
+    (r"\b(?:pitch|intonation) (?:hardly|barely|scarcely) (?:varies|changes)\b", "monotone"),
+    (rf"\b{_MUCH}{_VARIETY}\b", "varied pitch"),
+    (r"\bfrom (?:low|lower) to (?:high|higher)\b", "rises"),
+    (r"\bfrom (?:high|higher) to (?:low|lower)\b", "falls"),
+)
+_HEAD = (
+    (r"\bhead (?:moves|moving|bobs|bobbing|goes) updown\b", "head nods"),
+    (rf"\b(?:moves|moving|bobs|bobbing) {_THEIR} head updown\b", "nods"),
+    (rf"\bhead (?:moves|moving|swings|turns) {_SIDEWAYS}\b", "head shakes"),
+    (rf"\b(?:moves|moving|swings|turns|turning) {_THEIR} head {_SIDEWAYS}\b", "shakes head"),
+)
+_FACE = (
+    (r"\b((?:eye)?brows?(?: \w+){0,3}) (?:in|towards?|at|near) the (?:middle|cent(?:er|re))\b", r"inner \1"),
+    (rf"\binner (?:corner|end|part|portion|edge)s? of (?:{_THEIR} |both )*(?:eye)?brows\b", "inner brows"),
+    (rf"\b(?:lips?|mouth) \w+ (?:up )?(?:in)?to (?:an? )?(?=(?:\w+ )?{_SMILES}\b)", ""),
+    (rf"\b{_SMILES} with {_THEIR} eyes\b|\bsmiling eyes\b|\beyes (?:are )?smil(?:e|ing)\b", "crinkled eyes"),
+    (rf"\b(?:mouth|lips) {_STAYS}(?:closed|shut|sealed)\b|\bclosed (?:mouth|lips)\b", "no parted lips"),
+)
+# A felt smile also raises the cheeks, a false one does not: Ekman and Friesen 1982, DOI 10.1007/BF00987191.
+_SMILE_KINDS = (
+    (rf"\b{_SMILE}(?: (?:that|which))? (?:does|do|did) not (?:\w+ )?reach {_THEIR} eyes\b", _WITHOUT),
+    (rf"\b{_SMILE}(?: (?:that|which))? reach(?:es|ed|ing) {_THEIR} eyes\b", _WITH),
+    (rf"\b{_SMILE}{_IS} (?:rather |somewhat |quite )?{_UNFELT}\b", _WITHOUT),
+    (rf"\b{_UNFELT}(?:-looking)? (?:\w+ )?{_SMILE}\b", _WITHOUT),
+    (rf"\bforc(?:es|ed|ing) (?:(?:him|her|them)sel(?:f|ves) to |an? ){_SMILE}\b", _WITHOUT),
+    (rf"\b{_SMILE} (?:insincerely|falsely)\b", _WITHOUT),
+    (rf"\b{_SMILE}{_IS} {_FELT}\b", _WITH),
+    (rf"(?<!no )(?<!any )(?<!without )\b{_FELT} (?:\w+ )?{_SMILE}\b", _WITH),
+    (rf"\b{_SMILE} (?:genuinely|sincerely)\b", _WITH),
+)
+# Of whom a clause is, when it is not the one who is looked at: "smiles at the man who shouts".
+_OF_OTHERS = (
+    (
+        r"\b(?:at|to|towards?|from|by|of|for) (?:(?:an?|the|another|his|her|their) )?(?:\w+ )?"
+        rf"{_PEOPLE} (?:who|that)\b",
+        ", the other person",
+    ),
+)
+_REWORDINGS = tuple(
+    (re.compile(pattern), means)
+    for pattern, means in (*_NOT_SAID_SO, *_SILENT, *_MELODY, *_HEAD, *_SMILE_KINDS, *_FACE, *_OF_OTHERS)
+)
+
+
+def reworded(text: str) -> str:
+    """The text in other words, where the table has them: "a fake smile" is one without raised cheeks."""
+    for pattern, means in _REWORDINGS:
+        text = pattern.sub(means, text)
+    return text
