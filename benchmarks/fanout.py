@@ -146,9 +146,17 @@ class Bench:
                 key_frames=(KeyFrame(time_s=0.5, ref=frame, reason="middle"),),
             )
 
+    def load(self, _: MediaRef) -> bytes:
+        return self.picture
+
     async def ask_all(self) -> None:
         provider: Provider = resolve(PROVIDERS, self.section.provider, what="provider")(self.section)
-        answered: list[Outcome] = []
+        unanswered = 0
+
+        def see(_: int, outcome: Outcome) -> None:
+            nonlocal unanswered
+            unanswered += outcome.response is None
+
         try:
             await ask_all(
                 (
@@ -157,12 +165,12 @@ class Bench:
                 ),
                 journal=Ledger(self.store, BudgetSection()),
                 clock=SystemClock(),
-                load=lambda _: self.picture,
-                on_outcome=lambda _, outcome: answered.append(outcome),
+                load=self.load,
+                on_outcome=see,
             )
         finally:
             await provider.close()
-        assert all(outcome.response is not None for outcome in answered)
+        assert not unanswered
 
     async def ask_by_default(self) -> None:
         """The same questions by openai's client as it comes, as its documentation shows it."""
