@@ -159,6 +159,7 @@ class Juror(Asker[Case, Judgement]):
             "label_order": self.label_order(item, request.replicate),
             "position": None if self.section.provider == RULES_PROVIDER else item.position,
             "reference": item.reference if self.kind == "mme_emotion" else (),
+            "model_version": outcome.response.model_version if outcome.response else None,
         }
         return Judgement.model_validate({**dict(made), **noted})
 

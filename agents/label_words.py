@@ -11,7 +11,9 @@ from schemas.taxonomy import Taxonomy, plain
 
 DATA_FILE = Path(__file__).parent / "data" / "label_words.toml"
 WITHOUT_BORDERS = frozenset({"zh", "ja", "ko"})  # there a word is looked for inside any text
-OF_THE_SETS = "en"  # the language in which label sets are written; their own words are hidden apart from these
+OF_THE_SETS = (
+    "en"  # the language in which label sets are written; their own words are hidden apart from these
+)
 MEANINGS = "meanings"
 
 

@@ -238,7 +238,7 @@ class _Looked(Generic[T, R]):
             "at": self.known.store.stored_at([record.id])[record.id],
             "outcome": record.outcome,
             "usage": record.usage.model_dump(mode="json") if self.asker.model.wire else None,
-            "model_version": getattr(record, "model_version", None),
+            "model_version": record.model_version,
         }
 
     def _never(self) -> str | None:

@@ -289,6 +289,7 @@ class Judgement(Record):
     reference: tuple[str, ...] = ()  # the true labels that the judge was told, in an evaluation
     reply: str = ""  # its own words there; the scores are read from them in two ways
     position: int | None = None  # as the how many-th of its sample's annotations it was asked about, from 1
+    model_version: str | None = None  # as the vendor tells it with the answer
 
 
 class Consensus(Record):

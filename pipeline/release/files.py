@@ -263,7 +263,7 @@ def _models(item: LiveItem) -> Iterator[str]:
     for rated in (judgement for group in item.judgements.values() for judgement in group):
         yield canonical_json(
             {"role": "judge", "name": rated.judge, "provider": rated.provider, "model": rated.model,
-             "model_version": None}
+             "model_version": rated.model_version}
         )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from pipeline.aggregate.scores import labelled
 from pipeline.live import LiveItem
 from pipeline.policy import counted_reviews, person_marks, reviewer_key
 from pipeline.reasons import outcome_code
+from schemas.briefs import EVALUATIONS
 from schemas.ids import canonical_json, content_digest, content_id
 from schemas.parts import MergedEvidence
-from schemas.records import Annotation, Consensus, Decision, Review
+from schemas.records import Annotation, Consensus, Decision, Judgement, Review
 from schemas.taxonomy import Taxonomy
 
 FORMAT = "emotrace-release/3"  # raised when a folder of before would not verify by the rules of now
@@ -86,7 +87,11 @@ SCHEMA = pa.schema(
             outcome=TEXT, reason=TEXT, label=TEXT, intensity=NUMBER, dimensions=_many(name=TEXT, value=NUMBER),
             heads=_many(name=TEXT, value=TEXT), confidence=NUMBER, prob_source=TEXT,
             probabilities=_many(label=TEXT, p=NUMBER), s_rec=NUMBER, s_rec_source=TEXT,
-            s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER, request_digest=TEXT, id=TEXT, digest=TEXT,
+            s_reason=NUMBER, s_cot=NUMBER, s_final=NUMBER, judgements=_many(
+                judge=TEXT, model_version=TEXT, kind=TEXT, replicate=COUNT, outcome=TEXT, reason=TEXT,
+                s_rec=NUMBER, s_reason=NUMBER, s_cot=NUMBER, implied_label=TEXT, flags=_list(TEXT),
+            ),
+            request_digest=TEXT, id=TEXT, digest=TEXT,
         ),
         "human": _struct(reviewers=COUNT, blind=COUNT, revealed=COUNT, adjudications=COUNT),
         # where it comes from
@@ -162,7 +167,10 @@ def make_row(item: LiveItem, consensus: Consensus, decision: Decision, taxonomy:
         "reasons": list(decision.reasons),
         "uncertainty": _uncertainty(consensus, decision.label),
         "outcomes": [{"outcome": name, "n": n} for name, n in sorted(consensus.outcomes.items())],
-        "annotations": [_annotation(annotation, consensus) for annotation in _by_name(item.annotations)],
+        "annotations": [
+            _annotation(annotation, consensus, item.judgements.get(annotation.id, ()))
+            for annotation in _by_name(item.annotations)
+        ],
         "human": {
             "reviewers": len({reviewer_key(review.reviewer) for review in human}),
             "blind": len({reviewer_key(review.reviewer) for review in human if review.phase == "blind"}),
@@ -248,7 +256,9 @@ def _evidence(claim: MergedEvidence, marks: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
+def _annotation(
+    annotation: Annotation, consensus: Consensus, judgements: Iterable[Judgement]
+) -> dict[str, Any]:
     score = next((score for score in consensus.scores if score.annotation_id == annotation.id), None)
     answer = annotation.answer
     return {
@@ -267,9 +277,34 @@ def _annotation(annotation: Annotation, consensus: Consensus) -> dict[str, Any]:
             name: None if score is None else getattr(score, name)
             for name in ("s_rec", "s_rec_source", "s_reason", "s_cot", "s_final")
         },
+        "judgements": [
+            _judgement(one)
+            for one in sorted(judgements, key=lambda one: (one.judge, one.kind, one.replicate))
+            if one.kind not in EVALUATIONS
+        ],
         "request_digest": annotation.request_digest,
         "id": annotation.id,
         "digest": annotation.digest,
+    }
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    """What one judge says once; its scores are null where it failed."""
+    told = {
+        "judge",
+        "model_version",
+        "kind",
+        "replicate",
+        "outcome",
+        "s_rec",
+        "s_reason",
+        "s_cot",
+        "implied_label",
+    }
+    return {
+        **judgement.model_dump(include=told),
+        "reason": judgement.reason or None,
+        "flags": list(judgement.flags),
     }
 
 

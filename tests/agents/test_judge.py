@@ -111,6 +111,7 @@ def test_a_rating_becomes_a_judgement(models: FakeModels) -> None:
     assert (found.outcome, found.s_rec, found.s_reason, found.s_cot) == ("scored", 0.8, 0.7, 0.6)
     assert (found.kind, found.implied_label) == ("rating", None)
     assert found.reasons == ("the evidence fits the label",)
+    assert found.model_version == "m1-2026-01-01"
     assert found.id == judge.question_id(case)
     assert run(judge, [case], journal)[0].digest == found.digest
     assert len(models.requests) == 1

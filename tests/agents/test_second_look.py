@@ -52,7 +52,9 @@ def test_the_label_is_nowhere_in_the_question() -> None:
 
 
 def test_other_words_for_a_label_are_hidden_as_well_and_what_is_seen_stands() -> None:
-    steps = [{"n": 1, "text": "A shocked, tearful look, terrified and never gleeful.", "evidence_ids": ["e1"]}]
+    steps = [
+        {"n": 1, "text": "A shocked, tearful look, terrified and never gleeful.", "evidence_ids": ["e1"]}
+    ]
     (part,) = SecondLook(judge_section(), taxonomy()).request(make_case(rationale=steps)).parts
     assert isinstance(part, TextPart)
     assert "Step 1: A ⟦label⟧, tearful look, ⟦label⟧ and never ⟦label⟧. [e1]" in part.text

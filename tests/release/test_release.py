@@ -442,6 +442,35 @@ def test_a_row_tells_which_question_an_annotation_answers_and_what_its_probabili
     assert found["probabilities"] == [{"label": "anger", "p": 0.3}, {"label": "joy", "p": 0.7}]
 
 
+def test_a_row_tells_what_each_judge_says_and_a_judge_that_failed_gave_no_score(tmp_path: Path) -> None:
+    project = small_project(tmp_path)
+    told = rows(make(project, tmp_path / "r")[0])[0]["annotations"][0]["judgements"]
+    assert [(one["judge"], one["outcome"], one["s_rec"], one["s_reason"]) for one in told] == [
+        ("rules", "scored", None, 0.8)
+    ]
+    item = next(item for item in live_items(project.store) if item.decision and item.consensus)
+    first = item.annotations[0]
+    common = {"annotation_id": first.id, "provider": "p", "model": "m"}
+    look = {"kind": "second_look", "implied_label": "fear", "flags": ("label_mismatch",)}
+    said = (
+        Judgement(**common, judge="j", request_digest="1", outcome="failed", reason="timeout"),
+        Judgement(**common, judge="j", request_digest="2", outcome="answered", model_version="m-1", **look),
+        Judgement(**common, judge="e", request_digest="3", outcome="answered", kind="mme_emotion"),
+    )
+    changed = replace(item, judgements={first.id: said})
+    assert changed.consensus is not None
+    assert changed.decision is not None
+    row = make_row(changed, changed.consensus, changed.decision, TAXONOMY)
+    (found,) = [one["judgements"] for one in row["annotations"] if one["id"] == first.id]
+    assert [(one["kind"], one["outcome"], one["reason"]) for one in found] == [
+        ("rating", "failed", "timeout"),
+        ("second_look", "answered", None),
+    ]
+    assert (found[0]["s_rec"], found[0]["s_reason"], found[0]["s_cot"]) == (None, None, None)
+    assert (found[1]["implied_label"], found[1]["flags"]) == ("fear", ["label_mismatch"])
+    assert found[1]["model_version"] == "m-1"
+
+
 def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:
     path, _ = make(small_project(tmp_path), tmp_path / "r")
     assert all(row["source_name"].endswith(".wav") and "/" not in row["source_name"] for row in rows(path))
