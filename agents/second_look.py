@@ -31,7 +31,7 @@ class SecondLook(Juror):
         return 1
 
     def request(self, item: Case, repetition: int = 0) -> Request:
-        """Evidence and rationale alone: no clip, no verdicts, no readings, the label's words and their like masked.
+        """Evidence and rationale alone, the label's words and their like masked: no clip, verdicts or readings.
 
         Raises:
             ItemError: the annotation holds no answer.

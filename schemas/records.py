@@ -256,14 +256,8 @@ class Judgement(Record):
 
     PREFIX = "jud"
     QUESTION = (
-        "annotation_id",
-        "request_digest",
-        "judge",
-        "provider",
-        "model",
-        "replicate",
-        "parser_version",
-    )
+        "annotation_id", "request_digest", "judge", "provider", "model", "replicate", "parser_version",
+    )  # fmt: skip
     PARENT = "annotation_id"
     annotation_id: str
     request_digest: str
