@@ -24,8 +24,11 @@ class Family(NamedTuple):
     """A row of the table: which models it covers, its name, and what such models are called in running text.
 
     A model that is made of another one is of both families: `name` holds both, with a blank between them. Facts
-    are those of the makers: InternVL3 and 3.5 (https://arxiv.org/abs/2504.10479, https://arxiv.org/abs/2508.18265),
-    VideoLLaMA3 (https://arxiv.org/abs/2501.13106), DeepSeek-R1-Distill (https://arxiv.org/abs/2501.12948).
+    are those of the makers: InternVL2 (https://huggingface.co/OpenGVLab/InternVL2-Llama3-76B), 2.5, 3 and 3.5
+    (https://arxiv.org/abs/2412.05271, https://arxiv.org/abs/2504.10479, https://arxiv.org/abs/2508.18265),
+    MiniCPM-V and -o (https://github.com/OpenBMB/MiniCPM-o; Ollama's "minicpm-v" is 2.6), Kimi-Audio
+    (https://arxiv.org/abs/2504.18425), VideoLLaMA3 (https://arxiv.org/abs/2501.13106), DeepSeek-R1-Distill
+    (https://arxiv.org/abs/2501.12948).
     """
 
     pattern: re.Pattern[str]
