@@ -35,16 +35,21 @@ def findings(report: JudgeReport) -> list[Finding]:
 
 
 def _failures(report: JudgeReport) -> Iterator[Finding]:
-    asked = sum(report.outcomes.values())
-    failed = {name: n for name, n in report.outcomes.items() if name != "scored"}
-    lost = sum(failed.values())
-    if not asked:
-        return
-    told = ", ".join(f"{n} {name}" for name, n in failed.items())
-    text = f"{lost} of {asked} ratings failed ({lost / asked:.0%}{': ' if told else ''}{told})"
-    if lost:
-        text += "; they are no score, the others stand for them"
-    yield Finding(code="fails", good=lost <= FAILED_SHARE * asked, text=text)
+    kinds = (
+        ("ratings", report.outcomes, "they are no score, the others stand for them"),
+        ("second looks", report.second_looks.outcomes, "they tell nothing"),
+        ("evaluations", report.evaluations, "the table is of the others"),
+    )
+    for what, outcomes, meaning in kinds:
+        asked = sum(outcomes.values())
+        failed = {name: n for name, n in outcomes.items() if name not in ("scored", "answered")}
+        lost = sum(failed.values())
+        told = ", ".join(f"{n} {name}" for name, n in failed.items())
+        if lost:
+            text = f"{lost} of {asked} {what} failed ({lost / asked:.0%}: {told}); {meaning}"
+            yield Finding(code="fails", good=lost <= FAILED_SHARE * asked, text=text)
+        elif asked:
+            yield Finding(code="fails", good=True, text=f"none of {asked} {what} failed")
 
 
 def _constant(report: JudgeReport) -> Iterator[Finding]:
@@ -90,10 +95,11 @@ def _beside(one: Comparison) -> Iterator[Finding]:
     )
     if shift.differs_from_0 and shift.value is not None and abs(shift.value) >= NOTABLE_EXCESS:
         high = shift.value > 0
+        side, by = ("higher", shift) if high else ("lower", shift.negated)
         yield Finding(
             code="too_high" if high else "too_low",
             good=False,
-            text=f"rates {NAMES[one.score]} {'higher' if high else 'lower'} than people do, by {shift.text}",
+            text=f"rates {NAMES[one.score]} {side} than people do, by {by.text}",
         )
 
 
@@ -172,6 +178,11 @@ def _repeats(report: JudgeReport) -> Iterator[Finding]:
 
 def _looks(report: JudgeReport) -> Iterator[Finding]:
     looks = report.second_looks
+    if looks.not_blind:
+        text = (
+            f"in {looks.not_blind} second looks the label could not be hidden: nothing is concluded from them"
+        )
+        yield Finding(code="not_blind", good=None, text=text)
     if not looks.answered:
         return
     worst = max(looks.by_annotator.items(), key=lambda pair: pair[1][0] / pair[1][1])

@@ -7,7 +7,15 @@ from html import escape
 from typing import Literal
 
 from pipeline.commands.claims_text import COLUMNS, cells, named
-from pipeline.judging.parts import Chains, Comparison, Finding, JudgeReport, JudgesReport, Measured
+from pipeline.judging.parts import (
+    Chains,
+    Comparison,
+    Finding,
+    JudgeReport,
+    JudgesReport,
+    Measured,
+    SecondLooks,
+)
 from pipeline.metrics import METRICS
 from pipeline.metrics.base import Metric
 from pipeline.outputs import ClaimRates
@@ -39,6 +47,7 @@ POSITIONS = {
     "claimed_label": "s_rec and place of the claimed label (rho)",
     "implied_label": "place of the implied label, from the middle",
 }
+AGREEMENT = "agreement (0: as by chance, 1: complete)"
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --ink: #1f5fa8; }
 :root { --bad: #b3261e; --good: #1b6e3c; --open: #7a5b00; }
@@ -102,6 +111,7 @@ def _judge(judge: JudgeReport) -> str:
             *map(_comparison, judge.comparisons),
             _numbers("Length of the rationale and ratings (rho)", judge.length),
             _numbers("The same, people's score held constant", judge.length_beside_people),
+            _looks(judge.second_looks),
             _numbers("Places", {POSITIONS[name]: found for name, found in judge.position.items()}),
             _chains(judge.mme_emotion),
             "</section>\n",
@@ -123,7 +133,8 @@ def _comparison(one: Comparison) -> str:
         f"<p>Mean of the judge {one.judge_mean:.2f}, of people {one.people_mean:.2f}.{needed}</p>"
         f'<div class="drawings"><figure>{_reliability(one)}<figcaption>Calibration: what people say of ratings '
         f"of one height; on the line they mean what they say. The area is the number of annotations.</figcaption>"
-        f"</figure><figure>{_forest(drawn)}<figcaption>Agreement, with its interval.</figcaption></figure></div>"
+        f"</figure><figure>{_forest(drawn, AGREEMENT)}"
+        "<figcaption>Agreement, with its interval.</figcaption></figure></div>"
         + _numbers("Further numbers", plain)
         + _numbers("Agreement in numbers", drawn)
     )
@@ -139,6 +150,18 @@ def _numbers(title: str, found: Mapping[str, Measured]) -> str:
     return (
         f"<table><tr><th>{escape(title)}</th><th>value</th><th>n</th><th>left out</th></tr>{rows}</table>\n"
     )
+
+
+def _looks(looks: SecondLooks) -> str:
+    """By annotator, in how many annotations the reasons imply another label than the claimed one."""
+    if not looks.by_annotator:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{bad} ({bad / n:.0%})</td><td>{n}</td></tr>"
+        for name, (bad, n) in looks.by_annotator.items()
+    )
+    heads = "<th>Second looks at</th><th>reasons imply another label</th><th>n</th>"
+    return f"<table><tr>{heads}</tr>{rows}</table>\n"
 
 
 def _chains(found: Mapping[str, Mapping[Literal["strict", "as_published"], Chains]]) -> str:
@@ -166,8 +189,9 @@ def _number(value: float | None) -> str:
 
 
 def _reliability(one: Comparison) -> str:
-    """Each bin as a circle at (mean rating, mean of people), on unit axes."""
-    size, edge, top = 220, 36, 18  # room for the largest circle
+    """Each bin as a circle at (mean rating, mean of people), on unit axes; its area is the number of items."""
+    size, edge, top = 220, 46, 18  # room for the largest circle
+    people = {"label": "share of people who agree", "rubric": f"mean {one.score} of people"}[one.people]
     most = max((b.n for b in one.bins), default=1) or 1
 
     def x(value: float) -> float:
@@ -177,7 +201,7 @@ def _reliability(one: Comparison) -> str:
         return top + (1 - value) * size
 
     circles = "".join(
-        f'<circle cx="{x(b.score):.1f}" cy="{y(b.people):.1f}" r="{3 + 11 * (b.n / most) ** 0.5:.1f}" '
+        f'<circle cx="{x(b.score):.1f}" cy="{y(b.people):.1f}" r="{max(2.0, 14 * (b.n / most) ** 0.5):.1f}" '
         'fill="var(--ink)" fill-opacity=".55"><title>'
         f"{b.n} rated {b.score:.2f}, people {b.people:.2f}</title></circle>"
         for b in one.bins
@@ -194,16 +218,17 @@ def _reliability(one: Comparison) -> str:
         f'<rect x="{edge}" y="{top}" width="{size}" height="{size}" fill="none" stroke="var(--line)"/>'
         f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="var(--line)" stroke-dasharray="4 4"/>'
         f"{circles}{ticks}"
-        f'<text x="{edge + size / 2:.0f}" y="{size + top + 32}" text-anchor="middle">judge</text>'
-        f'<text transform="translate(11 {top + size / 4:.0f}) rotate(-90)" text-anchor="middle">people</text>'
+        f'<text x="{edge + size / 2:.0f}" y="{size + top + 32}" text-anchor="middle">'
+        f"mean {one.score} of the judge</text>"
+        f'<text transform="translate(12 {top + size / 2:.0f}) rotate(-90)" text-anchor="middle">{people}</text>'
         "</svg>"
     )
 
 
-def _forest(found: Mapping[str, Measured], ticks: Sequence[float] = (-1, 0, 0.5, 1)) -> str:
+def _forest(found: Mapping[str, Measured], axis: str, ticks: Sequence[float] = (-1, 0, 0.5, 1)) -> str:
     """One line a number, from the first tick to the last: its interval, and a dot for the value."""
     name_px, width, step = 200, 260, 24
-    height, low, high = step * len(found) + 30, ticks[0], ticks[-1]
+    bottom, low, high = step * len(found) + 30, ticks[0], ticks[-1]
 
     def x(value: float) -> float:
         return name_px + (max(low, min(high, value)) - low) / (high - low) * width
@@ -220,12 +245,13 @@ def _forest(found: Mapping[str, Measured], ticks: Sequence[float] = (-1, 0, 0.5,
         else:
             lines.append(f'<circle cx="{x(one.value):.1f}" cy="{y}" r="5" fill="var(--ink)"/>')
     grid = "".join(
-        f'<line x1="{x(v):.1f}" y1="4" x2="{x(v):.1f}" y2="{height - 22}" stroke="var(--line)"/>'
-        f'<text x="{x(v):.1f}" y="{height - 6}" text-anchor="middle">{v:g}</text>'
+        f'<line x1="{x(v):.1f}" y1="4" x2="{x(v):.1f}" y2="{bottom - 22}" stroke="var(--line)"/>'
+        f'<text x="{x(v):.1f}" y="{bottom - 6}" text-anchor="middle">{v:g}</text>'
         for v in ticks
     )
+    grid += f'<text x="{name_px + width / 2}" y="{bottom + 12}" text-anchor="middle">{escape(axis)}</text>'
     return (
-        f'{_svg(name_px + width + 20, height)} role="img" '
+        f'{_svg(name_px + width + 20, bottom + 18)} role="img" '
         f'aria-label="Values with intervals; the numbers stand below">{grid}{"".join(lines)}</svg>'
     )
 
@@ -262,8 +288,8 @@ def _claims(claims: Mapping[str, ClaimRates], rules: Collection[str]) -> Iterato
         "measurement the annotator was told proves only copying, so both kinds stand apart; rules repeat what "
         "was measured.</p>"
     )
-    drawing = _forest(drawn, (0, 0.25, 0.5, 0.75, 1))
-    yield f"<figure>{drawing}<figcaption>Share contradicted.</figcaption></figure>"
+    drawing = _forest(drawn, "share contradicted", (0, 0.25, 0.5, 0.75, 1))
+    yield f"<figure>{drawing}<figcaption>Contradicted claims, with their interval.</figcaption></figure>"
     heads = "".join(f"<th>{head}</th>" for head in ("claims of", *COLUMNS))
     rows = "".join(
         f"<tr><td>{escape(named(name, rules))}</td>{''.join(f'<td>{cell}</td>' for cell in cells(one))}</tr>"

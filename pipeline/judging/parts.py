@@ -10,7 +10,7 @@ from pipeline.metrics.base import REASONS, Score
 
 Code = Literal[
     "fails", "constant", "too_few_human_labels", "agreement", "too_high", "too_low", "length_bias",
-    "position_bias", "self_preference", "kin_unknown", "unsteady", "label_mismatches",
+    "position_bias", "self_preference", "kin_unknown", "unsteady", "label_mismatches", "not_blind",
 ]  # fmt: skip
 
 
@@ -45,6 +45,12 @@ class Measured(_Part):
         if self.low is None or self.high is None:
             return f"{_short(self.value)} ({REASONS[self.reason]})"
         return f"{_short(self.value)} [{_short(self.low)}, {_short(self.high)}]"
+
+    @property
+    def negated(self) -> Measured:
+        """The same with the other sign: a difference seen from the other side."""
+        value, low, high = (None if n is None else -n for n in (self.value, self.high, self.low))
+        return self.model_copy(update={"value": value, "low": low, "high": high})
 
     @property
     def differs_from_0(self) -> bool:
@@ -86,10 +92,14 @@ class Comparison(_Part):
 
 
 class SecondLooks(_Part):
-    """`mismatches`: the reasons imply another label, `none_implied`: none. By annotator: mismatches, answered."""
+    """`mismatches`: the reasons imply another label, `none_implied`: none. By annotator: mismatches, answered.
 
-    asked: int = 0
+    `answered` are those that tell something; from `not_blind` ones the label could not be hidden.
+    """
+
+    outcomes: dict[str, int] = {}
     answered: int = 0
+    not_blind: int = 0
     mismatches: int = 0
     none_implied: int = 0
     by_annotator: dict[str, tuple[int, int]] = {}
@@ -120,6 +130,7 @@ class JudgeReport(_Part):
     judge: str
     annotations: int
     outcomes: dict[str, int]  # of its ratings
+    evaluations: dict[str, int]  # outcomes of what it was asked by MME-Emotion's rubric
     means: dict[str, float]
     scored: dict[str, int]  # annotations with such a score
     spreads: dict[str, float]  # standard deviation over the annotations

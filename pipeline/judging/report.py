@@ -85,6 +85,7 @@ def _judge(
         judge=name,
         annotations=sum(row.judged for row in rows),
         outcomes=_total(row.outcomes for row in rows),
+        evaluations=_total(row.evaluations for row in rows),
         means={score: fmean(r.scores[score] for r in mine) for score, mine in scored.items() if mine},
         spreads={score: pstdev(r.scores[score] for r in mine) for score, mine in scored.items() if mine},
         scored={score: len(mine) for score, mine in scored.items() if mine},
@@ -191,8 +192,9 @@ def _second_looks(rows: Sequence[Row]) -> SecondLooks:
             bad, n = by_annotator.get(row.annotator, (0, 0))
             by_annotator[row.annotator] = (bad + ("label_mismatch" in row.flags), n + 1)
     return SecondLooks(
-        asked=len(looked),
+        outcomes=_total({row.look: 1} for row in looked if row.look),
         answered=sum(n for _, n in by_annotator.values()),
+        not_blind=sum("not_blind" in row.flags for row in looked),
         mismatches=sum(bad for bad, _ in by_annotator.values()),
         none_implied=sum("no_label_implied" in row.flags for row in looked),
         by_annotator=dict(sorted(by_annotator.items())),

@@ -31,6 +31,7 @@ class Row:
     scores: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, int] = field(default_factory=dict)  # of its ratings
+    evaluations: Mapping[str, int] = field(default_factory=dict)  # of replies by MME-Emotion's rubric
     look: str | None = None  # outcome of the second look, None: there was none
     flags: frozenset[str] = frozenset()
     position: int | None = None
@@ -53,6 +54,7 @@ def row_of(
     """What one judge says of one annotation, over its repetitions and its second look."""
     ratings = [one for one in judgements if one.kind == "rating"]
     looks = [one for one in judgements if one.kind == "second_look"]
+    evaluations = [one for one in judgements if one.kind == "mme_emotion"]
     given = {name: _given(ratings, name) for name in SCORES}
     steps = annotation.answer.rationale if annotation.answer else ()
     claimed = annotation.answer.primary if annotation.answer else None
@@ -66,6 +68,7 @@ def row_of(
         scores={name: fmean(values) for name, values in given.items() if values},
         spread={name: stdev(values) for name, values in given.items() if len(values) > 1},
         outcomes=Counter(one.outcome for one in ratings),
+        evaluations=Counter(one.outcome for one in evaluations),
         look=looks[-1].outcome if looks else None,
         flags=frozenset(flag for one in judgements for flag in one.flags),
         position=next((one.position for one in ratings if one.position is not None), None),
@@ -79,9 +82,9 @@ def row_of(
                 gold_labels=len(one.reference),
                 claimed_labels=len(held_labels(annotation.answer, one.reference)) if annotation.answer else 0,
             )
-            for one in judgements
+            for one in evaluations
             # A judge that never answered says nothing of the annotation.
-            if one.kind == "mme_emotion" and one.outcome not in ("refused", "failed")
+            if one.outcome not in ("refused", "failed")
         ),
     )
 

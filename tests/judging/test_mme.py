@@ -154,8 +154,8 @@ def test_the_table_in_two_ways(models: FakeModels) -> None:
     assert (strict.rec_s, strict.rea_s, strict.n, strict.unread) == (50.0, 75.0, 2, 0)
     assert (published.rec_s, published.rea_s, published.cot_s) == (100.0, 50.0, 75.0)
     assert (published.average_steps, published.n, published.unread) == (3.0, 1, 1)
-    assert [finding.code for finding in report.findings] == ["kin_unknown"]
-    assert report.outcomes == {}
+    assert [finding.code for finding in report.findings] == ["fails", "kin_unknown"]
+    assert (report.outcomes, report.evaluations) == ({}, {"answered": 2, "refused": 1})
 
 
 def test_rules_cannot_judge_by_it(tmp_path: Path) -> None:

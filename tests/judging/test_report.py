@@ -121,6 +121,42 @@ def test_who_fails_every_third_time_is_caught_and_its_failures_are_no_zeros() ->
     assert report.means["s_rec"] == pytest.approx(fair.means["s_rec"], abs=0.08)
 
 
+def judgement_of(kind: str, outcome: str, **more: Any) -> Judgement:
+    about = {
+        "annotation_id": make_case().annotation.id,
+        "provider": "p",
+        "model": "m",
+        "request_digest": kind,
+    }
+    return Judgement.model_validate({**about, "judge": "j", "kind": kind, "outcome": outcome, **more})
+
+
+def one_row(*judgements: Judgement) -> Row:
+    return row_of("j", make_case().annotation, judgements, human={}, source_id="s", speaker="p")
+
+
+def test_second_looks_and_evaluations_that_failed_are_told_and_those_that_were_not_blind() -> None:
+    found = [
+        one_row(judgement_of("second_look", "refused", reason="refusal")),
+        one_row(judgement_of("second_look", "answered", implied_label="joy", flags=("not_blind",))),
+        one_row(judgement_of("mme_emotion", "failed", reason="timeout")),
+    ]
+    (report,) = report_on(found).judges
+    assert (report.second_looks.outcomes, report.second_looks.not_blind) == ({"refused": 1, "answered": 1}, 1)
+    assert [(finding.good, finding.text) for finding in told(report, "fails")] == [
+        (False, "1 of 2 second looks failed (50%: 1 refused); they tell nothing"),
+        (False, "1 of 1 evaluations failed (100%: 1 failed); the table is of the others"),
+    ]
+    (hidden,) = told(report, "not_blind")
+    assert (hidden.good, hidden.text.startswith("in 1 second looks the label could not")) == (None, True)
+
+
+def test_how_much_lower_is_told_without_a_minus() -> None:
+    report = reported(lambda seen: jurors.scores(0.6 if seen.right else 0.0))
+    (low,) = told(report, "too_low")
+    assert re.search(r"lower than people do, by 0\.\d\d \[0\.\d\d, 0\.\d\d\]", low.text), low.text
+
+
 def test_spread_over_repetitions_is_told() -> None:
     report = reported(jurors.fair, replicates=3)
     assert report.repeated == 120
@@ -133,7 +169,8 @@ def test_right_labels_with_reasons_for_another_are_counted_by_annotator() -> Non
     of = study(20, wrong_reasons=10)
     (report,) = report_on(rows(of, judged(of, jurors.fair))).judges
     looks = report.second_looks
-    assert (looks.asked, looks.answered, looks.mismatches, looks.none_implied) == (40, 40, 10, 0)
+    assert (looks.outcomes, looks.answered, looks.mismatches) == ({"answered": 40}, 40, 10)
+    assert (looks.none_implied, looks.not_blind) == (0, 0)
     assert sum(bad for bad, _ in looks.by_annotator.values()) == 10
     (found,) = told(report, "label_mismatches")
     assert "imply another label in 10 of 40" in found.text
@@ -188,6 +225,9 @@ def test_the_page_is_whole_draws_and_runs_nothing() -> None:
     assert "circle" in tags.seen
     assert page.count("viewBox=") == 2  # or a narrow screen would cut them off
     assert "default-src 'none'" in page
+    for axis in ("mean s_rec of the judge", "share of people who agree", "agreement (0: as by chance"):
+        assert f">{axis}" in page, axis
+    assert "<td>ours</td><td>0 (0%)</td><td>60</td>" in page  # second looks, by annotator
     assert "nan" not in page
 
 
