@@ -31,7 +31,7 @@ from schemas.records import Consensus, Decision, Review
 from schemas.settings import PolicySection
 from schemas.taxonomy import Taxonomy
 
-POLICY_VERSION = "5"
+POLICY_VERSION = "6"
 NO_CONFLICT = frozenset({"consistent", "undetermined"})
 MEASURED = frozenset({"text", "audio", "visual"})
 Status = Literal["auto_accepted", "needs_review", "reviewed", "adjudicated"]
@@ -213,9 +213,9 @@ def in_random_share(segment_id: str, share: float, *, seed: int) -> bool:
 def review_priority(consensus: Consensus, taxonomy: Taxonomy, policy: PolicySection, *, seed: int) -> float:
     """What a review is worth, in [0, 1], highest first: mean of doubt, conflict and contradicted evidence.
 
-    Doubt is the entropy as a share of the largest possible (1 without a label). Items of the random share get
-    a random priority, so that their place in the queue tells nothing and any part of the queue that is done holds
-    a random part of them.
+    Doubt is the entropy as a share of the largest possible (1 without a label). A supported claim whose
+    measurement was told proves only copying and lowers nothing. Items of the random share get a random priority,
+    so that their place in the queue tells nothing and any part of the queue that is done holds a random part.
     """
     if in_random_share(consensus.segment_id, policy.random_review_share, seed=seed):
         return round(_draw(f"{seed}|priority|{consensus.segment_id}"), 6)
@@ -224,9 +224,10 @@ def review_priority(consensus: Consensus, taxonomy: Taxonomy, policy: PolicySect
     if not taxonomy.asks_labels:
         doubt = doubt_of_numbers(consensus, taxonomy)
     contradicted = sum(item.verdict == "contradicted" for item in consensus.evidence)
-    measured = sum(item.verdict in ("contradicted", "supported") for item in consensus.evidence)
+    supported = sum(item.verdict == "supported" and not item.evidence.shown for item in consensus.evidence)
+    share = contradicted / (contradicted + supported) if contradicted else 0.0
     conflict = float(consensus.conflict not in NO_CONFLICT)
-    return round(0.5 * doubt + 0.25 * conflict + 0.25 * (contradicted / measured if measured else 0.0), 6)
+    return round(0.5 * doubt + 0.25 * conflict + 0.25 * share, 6)
 
 
 def _draw(text: str) -> float:

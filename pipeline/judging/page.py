@@ -280,7 +280,7 @@ def _claims(claims: Mapping[str, ClaimRates], rules: Collection[str]) -> Iterato
             missing=one.not_measurable,
             clusters=0,
         )
-        for name, one in claims.items()
+        for name, one in ((name, both.not_shown) for name, both in claims.items())
     }
     yield "<section><h2>Claims that the signal contradicts</h2>"
     yield (
@@ -289,7 +289,8 @@ def _claims(claims: Mapping[str, ClaimRates], rules: Collection[str]) -> Iterato
         "was measured.</p>"
     )
     drawing = _forest(drawn, "share contradicted", (0, 0.25, 0.5, 0.75, 1))
-    yield f"<figure>{drawing}<figcaption>Contradicted claims, with their interval.</figcaption></figure>"
+    caption = "Contradicted claims, of those whose measurement was not told, with their interval."
+    yield f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
     heads = "".join(f"<th>{head}</th>" for head in ("claims of", *COLUMNS))
     rows = "".join(
         f"<tr><td>{escape(named(name, rules))}</td>{''.join(f'<td>{cell}</td>' for cell in cells(one))}</tr>"

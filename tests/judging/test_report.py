@@ -256,6 +256,17 @@ def test_the_page_tells_whose_claims_are_contradicted() -> None:
     assert told == [f"&lt;i&gt;gpt&lt;/i&gt;|{share}|{share}|-|2 of 6|0", "facial (rules)|-|-|-|0 of 0|0"]
 
 
+def test_the_page_draws_what_claims_say_that_were_not_told() -> None:
+    """Who repeats what was told is contradicted by nothing, and looks no better for it."""
+    told = {"claims": 40, "supported": 40, "measurable": 40, "rate": 0.0, "low": 0.0, "high": 0.09}
+    copies = ClaimRates.model_validate({**told, "shown": told})
+    page = html_page(report_on([]), "P", {"gpt": copies})
+    drawing = page[page.index("<svg") : page.index("</svg>")]
+    assert "none" in drawing
+    assert "circle" not in drawing
+    assert "not told" in page
+
+
 def test_the_report_loads_no_web_framework_and_no_vendor() -> None:
     code = (
         "import sys, pipeline.judging.report, pipeline.metrics.bootstrap; "

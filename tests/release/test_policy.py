@@ -161,6 +161,19 @@ def test_doubt_conflict_and_contradiction_raise_the_priority() -> None:
     assert review_priority(consensus(), TAXONOMY, POLICY, seed=0) > base
 
 
+def test_a_claim_that_was_told_hides_no_contradicted_one() -> None:
+    false = MergedEvidence(evidence=evidence("e1", "AU04"), verdict="contradicted", supporters=("a",))
+    told = evidence("e2", "AU06").model_copy(update={"shown": True})
+    copied = MergedEvidence(evidence=told, verdict="supported", supporters=("a",))
+    seen = MergedEvidence(evidence=evidence("e2", "AU06"), verdict="supported", supporters=("a",))
+
+    def priority(*claims: MergedEvidence) -> float:
+        return review_priority(consensus(evidence=claims), TAXONOMY, POLICY, seed=0)
+
+    assert priority(false, copied) == priority(false) > priority(false, seen) > priority()
+    assert priority(copied) == priority()
+
+
 # --- people ----------------------------------------------------------------------------------------
 
 
