@@ -57,6 +57,9 @@ class BatchProvider(Protocol):
             ProviderError: as of a live question.
         """
 
+    async def uploaded(self, token: str) -> str | None:
+        """The id of a file that was handed over with a token, by a run that could not note it."""
+
     async def create(self, token: str, file_id: str, model: str) -> str:
         """Begin the job; the vendor's id of it. `token` is written beside it, so that it can be found again.
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agents.batching import BatchProvider, JobLook, batches_of
+from agents.batching import BatchProvider, batches_of
 from agents.components import components
 from agents.held_media import HeldMedia
 from agents.protocol import Request
 from agents.providers.common import usage_at_most
 from pipeline.artifacts import Artifacts
-from pipeline.batches import Batches, asker_of, forget, who_of
-from pipeline.ledger import failed
+from pipeline.batches import Batches, asker_of
 from schemas.errors import ProviderError, UserError
 from schemas.ids import canonical_json
 from schemas.settings_models import ModelSection
@@ -187,11 +186,8 @@ class Gathering:
             self.known.refused[asker] = error
             if job.file and error.transient and error.code not in NOT_BEGUN:
                 return  # it may have begun: the next run looks for it
-            store.write_calls(
-                [failed(key, who_of(job), code=error.code, message=error.message) for key in job.sent_bytes]
-            )
-            self.known.over(job, str(error))
-            await forget(job, JobLook(over=True), gathered.batches)
+            ledger.calls -= len(gathered.intents)
+            await self.known.unbegun(job, str(error), gathered.batches)
         else:
             store.submitted_batch(job.token, name)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from agents.providers.common import usage_at_most
 from agents.providers.file_batches import TRANSFER_S
 from pipeline.ledger import Ledger, Who, failed, received
 from schemas.errors import ProviderError
-from schemas.ports import Clock, Receipt
+from schemas.ports import NOT_SENT, Clock, Receipt
 from schemas.settings import Settings
 from schemas.settings_models import JudgeSection, ModelSection
 from schemas.store import CallEvent, Store, utc_now
@@ -79,8 +80,7 @@ class Batches:
         try:
             name = job.job or await self._found(job, batches)
             if name is None:  # the run ended before it was begun
-                self.over(job, "it was never begun")
-                await forget(job, JobLook(over=True), batches)
+                await self.unbegun(job, "it was never begun", batches)
                 return
             if not job.job:
                 self.store.submitted_batch(job.token, name)
@@ -153,6 +153,16 @@ class Batches:
         usage = end.usage or usage_at_most(priced, job.sent_bytes[key])
         receipt = Receipt(end.text, end.model_version, usage, end.finish_reason, end.logprobs)
         return received(key, who_of(job), receipt)
+
+    async def unbegun(self, job: BatchJob, reason: str, batches: BatchProvider) -> None:
+        """Nobody was asked anything by a job: its calls were none, and nothing of it stays at the vendor."""
+        gone = [failed(key, who_of(job), code=NOT_SENT, message=reason) for key in job.sent_bytes]
+        self.store.write_calls(gone)
+        self.over(job, reason)
+        if not job.file:  # whoever was to be told of it may not have been
+            with suppress(ProviderError):
+                job = job._replace(file=await batches.uploaded(job.token) or "")
+        await forget(job, JobLook(over=True), batches)
 
     def over(self, job: BatchJob, message: str) -> None:
         """Nothing more comes of a job."""

@@ -30,8 +30,10 @@ from pipeline.stages.contested import is_contested
 from pipeline.stages.decide import bring_decisions_up_to_date
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
+from schemas.ports import NOT_SENT
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.store import ItemOutcome, Store
+from schemas.store_asked import LoggedEvent
 from schemas.store_batches import BatchJob
 
 MOST_BEFORE = 3  # earlier answers that are told, the newest
@@ -223,8 +225,7 @@ class _Looked(Generic[T, R]):
             counted = f", in {runs} of {most} runs" if runs else ""
             why = f"{record.reason}, {record.detail}{counted}"
             return {"state": "failed", "will_be_asked": True, "why": why, "outcome": ASK_AGAIN}
-        cut_off = f"a call of {history[-1].at} got no answer" if history else "it was not asked yet"
-        why = self.known.away.get((self.stage, self.asker.section.name), cut_off)
+        why = self.known.away.get((self.stage, self.asker.section.name), _cut_off(history))
         return {"state": "waiting", "will_be_asked": True, "why": why}
 
     def _answered(self, record: Annotation | Judgement) -> State:
@@ -295,6 +296,14 @@ class _Looked(Generic[T, R]):
             and record.sample_id != self.item.sample.id,
         }
         return [*parts, *(name for name, differs in fields.items() if differs)]
+
+
+def _cut_off(history: Sequence[LoggedEvent]) -> str:
+    """How far a question came that has no record and no answer."""
+    if not history:
+        return "it was not asked yet"
+    end = f"was not sent: {history[-1].message}" if history[-1].code == NOT_SENT else "got no answer"
+    return f"a call of {history[-1].at} {end}"
 
 
 def _key(record: Annotation | Judgement) -> str:

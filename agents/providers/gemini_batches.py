@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,21 @@ class GeminiBatches(FileBatches):
         return await self.told("POST", path, lambda data: str(data["name"]), job)
 
     async def find(self, token: str) -> str | None:
+        return await self._listed("batches", "operations", lambda job: job.get("metadata") or {}, token)
+
+    async def uploaded(self, token: str) -> str | None:
+        return await self._listed("files", "files", lambda file: file, token)
+
+    async def _listed(
+        self, kind: str, rows: str, about: Callable[[dict[str, Any]], dict[str, Any]], token: str
+    ) -> str | None:
+        """The name of the first in a list that is displayed as a token."""
         more = ""
         while True:
-            page = await self.told("GET", f"/{VERSION}/batches?pageSize={LISTED}{more}", dict)
-            for job in page.get("operations") or ():
-                if (job.get("metadata") or {}).get("displayName") == token:
-                    return str(job["name"])
+            page = await self.told("GET", f"/{VERSION}/{kind}?pageSize={LISTED}{more}", dict)
+            for row in page.get(rows) or ():
+                if about(row).get("displayName") == token:
+                    return str(row["name"])
             if not page.get("nextPageToken"):
                 return None
             more = f"&pageToken={quote(str(page['nextPageToken']), safe='')}"

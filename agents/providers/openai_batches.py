@@ -5,6 +5,7 @@ Reference: https://platform.openai.com/docs/guides/batch and https://platform.op
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,7 +47,7 @@ class OpenAIBatches(FileBatches):
         with lines.open("rb") as file:
             form = aiohttp.FormData()
             form.add_field("purpose", "batch")
-            form.add_field("file", file, filename=f"{token}.jsonl", content_type="application/jsonl")
+            form.add_field("file", file, filename=_file_name(token), content_type="application/jsonl")
             headers = [pair for pair in self.headers if pair[0].lower() != "content-type"]
             sent = self._client.connections.upload(self.url("/files"), headers, form)
             reply = await self._client.answered(sent, TRANSFER_S)
@@ -62,16 +63,25 @@ class OpenAIBatches(FileBatches):
         return await self.told("POST", "/batches", lambda data: str(data["id"]), job)
 
     async def find(self, token: str) -> str | None:
+        return await self._listed("/batches?", lambda job: (job.get("metadata") or {}).get(TOKEN) == token)
+
+    async def uploaded(self, token: str) -> str | None:
+        return await self._listed(
+            "/files?purpose=batch&", lambda row: row.get("filename") == _file_name(token)
+        )
+
+    async def _listed(self, path: str, is_it: Callable[[dict[str, Any]], bool]) -> str | None:
+        """The id of the first in a list that is it."""
         after = ""
         while True:
-            page = await self.told("GET", f"/batches?limit={LISTED}{after}", dict)
-            jobs = page.get("data") or []
-            for job in jobs:
-                if (job.get("metadata") or {}).get(TOKEN) == token:
-                    return str(job["id"])
-            if not page.get("has_more") or not jobs:
+            page = await self.told("GET", f"{path}limit={LISTED}{after}", dict)
+            rows = page.get("data") or []
+            for row in rows:
+                if is_it(row):
+                    return str(row["id"])
+            if not page.get("has_more") or not rows:
                 return None
-            after = f"&after={quote(str(jobs[-1]['id']))}"
+            after = f"&after={quote(str(rows[-1]['id']))}"
 
     async def look(self, job: str) -> JobLook:
         return await self.told("GET", f"/batches/{quote(job, safe='')}", _look)
@@ -96,6 +106,10 @@ class OpenAIBatches(FileBatches):
         if not is_ok(int(reply["status_code"])):
             raise self._client.refused(Reply(int(reply["status_code"]), {}, to_json(body)))
         return self._client.read(lambda: body, line, self._live.paid, self._live.response)
+
+
+def _file_name(token: str) -> str:
+    return f"{token}.jsonl"
 
 
 def _look(data: dict[str, Any]) -> JobLook:

@@ -54,6 +54,21 @@ class Vendor:
             del self.models.batches.files[name]
 
     @contextmanager
+    def unnoted(self) -> Iterator[None]:
+        """Files are handed over, among others, but nobody is told."""
+        batches = resolve(BATCHES, self.provider, what="batches")
+        hand_over = batches.upload
+
+        async def upload(self: BatchProvider, token: str, lines: Path) -> str:
+            for name in ("other-1", "other-2", token, "other-3"):
+                await hand_over(self, name, lines)
+            raise ProviderError("timeout", "no answer within 5 s", transient=True)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(batches, "upload", upload)
+            yield
+
+    @contextmanager
     def unanswered(self, others: int = 0) -> Iterator[None]:
         """Jobs are begun, but nobody is told; `others` are begun after each, by somebody else."""
         batches = resolve(BATCHES, self.provider, what="batches")
@@ -200,7 +215,21 @@ def test_a_job_that_cannot_be_begun(step: str, status: int, vendor: Vendor, tmp_
             run_once(project)
         assert outcomes(project) == {"labelled": 6}
         assert vendor.shop.files == {}  # nor is the file of the first attempt
+        assert calls(project)["intent"] == 6  # of a job that was never begun no call counts
         assert set(Counter(request.digest for request in vendor.models.requests).values()) == {1}
+
+
+def test_a_file_that_nobody_was_told_of_does_not_stay(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.shop.looks = 0
+    with project_in(tmp_path, "[budget]\ncalls = 6\n" + vendor.asks()) as project:
+        with vendor.unnoted():
+            run_once(project)
+        assert len(vendor.shop.files) == 3  # those of others
+        assert calls(project)["intent"] == 0
+        for _ in range(2):
+            run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert len(vendor.shop.files) == 3
 
 
 def test_a_budget_of_calls_holds_for_jobs(models: FakeModels, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class BatchShop:
         self.looks, self.end = 1, "completed"
         self.answers: int | None = None
         self.files: dict[str, bytes] = {}
+        self.file_names: dict[str, str] = {}  # as they were uploaded
         self.jobs: dict[str, dict[str, Any]] = {}
         self.refuses: dict[str, int] = {}
         self.seen: Counter[str] = Counter()
@@ -53,22 +54,32 @@ class BatchShop:
         if (refused := self.refused(f"{method} {kind}")) is not None:
             return refused
         if kind == "files":
-            return self._file(method, name, content, raw)
+            return self._file(method, name, content, raw, path_query)
         if method == "POST":
             return 200, json.dumps(self._begin(json.loads(raw))).encode()
         if name is None:
-            return 200, json.dumps(self._page(path_query)).encode()
+            return 200, json.dumps(self._page(self.listed(), path_query)).encode()
         if name not in self.jobs:
             return 404, b'{"error": {"message": "no such batch"}}'
         return 200, json.dumps(self._look(self.jobs[name], headers)).encode()
 
-    def _file(self, method: str, name: str | None, content: str | None, raw: str) -> tuple[int, bytes]:
+    def _file(
+        self, method: str, name: str | None, content: str | None, raw: str, query: str
+    ) -> tuple[int, bytes]:
         if method == "POST":
             assert 'name="purpose"' in raw
             lines = [line for line in raw.splitlines() if line.startswith('{"custom_id"')]
-            name = f"file-{len(self.files) + 1}"
+            name = f"file-{len(self.file_names) + 1}"
             self.files[name] = "".join(f"{line}\n" for line in lines).encode()
+            self.file_names[name] = raw.partition('filename="')[2].partition('"')[0]
             return 200, json.dumps({"id": name, "object": "file"}).encode()
+        if name is None:
+            rows = [
+                {"id": name, "filename": self.file_names[name]}
+                for name in self.files
+                if name in self.file_names
+            ]
+            return 200, json.dumps(self._page(rows, query)).encode()
         if name not in self.files:
             return 404, b'{"error": {"message": "no such file"}}'
         if method == "DELETE":
@@ -92,11 +103,11 @@ class BatchShop:
         self.late_lists -= 1
         return [] if self.late_lists >= 0 else list(self.jobs.values())[::-1]
 
-    def _page(self, query: str) -> dict[str, Any]:
-        jobs, after = self.listed(), parse_qs(query).get("after", [""])[0]
-        start = next((n + 1 for n, job in enumerate(jobs) if job["id"] == after), 0)
-        more = start + PAGE < len(jobs)
-        return {"object": "list", "data": jobs[start : start + PAGE], "has_more": more}
+    def _page(self, rows: list[dict[str, Any]], query: str) -> dict[str, Any]:
+        after = parse_qs(query).get("after", [""])[0]
+        start = next((n + 1 for n, row in enumerate(rows) if row["id"] == after), 0)
+        more = start + PAGE < len(rows)
+        return {"object": "list", "data": rows[start : start + PAGE], "has_more": more}
 
     def _look(self, job: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         job["looked"] += 1

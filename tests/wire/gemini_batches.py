@@ -76,7 +76,11 @@ class GeminiShop(BatchShop):
         if method == "DELETE":
             return self._deleted(kind, name)
         if not name:
-            return 200, self._page(int(query.get("pageToken", 0)))
+            start = int(query.get("pageToken", 0))
+            if kind == "files":
+                files = [{"name": f"files/{name}", **self.begun[name]} for name in self.begun]
+                return 200, self._rows("files", [one for one in files if one["name"] in self.files], start)
+            return 200, self._rows("operations", self.listed(), start)
         if f"batches/{name}" not in self.jobs:
             return 404, {"error": {"code": 404, "message": "no such batch", "status": "NOT_FOUND"}}
         return 200, self._looked(self.jobs[f"batches/{name}"], headers)
@@ -89,10 +93,9 @@ class GeminiShop(BatchShop):
         self.jobs[name] = {"name": name, "metadata": metadata, "looked": 0}
         return self.jobs[name]
 
-    def _page(self, start: int) -> dict[str, Any]:
-        jobs = self.listed()
-        more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(jobs) else {}
-        return {"operations": jobs[start : start + PAGE], **more}
+    def _rows(self, kind: str, rows: list[dict[str, Any]], start: int) -> dict[str, Any]:
+        more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(rows) else {}
+        return {kind: rows[start : start + PAGE], **more}
 
     def _deleted(self, kind: str, name: str) -> tuple[int, dict[str, Any]]:
         if kind == "files" and len(name) > LONGEST_FILE_ID:
