@@ -9,6 +9,7 @@ from typing import Any
 from agents.jsontext import NotJsonError, answer_part, find_object
 from agents.language import other_language
 from agents.refusals import is_refusal
+from agents.stated import number_in, share_in
 from schemas.languages import LANGUAGES
 from schemas.taxonomy import Head, Taxonomy, match_label
 
@@ -68,19 +69,24 @@ class FieldReader:
         return value
 
     def text(self, data: dict[str, Any], key: str, default: str | None = None) -> str:
-        value = data.get(key, default)
+        value = data.get(key)
+        value = default if value is None else value
         if not isinstance(value, str):
             raise BadAnswerError("wrong_shape", f"{key} is not text")
         return value.strip()
 
     def texts(self, data: dict[str, Any], key: str) -> list[str]:
         value = data.get(key, [])
+        if isinstance(value, str):
+            value, self.repaired = [value], True
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise BadAnswerError("wrong_shape", f"{key} is not a list of texts")
         return [item.strip() for item in value]
 
     def number(self, data: dict[str, Any], key: str, low: float, high: float) -> float:
         value = data.get(key)
+        if isinstance(value, str):
+            value, self.repaired = number_in(value), True
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadAnswerError("wrong_shape", f"{key} is not a number")
         if not low <= value <= high or not -LARGEST <= value <= LARGEST:
@@ -90,15 +96,31 @@ class FieldReader:
     def maybe_number(self, data: dict[str, Any], key: str, low: float, high: float) -> float | None:
         return None if data.get(key) is None else self.number(data, key, low, high)
 
-    def one_of(self, data: dict[str, Any], key: str, names: Sequence[str], default: str | None = None) -> str:
-        """One of a closed set of names; only its letters' case is mended."""
+    def confidence(self, data: dict[str, Any]) -> float:
+        """From 0 to 1; as text "85 %" and "8/10", too."""
+        value = data.get("confidence")
+        if isinstance(value, str):
+            data = {"confidence": share_in(value)}
+            self.repaired = True
+        return self.number(data, "confidence", 0, 1)
+
+    def one_of(
+        self,
+        data: dict[str, Any],
+        key: str,
+        names: Sequence[str],
+        otherwise: Callable[[str], str | None],
+        default: str | None = None,
+    ) -> str:
+        """One of a closed set of names; its letters' case is mended, and words that `otherwise` knows."""
         value = self.text(data, key, default)
         if value in names:
             return value
-        if value.lower() not in names:
+        name = value.lower() if value.lower() in names else otherwise(value)
+        if name is None:
             raise BadAnswerError("wrong_enum", f"{key} {value[:40]!r} is none of {', '.join(names)}")
         self.repaired = True
-        return value.lower()
+        return name
 
     def label(self, value: Any) -> str:
         return self._meant(value, self.taxonomy.match)

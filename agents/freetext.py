@@ -24,8 +24,9 @@ from agents.claims import SENTENCE_CHARS, read_claims
 from agents.fields import BadAnswerError
 from agents.jsontext import MAX_CHARS, answer_part, storable
 from agents.rationale import extract_steps
+from agents.stated import DECIMAL, MODALITY_WORDS, share_in, value_of
 from schemas.cues import cue_table
-from schemas.taxonomy import Taxonomy
+from schemas.taxonomy import Taxonomy, is_nothing
 
 OTHER = "other"
 
@@ -61,7 +62,6 @@ _INLINE_HEAD = re.compile(  # a new sentence that begins one of the above
 )
 _CLAIMS = re.compile(r";\s+|(?<=[.!?])\s+(?=[^\W\d_a-z])")  # under a heading: one sentence, one claim
 _NUMBERED = re.compile(r"^[(]?\d{1,2}[.)]\s+")
-_DECIMAL = r"[+-]?(?:\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?![.,]?\d)"
 _SECONDS, _CLOCK = r"\d{1,5}(?:[.,]\d{1,3})?", r"\d{1,3}:\d{2}(?:[.,]\d{1,3})?"
 _UNIT, _TO = r"\s*(?:s|sec|seconds)\b", r"\s*(?:-|\u2013|\u2014|to|until)\s*"
 _SPAN = re.compile(
@@ -81,13 +81,6 @@ _BECAUSE = re.compile(
     r"[\s,;(\u2013\u2014-]+(?:because|since|as|due\s+to|given|with)\b.*$|[.(].*$", re.IGNORECASE | re.DOTALL
 )
 _CLOCKS = re.compile(_CLOCK)
-_MODALITIES = {
-    "text": "text transcript words wording verbal language",
-    "audio": "audio voice vocal prosody acoustic sound speech tone",
-    "visual": "visual video face facial image picture body",
-    "context": "context",
-}  # fmt: skip
-_MODALITY_WORDS = {word: name for name, words in _MODALITIES.items() for word in words.split()}
 
 
 def read_lines(text: str, taxonomy: Taxonomy, *, duration_s: float) -> dict[str, Any]:
@@ -156,12 +149,12 @@ class _Lines:
         """A line that is one field by itself."""
         if found := _READING.match(line):
             value = found[2].strip(" .")
-            if value.lower() not in ("none", "null", "nothing", "-", "n/a"):
+            if not is_nothing(value):
                 self.readings[found[1].lower()] = value
         elif found := _CONFIDENCE.match(line):
             self.confidence = found[1]
         elif found := _ABSTAIN.match(line):
-            self.abstain = None if found[1].strip(" .").lower() in ("no", "none", "null") else found[1]
+            self.abstain = None if is_nothing(found[1]) else found[1]
         elif (found := _NAMED.match(line)) and found[1].lower() in self._names:
             self.named[self._names[found[1].lower()]] = found[2].strip().rstrip(" .")
         elif found := _LABEL.match(line):
@@ -222,30 +215,20 @@ def _marked(text: str) -> str:
 
 
 def _confidence(text: str | None) -> float | None:
-    """As stated: 0.8, 80 %, 8/10 and 4 out of 5 are numbers; "high" is none, and is not made one."""
-    if text is None:
-        return None
-    share = re.match(rf"^\W*?({_DECIMAL})\s*(?:/|out\s+of)\s*({_DECIMAL})", text)
-    if share and _value(share[2]) > 0:
-        return _value(share[1]) / _value(share[2])
-    number = re.match(rf"^\W*?({_DECIMAL})\s*(%|percent)?", text)
-    if number is None:
+    stated = None if text is None else share_in(text)
+    if text is not None and stated is None:
         raise BadAnswerError("wrong_shape", f"confidence is not a number: {text[:40]}")
-    return _value(number[1]) / (100 if number[2] else 1)
+    return stated
 
 
 def _number(text: str | None) -> float | None:
     """A number at the beginning; None where there are no digits, such as in "none" or "high"."""
     if text is None or not re.search(r"\d", text):
         return None
-    number = re.match(_DECIMAL, text.replace("\u2212", "-"))
+    number = re.match(DECIMAL, text.replace("\u2212", "-"))
     if number is None:
         raise BadAnswerError("wrong_shape", f"not a number: {text[:40]}")
-    return _value(number[0])
-
-
-def _value(text: str) -> float:
-    return float(text.replace(",", "."))
+    return value_of(number[0])
 
 
 def _claim(given: str, said: str, position: int, duration_s: float) -> dict[str, Any]:
@@ -280,11 +263,11 @@ def _modality(said: str) -> tuple[str | None, str]:
     first = re.match(
         r"^[\[(]?([A-Za-z]+)(?:\s+(?:evidence|cue|modality))?[\])]?\s*[:,\u2013\u2014-]\s*", said
     )
-    if first and first[1].lower() in _MODALITY_WORDS:
-        return _MODALITY_WORDS[first[1].lower()], said[first.end() :]
+    if first and first[1].lower() in MODALITY_WORDS:
+        return MODALITY_WORDS[first[1].lower()], said[first.end() :]
     last = re.search(r"\s*[\[(]([A-Za-z]+)[\])]\W*$", said)
-    if last and last[1].lower() in _MODALITY_WORDS:
-        return _MODALITY_WORDS[last[1].lower()], said[: last.start()]
+    if last and last[1].lower() in MODALITY_WORDS:
+        return MODALITY_WORDS[last[1].lower()], said[: last.start()]
     return None, said
 
 
@@ -299,4 +282,4 @@ def _span(said: str, duration_s: float) -> tuple[float, float]:
 def _at_s(text: str) -> float:
     """Seconds of "1.5", "1,5" or "0:01.5"."""
     minutes, _, seconds = text.rpartition(":")
-    return 60 * int(minutes or 0) + _value(seconds)
+    return 60 * int(minutes or 0) + value_of(seconds)

@@ -1,8 +1,10 @@
 """An annotator's answer text to an outcome. Pure and total: every text gives an outcome, none an exception.
 
-What is mended (and marked `repaired`): code fences, prose around the object, trailing commas, labels and cues
-given by a synonym, cues that stand in a description alone, ids and step numbers out of order, spans up to 0.1 s
-outside the clip, and lines of text of a model that cannot write JSON. Nothing is guessed.
+What is mended (and marked `repaired`): code fences, prose around the object, an object within another one,
+what Python and JSON5 allow beside JSON, numbers given as text, one item in place of a list, a rationale in prose,
+labels, cues, modalities and directions given by a synonym, cues that stand in a description alone, ids and step
+numbers out of order, spans up to 0.1 s outside the clip, and lines of text of a model that cannot write JSON.
+Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from agents.fields import (
 from agents.freetext import read_lines
 from agents.jsontext import answer_part
 from agents.prompting import is_shown
+from agents.rationale import extract_steps
+from agents.stated import direction_in, id_of, ids_in, modality_in, said
 from schemas.cues import cue_table
 from schemas.parts import (
     MODALITIES,
@@ -39,7 +43,7 @@ from schemas.parts import (
     Triplet,
 )
 from schemas.records import Sample
-from schemas.taxonomy import Taxonomy
+from schemas.taxonomy import Taxonomy, is_nothing
 
 PARSER_VERSION = "11"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
@@ -208,7 +212,7 @@ class _Reader(FieldReader):
             rationale=self.rationale(data, ids),
             readings=self.readings(data) if self.taxonomy.asks_labels else Readings(),
             labels=labels,
-            confidence=None if self.unsure else self.number(data, "confidence", 0, 1),
+            confidence=None if self.unsure else self.confidence(data),
             dimensions=dimensions,
             heads=self.heads(data),
             trajectory=self.trajectory(data) if self.taxonomy.asks_labels else (),
@@ -216,6 +220,8 @@ class _Reader(FieldReader):
 
     def labels(self, data: dict[str, Any]) -> tuple[LabelScore, ...]:
         value = data.get("labels")
+        if isinstance(value, str | dict) and value:
+            value, self.repaired = [value], True
         if not isinstance(value, list):
             raise BadAnswerError("wrong_shape", "labels is not a list")
         if not value:
@@ -239,9 +245,8 @@ class _Reader(FieldReader):
 
     def nothing(self, data: dict[str, Any], what: str) -> Exception:
         """What to raise for an answer without a label, or without a number: it abstains only with a reason."""
-        reason = data.get("abstain_reason")
-        if isinstance(reason, str) and reason.strip():
-            return AbstainedError(reason.strip())
+        if reason := said(data.get("abstain_reason")):
+            return AbstainedError(reason)
         return BadAnswerError("wrong_shape", f"no {what}, and no abstain_reason")
 
     def evidence(self, data: dict[str, Any]) -> tuple[tuple[Evidence, ...], dict[str, tuple[str, ...]]]:
@@ -249,13 +254,16 @@ class _Reader(FieldReader):
         items: list[Evidence] = []
         ids: dict[str, tuple[str, ...]] = {}
         for position, item in enumerate(self.objects(data, "evidence"), start=1):
-            given = self.text(item, "id", f"e{position}")
+            given = id_of(item.get("id"))
+            if given is None:
+                raise BadAnswerError("wrong_shape", "an evidence id is not text")
+            given = given or f"e{position}"
             if given in ids:
                 raise BadAnswerError("wrong_shape", f"evidence id {given} is used twice")
             read = self.evidence_item(item, given)
             claims = restated(read)
             names = tuple(f"e{n}" for n in range(len(items) + 1, len(items) + len(claims) + 1))
-            self.repaired |= claims != (read,) or names != (given,)
+            self.repaired |= claims != (read,) or (item.get("id") is not None and names != (item["id"],))
             ids[given] = names
             items += [self.told(claim, name) for claim, name in zip(claims, names, strict=True)]
         return tuple(items), ids
@@ -267,8 +275,8 @@ class _Reader(FieldReader):
         return claim.model_copy(update={"id": name, "shown": shown})
 
     def evidence_item(self, item: dict[str, Any], given_id: str) -> Evidence:
-        modality = cast(Modality, self.one_of(item, "modality", MODALITIES))
-        direction = cast(Direction, self.one_of(item, "direction", DIRECTIONS, "present"))
+        modality = cast(Modality, self.one_of(item, "modality", MODALITIES, modality_in))
+        direction = cast(Direction, self.one_of(item, "direction", DIRECTIONS, direction_in, "present"))
         if modality in self.sample.missing:
             raise BadAnswerError("missing_modality_cited", f"{given_id}: {modality}")
         word = self.text(item, "cue")
@@ -305,21 +313,35 @@ class _Reader(FieldReader):
 
     def rationale(self, data: dict[str, Any], ids: dict[str, tuple[str, ...]]) -> tuple[Step, ...]:
         steps: list[Step] = []
-        for item in self.objects(data, "rationale"):
+        for item in self.objects({"rationale": self.said_steps(data.get("rationale"))}, "rationale"):
             text = self.text(item, "text", "")
             if not text:
                 self.repaired = True
                 continue
-            cited = self.texts(item, "evidence_ids")
+            cited = ids_in(item.get("evidence_ids"))
+            if cited is None:
+                raise BadAnswerError("wrong_shape", "evidence_ids is not a list of ids")
             unknown = [name for name in cited if name not in ids]
             if unknown:
                 raise BadAnswerError("bad_step_reference", f"step {len(steps) + 1} cites {unknown[0]}")
-            self.repaired |= item.get("n") != len(steps) + 1
+            self.repaired |= item.get("n") != len(steps) + 1 or cited != item.get("evidence_ids", [])
             names = tuple(dict.fromkeys(new for name in cited for new in ids[name]))
             steps.append(Step(n=len(steps) + 1, text=text, evidence_ids=names))
         if not steps:
             raise BadAnswerError("empty_rationale")
         return tuple(steps)
+
+    def said_steps(self, value: Any) -> Any:
+        """The steps of a rationale that was written as one text, or as a list of texts; else what it is."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+            return value
+        self.repaired = True
+        lines = texts if value is texts[0] else [f"Step {n}: {text}" for n, text in enumerate(texts, start=1)]
+        return [
+            {"n": step.n, "text": step.text, "evidence_ids": list(step.evidence_ids)}
+            for step in extract_steps("\n".join(lines))
+        ]
 
     def readings(self, data: dict[str, Any]) -> Readings:
         """A reading of a missing modality says nothing and is dropped."""
@@ -330,11 +352,15 @@ class _Reader(FieldReader):
         for modality in ("text", "audio", "visual"):
             if value.get(modality) is None:
                 continue
-            if modality in self.sample.missing:
+            if modality in self.sample.missing or self.is_none(value[modality]):
                 self.repaired = True
                 continue
             found[modality] = self.label(value[modality])
         return Readings(**found)
+
+    def is_none(self, reading: Any) -> bool:
+        """Whether a reading is "none" in words, where no class is called so."""
+        return isinstance(reading, str) and is_nothing(reading) and self.taxonomy.match(reading) is None
 
     def dimensions(self, data: dict[str, Any]) -> Dimensions:
         value = data.get("dimensions") or {}

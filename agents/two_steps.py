@@ -18,6 +18,7 @@ from agents.datatext import CLAIM_CHARS, SECTION_CHARS, clean
 from agents.jsontext import NotJsonError, find_object
 from agents.prompting import PROMPT_DIR, fence_of
 from agents.protocol import AnswerSchema, Request, TextPart
+from agents.stated import said
 from schemas.ids import canonical_json
 from schemas.ports import Receipt
 from schemas.taxonomy import Taxonomy
@@ -68,8 +69,7 @@ def goes_on(receipt: Receipt) -> dict[str, Any] | None:
         first = find_object(receipt.raw).value
     except NotJsonError:
         return None
-    reason = first.get(ABSTAIN)
-    return None if isinstance(reason, str) and reason.strip() else first
+    return None if said(first.get(ABSTAIN)) else first
 
 
 def joined(first: Receipt, second: Receipt | None) -> Receipt:

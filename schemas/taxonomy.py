@@ -21,6 +21,12 @@ from schemas.settings_file import line_of
 TAXONOMY_DIR = Path(__file__).parent / "data" / "taxonomies"
 REMEDY = "see docs/taxonomies.md"
 MAX_OPEN_CHARS, MAX_OPEN_WORDS = 40, 4  # a longer text is a sentence, not a label
+# What says that there is nothing to say.
+NOTHING = frozenset(
+    ("", "none", "null", "nil", "nothing", "n/a", "n.a", "na", "no", "not applicable", "not available")
+)
+# What says that no emotion could be told, which is no emotion.
+UNTOLD = re.compile(r"\b(?:unknown|undetermined|undefined|unclear|cannot|can't|unable|not sure)\b")
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 LabelName = Annotated[str, StringConstraints(pattern=r"[^\W_]")]
@@ -187,11 +193,18 @@ def plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text).strip().lower()
 
 
+def is_nothing(text: str) -> bool:
+    """Whether a text is blank or says in so many words that there is nothing ("none", "N/A", "-")."""
+    return text.strip(" \t\r\n.-\u2013\u2014_*\"'()").lower() in NOTHING
+
+
 def _open_label(text: str) -> str | None:
     """A short text in small letters, without punctuation around its words; else None."""
     parts = (part.strip("'-") for part in re.sub(r"[^\w'-]+|_", " ", text).lower().split())
     word = " ".join(filter(None, parts))
-    return word if word and len(word) <= MAX_OPEN_CHARS and len(word.split()) <= MAX_OPEN_WORDS else None
+    if not word or is_nothing(text) or UNTOLD.search(word):
+        return None
+    return word if len(word) <= MAX_OPEN_CHARS and len(word.split()) <= MAX_OPEN_WORDS else None
 
 
 def _refuse_double_words(labels: Mapping[str, LabelClass]) -> None:

@@ -68,17 +68,38 @@ def wrong_type(rng: random.Random) -> Case:
         key = rng.choice(
             ["evidence", "rationale", "labels", "readings", "dimensions", "trajectory", "confidence"]
         )
-        answer[key] = rng.choice(
-            ["joy", 7, True, {"a": 1} if key in ("evidence", "rationale", "labels") else "x"]
-        )
+        answer[key] = rng.choice([7, True, {"a": 1}] if key in ("rationale", "labels") else ["joy", 7, True])
         if key == "confidence":
-            answer[key] = rng.choice(["0.8", "high", None, True, [0.5], {"value": 0.5}])
+            answer[key] = rng.choice(["high", "not 0.8", None, True, [0.5], {"value": 0.5}])
     else:
         key = rng.choice(["modality", "direction", "cue", "quote", "description", "start_s", "id"])
-        item_of(rng, answer)[key] = (
-            rng.choice([[], {}, True]) if key == "start_s" else rng.choice([7, True, [], {}])
+        item_of(rng, answer)[key] = rng.choice(
+            [True, [], {}] if key in ("start_s", "id") else [7, True, [], {}]
         )
     return bad("wrong_type", dump(rng, answer), "wrong_shape")
+
+
+def plain_type(rng: random.Random) -> Case:
+    """Another type than the one that was asked for, which can mean one thing alone."""
+    answer = valid(rng)
+    sent = json.loads(json.dumps(answer))
+    match rng.randrange(6):
+        case 0:
+            sent["confidence"] = rng.choice(["0.8", "80%", " 85 % ", "8/10", "4 out of 5", ".5"])
+        case 1:
+            item = item_of(rng, sent)
+            item["start_s"], item["end_s"] = f"{item['start_s']}", f"{item['end_s']} s"
+        case 2:
+            sent["labels"] = rng.choice([answer["labels"][0], answer["labels"][0]["label"]])
+            answer["labels"] = answer["labels"][:1]
+        case 3:
+            sent["rationale"] = rng.choice([["One.", "Two."], "First this. Then that."])
+        case 4:
+            for step in sent["rationale"]:
+                step["evidence_ids"] = rng.choice([", ".join(step["evidence_ids"]), ["1"], ["E1"], None, [1]])
+        case _:
+            sent["readings"]["text"] = rng.choice(["none", "N/A", "", "null"])
+    return good("plain_type", rng, answer, repaired=None, text=dump(rng, sent))
 
 
 def duplicate_key(rng: random.Random) -> Case:
@@ -107,7 +128,7 @@ def label_unknown(rng: random.Random) -> Case:
     if rng.random() < 0.7:
         item_of(rng, answer, "labels")["label"] = rng.choice(WRONG)
     else:
-        answer["readings"][rng.choice(["text", "audio", "visual"])] = rng.choice(WRONG)
+        answer["readings"][rng.choice(["text", "audio", "visual"])] = rng.choice(WRONG[:-1])
     return bad("label_unknown", dump(rng, answer), "unknown_label")
 
 
@@ -181,7 +202,7 @@ def no_evidence(rng: random.Random) -> Case:
 
 def step_astray(rng: random.Random) -> Case:
     answer = valid(rng)
-    item_of(rng, answer, "rationale")["evidence_ids"] = [rng.choice(["e99", "", "1", "e1\u200b", "E1"])]
+    item_of(rng, answer, "rationale")["evidence_ids"] = [rng.choice(["e99", "e0", "x1", "e1\u200b", "99"])]
     return bad("step_astray", dump(rng, answer), "bad_step_reference")
 
 
@@ -258,35 +279,54 @@ def trailing_commas(rng: random.Random) -> Case:
 
 
 def two_answers(rng: random.Random) -> Case:
-    texts = [json.dumps(valid(rng)) for _ in range(rng.randint(2, 3))]
+    texts = [json.dumps(valid(rng) | {"n": n}) for n in range(rng.randint(2, 3))]
     between = rng.choice(["", "\n", "\n\nOr rather:\n", ", "])
     text = between.join(texts)
     return bad("two_answers", rng.choice([text, f"Both: {text}", f"```\n{text}\n```"]), "several_answers")
 
 
 def json5(rng: random.Random) -> Case:
+    """As Python, JavaScript and typographic keyboards write it."""
+    answer = valid(rng)
+    text = json.dumps(answer)
+    text = rng.choice(
+        [
+            "{// why\n" + text[1:],
+            "{/* why */" + text[1:-1] + "\n # done\n, }",
+            text.replace("null", "None"),
+            text.replace('"labels"', "labels"),
+            repr(answer),
+            f"```python\n{answer!r}\n```",
+            "{" + text + "}",
+            "{\u201cevidence\u201d" + text[11:],
+            text.replace('"evidence":', '"evidence"\uff1a').replace('"rationale"', "\u00a0'rationale'"),
+            json.dumps(answer, indent=2).replace("\n", " // {so}\n"),
+            json.dumps({"answer": answer}),
+        ]
+    )
+    return good("json5", rng, answer, repaired=True, text=text)
+
+
+def no_json(rng: random.Random) -> Case:
     text = json.dumps(valid(rng))
     text = rng.choice(
         [
             "{'labels': ['joy'], " + text[1:],
             "{labels: [], " + text[1:],
-            "{// why\n" + text[1:],
-            "{/* why */" + text[1:],
-            text.replace("null", "None", 1),
-            text.replace('"labels"', "labels"),
+            "{// all the rest is a comment " + text[1:],
             text.replace(": ", " = ", 1),
             text.replace(", ", "; ", 1),
-            "{" + text + "}",
             text.replace('"', "\u201c"),
+            text.replace('"labels"', "'labels"),
         ]
     )
-    return bad("json5", text, "not_json")
+    return bad("no_json", text, "not_json", "duplicate_key")
 
 
 def other_shape(rng: random.Random) -> Case:
     answer = valid(rng)
     shapes: list[Any] = [
-        {"emotion": "joy", "confidence": 0.9}, {"label": "joy"}, {"answer": answer}, {"labels": ["joy"]}, {},
+        {"emotion": "joy", "confidence": 0.9}, {"label": "joy"}, {"answers": [answer]}, {"labels": ["joy"]}, {},
         {"choices": [{"message": {"content": json.dumps(answer)}}]}, {"error": {"message": "overloaded"}},
         {"name": "submit", "arguments": answer}, {"candidates": [{"content": {"parts": [{"text": "joy"}]}}]},
         {"type": "object", "properties": answer}, {"output": "joy"}, {"result": [answer]},
@@ -412,13 +452,14 @@ def vast(rng: random.Random) -> Case:
 
 
 KINDS: tuple[Callable[[random.Random], Case], ...] = (
-    intact, field_gone, optional_gone, inner_field_gone, wrong_type, duplicate_key, enum_swapped,
+    intact, field_gone, optional_gone, inner_field_gone, wrong_type, duplicate_key, enum_swapped, plain_type,
     enum_in_capitals, label_unknown, label_synonym, span_moved, span_a_little_outside, span_reversed,
     number_outside, number_impossible, missing_modality, no_reasons, no_evidence, step_astray, claim_twice,
     renumbered, too_many, cut_off, cut_off,
-    cut_off_in_a_fence, cut_off_by_the_vendor, nothing, wrapped, trailing_commas, two_answers, json5, other_shape,
-    no_object, refused, refused_by_the_vendor, abstained, hidden_characters, unstorable_characters, noise, noise,
-    nested, slow, slow_claim, in_another_language, in_lines, lines_spoiled, lines_not_asked_for, lines_noisy,
+    cut_off_in_a_fence, cut_off_by_the_vendor, nothing, wrapped, trailing_commas, two_answers, json5, no_json,
+    other_shape, no_object, refused, refused_by_the_vendor, abstained, hidden_characters, unstorable_characters,
+    noise, noise, nested, slow, slow_claim, in_another_language, in_lines, lines_spoiled,
+    lines_not_asked_for, lines_noisy,
 )  # fmt: skip
 
 

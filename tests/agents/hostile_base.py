@@ -32,7 +32,7 @@ FOREIGN = (
     "Она улыбается, и её голос становится громче.",
     "\u5979\u5fae\u7b11\u7740\u8bf4\u8bdd\uff0c\u58f0\u97f3\u53d8\u5927\uff0c\u663e\u5f97\u5f88\u9ad8\u5174\u3002",
 )
-JUNK = ("smell", "vision", "sideways", "0", "none of them", "\u200bvisual", "visual\u202e", "VIDEO", "")
+JUNK = ("smell", "vision", "sideways", "0", "none of them", "visual, audio", "multimodal", "not visual", "")
 WRONG = ("jealousy", "joyy", "j0y", "label", "joy or anger", "\ufffd", "")
 
 Answer = dict[str, Any]

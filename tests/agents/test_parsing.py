@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agents.jsontext import NotJsonError, find_object
 from agents.parsing import ParsedAnnotation, parse_annotation, parse_judgement, parse_second_look
+from schemas.taxonomy import load_taxonomy
 from tests.wire.material import answer, answer_json, make_sample, taxonomy
 
 TAXONOMY = taxonomy()
@@ -25,6 +26,7 @@ REASONS = {
 }  # fmt: skip
 
 
+HARMONY = "<|channel|>analysis<|message|>"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset-builders.md"
 
 
@@ -76,18 +78,24 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (f"```json\n{answer_json()[:80]}", None, "truncated"),
         ('["joy"]', "stop", "not_json"),
         ('"joy"', "stop", "not_json"),
-        (answer_json() + answer_json(), "stop", "several_answers"),
+        (answer_json() + answer_json(confidence=0.7), "stop", "several_answers"),
+        (f"{answer_json()}\n{answer_json()}\n{answer_json(labels=['anger'])}", "stop", "several_answers"),
+        ("<think>It may be " + answer_json(), "stop", "truncated"),
         (answer_json().replace("0.8", "NaN"), "stop", "not_json"),
         ('{"labels": [{"label": "joy"}], ' + answer_json()[1:], "stop", "duplicate_key"),
         ("[" * 100_000, "stop", "not_json"),
         ('{"a":' * 100_000, "stop", "not_json"),
         ("{}", "stop", "wrong_shape"),
         (answer_json(confidence=1.2), "stop", "out_of_range"),
-        (answer_json(confidence="0.8"), "stop", "wrong_shape"),
+        (answer_json(confidence="high"), "stop", "wrong_shape"),
+        (answer_json(confidence="85"), "stop", "out_of_range"),
+        (answer_json(confidence="120 %"), "stop", "out_of_range"),
         (answer_json(confidence=True), "stop", "wrong_shape"),
         (answer_json(confidence=10**400), "stop", "out_of_range"),
         (answer_json(labels=[]), "stop", "wrong_shape"),
-        (answer_json(labels="joy"), "stop", "wrong_shape"),
+        (answer_json(labels=""), "stop", "wrong_shape"),
+        (answer_json(labels="none"), "stop", "unknown_label"),
+        (answer_json(labels=[], abstain_reason="N/A"), "stop", "wrong_shape"),
         (answer_json(labels=[{"label": "joy", "intensity": 9}]), "stop", "out_of_range"),
         (answer_json(labels=[{"label": "jealousy", "intensity": 1}]), "stop", "unknown_label"),
         (answer_json(labels=[{"label": "", "intensity": 1}]), "stop", "unknown_label"),
@@ -97,6 +105,7 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (answer_json(evidence=item(end_s=1e999)).replace("Infinity", "1e999"), "stop", "out_of_range"),
         (answer_json(evidence=item(start_s=2)), "stop", "wrong_shape"),
         (answer_json(evidence=item(modality="smell")), "stop", "wrong_enum"),
+        (answer_json(evidence=item(modality="visual, audio")), "stop", "wrong_enum"),
         (answer_json(evidence=item(direction="sideways")), "stop", "wrong_enum"),
         (answer_json(evidence=item(modality=7)), "stop", "wrong_shape"),
         (answer_json(evidence=item() + item()), "stop", "wrong_shape"),
@@ -177,6 +186,34 @@ def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> No
         f"[{answer_json()}]",
         answer_json(evidence=item(modality="Visual", direction="PRESENT")),
         answer_json(labels=["joy"]),
+        answer_json(labels="Joy"),
+        answer_json(labels={"label": "joy", "intensity": 2}),
+        f"{answer_json()}\n\n{answer_json()}",
+        f"{answer_json()}\nNote: {{joy}} is what I chose.",
+        f"Of {{joy, anger}} I choose the first: {answer_json()}",
+        f"\u25c1think\u25b7{answer_json(labels=['anger'])}\u25c1/think\u25b7{answer_json()}",
+        f"<analysis>{answer_json(labels=['anger'])}</analysis>\n<answer>{answer_json()}</answer>",
+        f"<|channel|>analysis<|message|>{{hm}}<|end|><|start|>assistant<|channel|>final<|message|>{answer_json()}",
+        json.dumps({"answer": answer()}),
+        repr(answer()),
+        f"```python\n{answer(evidence=item(description=chr(39) + chr(34)))!r}\n```",
+        answer_json().replace("null", "None").replace('"labels"', "labels"),
+        answer_json().replace('"labels":', '"labels"\uff1a').replace('"evidence"', "\u201cevidence\u201d"),
+        json.dumps(answer(), indent=1).replace(
+            '"confidence"', '// sure // "labels"\n# yes\n/* { */ "confidence"'
+        ),
+        answer_json().replace("go up", "go\nup").replace("A smile", "She\\'s glad. A smile"),
+        answer_json(confidence="80%"),
+        answer_json(confidence="0.8"),
+        answer_json(labels=[{"label": "joy", "intensity": "2"}]),
+        answer_json(evidence=item(start_s="0.5", end_s="1.5 s")),
+        answer_json(evidence=item(modality="Visual-AU")),
+        answer_json(evidence=item(modality="facial expression", direction="Raised")),
+        answer_json(evidence=item(id=1), rationale=[{"n": 1, "text": "A smile.", "evidence_ids": [1]}]),
+        answer_json(evidence=item(id="1"), rationale=[{"n": 1, "text": "A smile.", "evidence_ids": "E1"}]),
+        answer_json(rationale="First, there is a smile [e1]. Therefore it is joy."),
+        answer_json(rationale=["A smile [e1].", "So joy."]),
+        answer_json(readings={"text": "none", "audio": "N/A", "visual": "joy"}),
         answer_json(labels=[{"label": "Happy", "intensity": 2}]),
         answer_json(labels=[{"label": "joy", "intensity": 2}, {"label": "happy", "intensity": 1}]),
         answer_json(rationale=[{"n": 4, "text": "A smile.", "evidence_ids": ["e1"]}]),
@@ -192,10 +229,46 @@ def test_usual_slips_are_mended_and_marked(text: str) -> None:
     assert parsed.answer.evidence[0].end_s <= SAMPLE.duration_s
 
 
+def test_a_rationale_in_prose_becomes_steps_with_what_they_cite() -> None:
+    for said in ("Step 1: A smile [e1]. Step 2: So joy.", ["A smile [e1].", "So joy."]):
+        parsed = parse(answer_json(rationale=said))
+        assert parsed.answer is not None
+        steps = [(step.n, step.text, step.evidence_ids) for step in parsed.answer.rationale]
+        assert steps == [(1, "A smile.", ("e1",)), (2, "So joy.", ())]
+
+
+def test_a_number_stated_in_words_is_the_one_that_was_said() -> None:
+    for stated, value in (
+        ("80%", 0.8),
+        (" 85 % sure", 0.85),
+        ("8/10", 0.8),
+        (".5", 0.5),
+        ("4 out of 5", 0.8),
+    ):
+        parsed = parse(answer_json(confidence=stated))
+        assert parsed.answer is not None
+        assert parsed.answer.confidence == pytest.approx(value)
+
+
+def test_an_open_label_that_says_that_there_is_none_is_none() -> None:
+    for word in ("none", "N/A", "null", "Unknown", "cannot be determined", "unclear emotion"):
+        text = answer_json(labels=[{"label": word, "intensity": None}], readings={}, trajectory=[])
+        parsed = parse_annotation(text, "stop", SAMPLE, load_taxonomy("open"), shown=frozenset())
+        assert (parsed.outcome, parsed.reason) == ("unparsed", "unknown_label"), word
+
+
 @pytest.mark.parametrize("free_text", [False, True])
 def test_a_draft_in_thoughts_that_do_not_end_is_no_answer(free_text: bool) -> None:
     for draft in (answer_json(), "Label: joy\nConfidence: 0.9"):
-        for begin in ("<think>", "\n<Thinking>", "[THINK]"):
+        for begin in (
+            "<think>",
+            "\n<Thinking>",
+            "[THINK]",
+            "Hm.\n<think>",
+            "\u25c1think\u25b7",
+            "<analysis>",
+            HARMONY,
+        ):
             parsed = parse(f"{begin}It may be {draft}", free_text=free_text)
             assert (parsed.outcome, parsed.reason) == ("unparsed", "truncated")
 
@@ -335,7 +408,21 @@ def test_no_depth_of_nesting_breaks_the_reader(depth: int) -> None:
     assert parse(deep).outcome in ("labelled", "unparsed")
 
 
-@pytest.mark.parametrize("text", ['{"a": "' + '\\"' * 300_000, "{" * 300_000, "```" * 300_000, "," * 300_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "' + '\\"' * 300_000,
+        "{" * 300_000,
+        "```" * 300_000,
+        "," * 300_000,
+        '{"a"://' * 300_000,
+        "{'\\" * 300_000,
+        "{\u201c" * 300_000,
+        "{/*" * 300_000,
+        "{#a:" * 300_000,
+        '{"a": 1} {"b": ' * 90_000,
+    ],
+)
 def test_no_text_makes_the_search_slow(text: str) -> None:
     """A search that grows with the square of the length would run into the suite's time limit here."""
     assert parse(text + "}").reason in ("not_json", "truncated")
