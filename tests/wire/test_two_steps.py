@@ -15,7 +15,7 @@ from agents.engine import ask_all
 from agents.prompting import annotation_request
 from agents.protocol import Request, TextPart
 from agents.providers.openai_compatible import OpenAICompatibleProvider
-from agents.two_steps import joined
+from agents.two_steps import goes_on, joined
 from pipeline.ledger import Ledger
 from schemas.errors import UserError
 from schemas.parts import Usage
@@ -151,3 +151,12 @@ def test_each_step_gives_its_own_fields_alone() -> None:
         "evidence": [1], "rationale": ["first"], "abstain_reason": None, "labels": ["anger"], "confidence": 0.9,
     }  # fmt: skip
     assert json.loads(joined(steps[0], None).raw)["labels"] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "on"), [(None, True), ("N/A", True), ("none", True), ("", True), ("the face is hidden", False)]
+)
+def test_only_a_reason_to_abstain_ends_a_question_after_its_first_step(reason: str | None, on: bool) -> None:
+    raw = json.dumps({"evidence": [], "rationale": [], "abstain_reason": reason})
+    first_answer = Receipt(raw, "m", Usage(), "stop")
+    assert (goes_on(first_answer) is not None) is on
