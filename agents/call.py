@@ -21,10 +21,8 @@ from agents.protocol import MediaLoader, Provider, Request, Response
 from agents.providers.common import usage_at_most
 from schemas.errors import ItemError, ProviderError
 from schemas.ids import content_id
-from schemas.ports import NOT_SENT, Clock, Journal, Receipt
+from schemas.ports import NOT_SENT, UNSENT, Clock, Journal, Receipt
 from schemas.settings_models import ModelSection
-
-UNSENT = "the run ended, or the server was left alone, before it was sent"
 
 
 class Job(NamedTuple):

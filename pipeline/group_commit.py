@@ -31,6 +31,7 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     written: asyncio.Future[CallEvent | None]
     unwanted: bool = False
+    is_written: bool = False
     end: End | Exception = None
 
     def tell(self) -> None:
@@ -53,10 +54,11 @@ class GroupCommit:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._began_s = -APART_S
 
-    async def put(self, event: CallEvent) -> CallEvent | None:
+    async def put(self, event: CallEvent, *, undo: CallEvent | None = None) -> CallEvent | None:
         """Durable when this returns, unless it returns the receipt that makes an intent needless.
 
-        An answer that came is written even if the run is cancelled here; an intent only if it is under way.
+        An answer that came is written even if the run is cancelled here. What has an `undo`, an intent, is left
+        out then; where it is under way already, `undo` is written after it.
 
         Raises:
             UserError: an intent that is refused, or the store cannot be used.
@@ -71,10 +73,10 @@ class GroupCommit:
         try:
             return await asyncio.shield(waiting.written)
         except asyncio.CancelledError:
-            waiting.unwanted = event.event == "intent"
-            if not waiting.unwanted:
-                await asyncio.wait([waiting.written])
-            waiting.written.cancel()
+            waiting.unwanted = undo is not None
+            await asyncio.wait([waiting.written])
+            if undo is not None and waiting.is_written:
+                await self.put(undo)
             raise
 
     def _work(self) -> None:
@@ -112,7 +114,7 @@ class GroupCommit:
                 return
             ends = [error]
         for waiting, end in zip(wanted, ends, strict=True):
-            waiting.end = end
+            waiting.end, waiting.is_written = end, end is None
 
 
 def _tell(group: list[_Waiting]) -> None:

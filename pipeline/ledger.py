@@ -15,7 +15,7 @@ from pipeline.group_commit import End, GroupCommit
 from schemas.errors import UserError
 from schemas.ids import canonical_json
 from schemas.parts import Usage
-from schemas.ports import Receipt, TokenLogprob
+from schemas.ports import NOT_SENT, UNSENT, Receipt, TokenLogprob
 from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
 from schemas.store_asked import CallSums
@@ -62,11 +62,12 @@ class Ledger:
         call = CallEvent(
             key, "intent", provider, model, annotator, components=canonical_json(dict(components))
         )
-        row = await self._events.put(call)
+        who = Who(provider, model, annotator)
+        row = await self._events.put(call, undo=failed(key, who, code=NOT_SENT, message=UNSENT))
         if row is None:
             with self._lock:
                 self.calls += 1
-                self._asked[key] = Who(provider, model, annotator)
+                self._asked[key] = who
         return self._known(row)
 
     def overspent(self) -> UserError | None:

@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 from schemas.errors import UserError
 from schemas.parts import Usage
 
-NOT_SENT = "not_sent"  # code of a call that was written down and then not made
+# Code and words of a call that was written down and then not made.
+NOT_SENT = "not_sent"
+UNSENT = "the run ended, or the server was left alone, before it was sent"
 
 
 class TokenLogprob(NamedTuple):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,10 @@ ANSWER = Receipt("{}", "m-1", Usage(cost_usd=0.25), "stop")
 
 def intent(number: int) -> CallEvent:
     return CallEvent(f"call_{number}", "intent", "p", "m")
+
+
+def taken_back(number: int) -> CallEvent:
+    return CallEvent(f"no call_{number}", "failure", "p", "m")
 
 
 class Disk:
@@ -85,24 +91,53 @@ def test_trouble_of_the_store_is_told_to_all_and_tried_once() -> None:
     assert tried == [1, 2]
 
 
-def test_a_cancelled_run_keeps_answers_and_drops_intents_that_are_not_under_way() -> None:
+def test_a_cancelled_run_keeps_answers_and_takes_intents_back() -> None:
+    """Those that are not under way are left out."""
     disk = Disk(shut=True)
 
     async def cancelled() -> None:
         group_commit = GroupCommit(disk)
-        first = asyncio.create_task(group_commit.put(intent(0)))
+        first = asyncio.create_task(group_commit.put(intent(0), undo=taken_back(0)))
         await asyncio.to_thread(disk.reached.wait, 20)
-        late = [CallEvent("call_9", "receipt", "p", "m"), intent(1)]
-        tasks = [first, *(asyncio.create_task(group_commit.put(event)) for event in late)]
+        late = [group_commit.put(CallEvent("call_9", "receipt", "p", "m"))]
+        late += [group_commit.put(intent(1), undo=taken_back(1))]
+        tasks = [first, *map(asyncio.create_task, late)]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         asyncio.get_running_loop().call_later(0.05, disk.open.set)
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(end) for end in ends] == [asyncio.CancelledError] * 3
-        assert disk.groups == [["call_0"], ["call_9"]]  # and it was waited for
+        keys = [key for group in disk.groups for key in group]
+        assert sorted(keys) == ["call_0", "call_9", "no call_0"]  # and it was waited for
 
     asyncio.run(cancelled())
+
+
+def test_an_intent_of_a_cancelled_run_counts_as_no_call(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, write = threading.Event(), store.write_calls
+
+    def slow(events: Sequence[CallEvent], *given: Any) -> Any:
+        under_way.set()
+        time.sleep(0.05)
+        return write(events, *given)
+
+    monkeypatch.setattr(store, "write_calls", slow)
+
+    async def cancelled() -> None:
+        ledger = Ledger(store, BudgetSection(calls=1))
+        intending = ledger.intend("call_1", provider="p", model="m", annotator="a", components={})
+        task = asyncio.create_task(intending)
+        await asyncio.to_thread(under_way.wait, 20)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert ledger.calls == 0
+
+    asyncio.run(cancelled())
+    assert [event.code for event in store.call_history("call_1")] == ["", "not_sent"]
+    assert store.call_totals()["intent"] == 0
 
 
 @pytest.fixture
