@@ -28,7 +28,8 @@ class Family(NamedTuple):
     (https://arxiv.org/abs/2412.05271, https://arxiv.org/abs/2504.10479, https://arxiv.org/abs/2508.18265),
     MiniCPM-V and -o (https://github.com/OpenBMB/MiniCPM-o; Ollama's "minicpm-v" is 2.6), Kimi-Audio
     (https://arxiv.org/abs/2504.18425), VideoLLaMA3 (https://arxiv.org/abs/2501.13106), DeepSeek-R1-Distill
-    (https://arxiv.org/abs/2501.12948).
+    (https://arxiv.org/abs/2501.12948), LLaVA-1.5 (https://arxiv.org/abs/2310.03744), SmolVLM
+    (https://arxiv.org/abs/2504.05299).
     """
 
     pattern: re.Pattern[str]

@@ -34,6 +34,8 @@ from tests.wire.material import section
         ("OpenGVLab/InternVL2-Llama3-76B", "intern llama"), ("OpenGVLab/InternVL2-40B", "intern yi"),
         ("zai-org/glm-4v", "glm"),
         ("microsoft/Phi-4-multimodal-instruct", "phi"),
+        ("llava-hf/llava-1.5-7b-hf", "llama"), ("llava:7b", None),
+        ("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "smol"),
         ("my-finetune", None), ("egpt", None), ("sphinx", None), ("phantom", None), ("m1", None),
     ],
 )  # fmt: skip

@@ -43,6 +43,7 @@ def seen(text: str, **of: Any) -> str:
         ("As a large language model I cannot feel, but", "As [annotator] I cannot feel, but"),
         ("As an AI language model, I think", "As [annotator], I think"),
         ("Gemini 2.5 Pro reads joy.", "[annotator] reads joy."),
+        ("As LLaVA-1.5, I see SmolVLM2's joy.", "As [annotator], I see [annotator]'s joy."),
         ("Qwen2.5-Omni-7B: a smile", "[annotator]: a smile"),
         ("ChatGPT and Claude agree.", "[annotator] and [annotator] agree."),
         ("The face of a gemstone; claudication.", "The face of a gemstone; claudication."),
