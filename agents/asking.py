@@ -133,6 +133,10 @@ class Asker(ABC, Generic[T, R]):
         """In which language the answer was asked for; None: nobody was told one."""
         return self.section.answer_language if self.model.wire else None
 
+    def unasked(self, item: T) -> str | None:  # noqa: ARG002
+        """Why it is not asked about an item; None: it is."""
+        return None
+
     @abstractmethod
     def request(self, item: T, repetition: int = 0) -> Request:
         """The question about one item. A provider without a wire reads the records themselves, so their digests

@@ -122,9 +122,11 @@ class Juror(Asker[Case, Judgement]):
     def kin(self, case: Case) -> Kinship:
         return kinship(self.family, self.families.get(case.annotation.annotator))
 
-    def may_judge(self, case: Case) -> bool:
-        """Not its own family, where `self_preference` refuses that."""
-        return self.section.self_preference != "refuse" or self.kin(case) == "other_family"
+    def unasked(self, case: Case) -> str | None:
+        """Its own family, where `self_preference` refuses that."""
+        if self.section.self_preference != "refuse" or self.kin(case) == "other_family":
+            return None
+        return f"it does not rate its own model family ({self.kin(case)})"
 
     def label_order(self, item: Case, replicate: int) -> tuple[str, ...]:
         """In which order the question names the labels: one of all turns of their list, there and back.

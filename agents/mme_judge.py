@@ -36,8 +36,8 @@ class MmeJudge(Juror):
 
     kind = "mme_emotion"
 
-    def may_judge(self, case: Case) -> bool:
-        return bool(case.reference) and super().may_judge(case)
+    def unasked(self, case: Case) -> str | None:
+        return super().unasked(case) if case.reference else "nobody knows the true label of the clip"
 
     def label_order(self, item: Case, replicate: int) -> tuple[str, ...]:  # noqa: ARG002 - there is nothing to choose
         return ()

@@ -35,7 +35,7 @@ def panel(
 def asked_about(jurors: Sequence[Juror], case: Case) -> Iterator[Question[Case, Judgement]]:
     """The questions about one annotation."""
     for juror in jurors:
-        if juror.may_judge(case):
+        if juror.unasked(case) is None:
             for repetition in range(juror.repetitions):
                 yield juror, case, repetition
 

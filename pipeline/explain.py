@@ -12,7 +12,7 @@ from agents.asking import Asker, Question, R, T
 from agents.call import call_key, key_of
 from agents.components import changed, components
 from agents.ensemble import Hearing
-from agents.panel import asked_about, panel
+from agents.panel import panel
 from agents.parsing import PARSER_VERSION
 from agents.protocol import Request
 from pipeline.commands.show import find_item
@@ -89,14 +89,11 @@ def _of_judges(known: _Known, item: LiveItem) -> Iterator[ExplainedQuestion]:
     jurors = panel(settings.judges, settings.annotators, project.taxonomy, seed=seed)
     for case in cases_of(project, [item.sample.id]):
         earlier = project.store.by_parent(Judgement, [case.annotation.id])[case.annotation.id]
-        for juror, _, repetition in asked_about(jurors, case):
-            own = [
-                one
-                for one in earlier
-                if (one.judge, one.kind) == (juror.section.name, getattr(juror, "kind", "rating"))
-            ]
-            question = (juror, case, repetition)
-            yield _Looked(known, "judge", item, question, own).explained(case.annotation.id)
+        for juror in jurors:
+            own = [one for one in earlier if (one.judge, one.kind) == (juror.section.name, juror.kind)]
+            for repetition in range(juror.repetitions):
+                question = (juror, case, repetition)
+                yield _Looked(known, "judge", item, question, own).explained(case.annotation.id)
 
 
 @dataclass
@@ -251,7 +248,8 @@ class _Looked(Generic[T, R]):
             return "consent keeps it from third parties"
         if self.stage == "contested" and not self._contested():
             return "it is asked only where the others leave the label open"
-        return None
+        asker, asked_of, _ = self.question
+        return asker.unasked(asked_of)
 
     def _contested(self) -> bool:
         project = self.known.project

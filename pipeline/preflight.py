@@ -111,9 +111,14 @@ def _check_kin(root: Path, settings: Settings) -> None:
                 )
 
 
-def kin_notes(settings: Settings) -> list[str]:
-    """What is to be told of judges that may rate their own family, before anything is spent."""
+def judge_notes(settings: Settings) -> list[str]:
+    """What is to be told before anything is spent: nobody rates, or a judge may rate its own family."""
     notes = []
+    if not any(judge.rubric == "emotrace" for judge in settings.judges):
+        who = ", ".join(judge.name for judge in settings.judges)
+        notes.append(
+            f'no judge rates, only evaluations are asked for ({who}): clips wait as "not_rated", add a judge'
+        )
     for judge in settings.judges:
         kin = kin_of(judge, settings.annotators)
         names = {which: ", ".join(kin[which]) for which in ("same_family", "family_unknown")}

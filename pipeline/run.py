@@ -25,7 +25,7 @@ from pipeline.features.environments import prepare_environments
 from pipeline.features.host import Host, hosted
 from pipeline.ledger import Ledger
 from pipeline.outputs import AnnotationCounts, CheckCounts, RunOutput, StageCounts, ThisRun
-from pipeline.preflight import kin_notes, look_names_up, preflight
+from pipeline.preflight import judge_notes, look_names_up, preflight
 from pipeline.project import Project, only_run
 from pipeline.stages.aggregate import AggregateStage
 from pipeline.stages.annotate import AnnotateStage
@@ -214,7 +214,7 @@ def _drive(
     if first is None:
         return
     ready()
-    for note in kin_notes(state.project.settings):
+    for note in judge_notes(state.project.settings):
         state.progress.note("judge", note)
     prepare_environments(state.project.settings.features, state.progress.note)
     state.project.artifacts.sweep()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.preflight import kin_notes, preflight
+from pipeline.preflight import judge_notes, preflight
 from schemas.errors import UserError
 from schemas.settings import PROJECT_FILE, store_url
 from schemas.settings_file import load_settings
@@ -138,4 +138,4 @@ def _models(project: Path) -> str:
     settings = load_settings(project)
     preflight(project, settings)
     names = [section.name for section in (*settings.annotators, *settings.judges)]
-    return "; ".join([f"can be opened: {', '.join(names)}", *kin_notes(settings)])
+    return "; ".join([f"can be opened: {', '.join(names)}", *judge_notes(settings)])

@@ -245,3 +245,22 @@ def test_a_second_look_is_told_from_a_rating(models: FakeModels, tmp_path: Path)
         "  j about m",
         "  j, second look about m",
     ]
+
+
+def test_why_a_judge_is_not_asked_is_told(models: FakeModels, tmp_path: Path) -> None:
+    judge = settings(models.openai_url, model="two").partition("[[annotators]]")[2].replace('"m"', '"j"')
+    judges = f'[[judges]]{judge}rubric = "mme_emotion"\n'
+    kin = f'[[judges]]{judge}family = "qwen"\nself_preference = "refuse"\n'.replace('"j"', '"k"')
+    other = f'[[judges]]{judge}family = "gpt"\n'.replace('"j"', '"o"').replace('"two"', '"three"')
+    with project_in(
+        tmp_path, settings(models.openai_url, more='family = "qwen"', rest=judges + kin + other)
+    ) as project:
+        sample = stand(project)
+        run_once(project, sample)
+        found = told(project, sample.id)
+    assert (found["j"].state, found["j"].will_be_asked) == ("not_asked", False)
+    assert found["j"].why == "nobody knows the true label of the clip"
+    assert (found["k"].state, found["k"].why) == (
+        "not_asked", "it does not rate its own model family (same_family)",
+    )  # fmt: skip
+    assert found["o"].state == "answered"

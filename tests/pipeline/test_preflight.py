@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.preflight import kin_notes, look_names_up, preflight
+from pipeline.preflight import judge_notes, look_names_up, preflight
 from schemas.errors import UserError
 from schemas.settings_file import load_settings
 from tests.pipeline.project import REPO, write_settings
@@ -178,7 +178,7 @@ def judge(mode: str, *, model: str = "qwen2.5", name: str = "j") -> str:
 def notes(text: str, root: Path) -> list[str]:
     settings = load_settings(write_settings(root, text))
     preflight(root, settings)
-    return kin_notes(settings)
+    return judge_notes(settings)
 
 
 def test_a_judge_of_its_own_family_is_told_before_anything_is_spent(tmp_path: Path) -> None:
@@ -191,6 +191,15 @@ def test_a_judge_of_its_own_family_is_told_before_anything_is_spent(tmp_path: Pa
     assert notes(local("a") + judge("warn", model="gemini-2.5-pro"), tmp_path / "r") == []
     (note,) = notes(local("a") + judge("warn", model="own-weights"), tmp_path / "s")
     assert "(a) is not known: set family in both" in note
+
+
+def test_that_nobody_rates_is_told(tmp_path: Path) -> None:
+    only = judge("allow") + 'rubric = "mme_emotion"\n'
+    (note,) = notes(local("a") + only, tmp_path / "p")
+    assert (
+        note == 'no judge rates, only evaluations are asked for (j): clips wait as "not_rated", add a judge'
+    )
+    assert notes(local("a") + only + judge("allow", name="k"), tmp_path / "q") == []
 
 
 def test_nothing_is_told_of_rules(tmp_path: Path) -> None:
