@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from starlette.responses import HTMLResponse
 
@@ -15,8 +15,10 @@ from review_ui.pages import page
 from review_ui.queue import Entry, Person, Phase
 from review_ui.views import asked_view, blind_view, dimension_field, head_field, reveal_view
 from schemas.errors import UserError
-from schemas.records import Annotation, Consensus, Review, Sample
+from schemas.record import Record
+from schemas.records import Annotation, Consensus, Judgement, Review, Sample
 
+R = TypeVar("R", bound=Record)
 CLIP_NAME = "clip.mp4"
 Note = Literal["saved", "labelled", "checked"]
 SENTENCES: dict[Note, str] = {
@@ -91,16 +93,21 @@ def show_reveal(
         values=shown.form or before,
         blind_labels=[*said, *(f"{name} {value:g}" for name, value in blind.dimensions.given.items())],
         blind_flagged=blind.flagged,
-        reveal=reveal_view(consensus, _annotations(shown.desk, consensus), shown.desk.taxonomy),
+        reveal=reveal_view(
+            consensus,
+            _made_of(shown.desk, consensus, Annotation),
+            shown.desk.taxonomy,
+            _made_of(shown.desk, consensus, Judgement),
+        ),
         marks=MARKS,
         ask_for_marks=ask_for_marks,
     )
 
 
-def _annotations(desk: Desk, consensus: Consensus) -> list[Annotation]:
-    """Those that the consensus was made of."""
+def _made_of(desk: Desk, consensus: Consensus, kind: type[R]) -> list[R]:
+    """The records of a kind that the consensus was made of."""
     ids = [name for name, _, _ in (part.partition(":") for part in consensus.input_digests)]
-    return desk.store.by_id(Annotation, [name for name in ids if name.startswith(f"{Annotation.PREFIX}_")])
+    return desk.store.by_id(kind, [name for name in ids if name.startswith(f"{kind.PREFIX}_")])
 
 
 def _common(shown: Shown, phase: Phase) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pipeline.aggregate.scores import labelled
 from pipeline.policy import NO_CONFLICT
 from review_ui.plain import plain_measure, plain_words
 from schemas.parts import Evidence, MergedEvidence, Turn, Word
-from schemas.records import Annotation, Consensus, Sample
+from schemas.records import Annotation, Consensus, Judgement, Sample
 from schemas.taxonomy import Taxonomy
 
 Box = tuple[float, float, float, float]
@@ -148,6 +148,9 @@ class RevealView:
     numbers: tuple[str, ...]  # the annotators' mean of each dimension, and how far apart they are
     conflict: str
     steps: tuple[StepView, ...]
+    implied: tuple[
+        str, ...
+    ]  # what judges to whom no label was told read out of the steps, where it is another one
     claims: tuple[ClaimView, ...]
     readings: tuple[tuple[str, str], ...]  # modality, label; given when the modalities are in conflict
     others: tuple[OtherView, ...]  # likewise
@@ -177,8 +180,13 @@ def blind_view(sample: Sample, *, has_clip: bool) -> BlindView:
     )
 
 
-def reveal_view(consensus: Consensus, annotations: Sequence[Annotation], taxonomy: Taxonomy) -> RevealView:
-    """`annotations` are those that the consensus was made of."""
+def reveal_view(
+    consensus: Consensus,
+    annotations: Sequence[Annotation],
+    taxonomy: Taxonomy,
+    judgements: Sequence[Judgement] = (),
+) -> RevealView:
+    """`annotations` and `judgements` are those that the consensus was made of."""
     votes = [] if consensus.conflict in NO_CONFLICT else labelled(annotations)
     shares = sorted(consensus.distribution.items(), key=lambda item: (-item[1], item[0]))
     return RevealView(
@@ -188,10 +196,17 @@ def reveal_view(consensus: Consensus, annotations: Sequence[Annotation], taxonom
         numbers=_means(consensus),
         conflict=consensus.conflict.replace("_", " "),
         steps=tuple(StepView(step.n, step.text, step.evidence_ids) for step in consensus.rationale),
+        implied=_implied(judgements, consensus.best_annotation_id),
         claims=tuple(_claim(n, merged) for n, merged in enumerate(consensus.evidence)),
         readings=_readings(votes, taxonomy),
         others=_others(votes, consensus.label, taxonomy),
     )
+
+
+def _implied(judgements: Sequence[Judgement], of: str | None) -> tuple[str, ...]:
+    """Other labels that the reasons of an annotation imply, by second looks; each once."""
+    looks = (one for one in judgements if one.annotation_id == of and "label_mismatch" in one.flags)
+    return tuple(sorted({look.implied_label for look in looks if look.implied_label is not None}))
 
 
 def _means(consensus: Consensus) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from schemas.parts import (
     Word,
 )
 from schemas.record import Record
-from schemas.records import Annotation, Consensus, Decision, Sample, Segment, Source
+from schemas.records import Annotation, Consensus, Decision, Judgement, Sample, Segment, Source
 from schemas.settings import artifacts_url, store_url
 from schemas.settings_file import load_settings
 from schemas.store import Store
@@ -52,6 +52,7 @@ class Item:
     consensus: Consensus
     decision: Decision
     annotation: Annotation
+    look: Judgement
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def make_project(folder: Path, taxonomy: str = "ekman7") -> Project:
     project = Project(folder, store, items)
     # Stored in reverse, so that only the priority can give the right order.
     for item in reversed(items):
-        store.add([item.source, item.segment, item.sample, item.annotation, item.consensus, item.decision])
+        store.add([item.source, item.segment, item.sample, item.annotation, item.look, item.consensus])
+        store.add([item.decision])
     set_live(project)
     return project
 
@@ -101,6 +103,7 @@ def set_live(project: Project, **replaced: list[Record]) -> None:
     for cls, name in (
         (Sample, "sample"),
         (Annotation, "annotation"),
+        (Judgement, "look"),
         (Consensus, "consensus"),
         (Decision, "decision"),
     ):
@@ -166,10 +169,22 @@ def _item(n: int, status: str, taxonomy: Taxonomy) -> Item:
             dimensions=numbers,
         ),
     )
+    look = Judgement(
+        annotation_id=annotation.id,
+        request_digest="look",
+        judge=f"{CANARY}-judge",
+        provider="p",
+        model="m",
+        kind="second_look",
+        outcome="answered",
+        reasons=(f"{CANARY} judged",),
+        implied_label=f"{CANARY} {SCRIPTS[0]}",
+        flags=("label_mismatch",),
+    )
     consensus = Consensus(
         segment_id=segment.id,
         target=target,
-        input_digests=(f"{annotation.id}:{annotation.digest}",),
+        input_digests=(f"{annotation.id}:{annotation.digest}", f"{look.id}:{look.digest}"),
         method="vote",
         version="1",
         sample_id=sample.id,
@@ -180,6 +195,7 @@ def _item(n: int, status: str, taxonomy: Taxonomy) -> Item:
         dimensions=numbers,
         spread={name: Spread(sd=0.1, n=3) for name in numbers.given},
         conflict=f"{CANARY}_conflict",
+        best_annotation_id=annotation.id,
         rationale=rationale,
         evidence=tuple(
             MergedEvidence(
@@ -200,7 +216,7 @@ def _item(n: int, status: str, taxonomy: Taxonomy) -> Item:
         priority=0.9 - 0.2 * n,
         rationale=rationale,
     )
-    return Item(source, segment, sample, consensus, decision, annotation)
+    return Item(source, segment, sample, consensus, decision, annotation, look)
 
 
 _VERDICTS: tuple[tuple[Literal["supported", "contradicted"], dict[str, Any]], ...] = (

@@ -80,6 +80,7 @@ def test_the_revealed_page_shows_what_the_models_said(browser: Browser, project:
     assert "canary conflict" in text
     assert "73 %" in text
     assert "canary reason" in text
+    assert "A judge who was not told the label read these reasons as: canary &lt;script&gt;" in text
     assert f'href="/media/{sample_id}#t=0.2,0.7" data-start="0.2" data-end="0.7"' in text
     assert "The signal contradicts this." in text
     assert "measured 0.91 intensity, needs &gt;= 0.3" in text

@@ -10,6 +10,7 @@ from review_ui.plain import plain_words
 from review_ui.views import reveal_view
 from schemas.cues import cue_table
 from schemas.parts import MergedEvidence, Readings
+from schemas.records import Judgement
 from tests.release.builder import TAXONOMY, annotation, consensus_of, evidence
 
 
@@ -78,6 +79,28 @@ def test_claims_are_told_in_plain_words(cue: str, direction: Any, text: str) -> 
 
 def test_every_cue_has_plain_words() -> None:
     assert [cue.cue for cue in cue_table().cues.values() if not cue.plain] == []
+
+
+def test_reasons_that_imply_another_label_are_told_of_the_answer_that_is_shown() -> None:
+    said = [annotation("s", name, "joy", items=(evidence("e1", "AU12"),)) for name in "ab"]
+    consensus = consensus_of(said)
+    (other,) = (one.id for one in said if one.id != consensus.best_annotation_id)
+
+    def look(of: str | None, implied: str | None, *flags: str) -> Judgement:
+        return Judgement(
+            annotation_id=str(of), request_digest=f"{of}{implied}", judge="j", provider="p", model="m",
+            kind="second_look", outcome="answered", implied_label=implied, flags=flags,
+        )  # fmt: skip
+
+    best = consensus.best_annotation_id
+    looks = [
+        look(best, "anger", "label_mismatch"),
+        look(best, "fear", "not_blind"),
+        look(best, None, "no_label_implied"),
+        look(other, "sadness", "label_mismatch"),
+    ]
+    assert reveal_view(consensus, said, TAXONOMY, looks).implied == ("anger",)
+    assert reveal_view(consensus, said, TAXONOMY, [look(best, "joy")]).implied == ()
 
 
 def test_on_a_conflict_the_other_side_is_heard_too() -> None:
