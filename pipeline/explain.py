@@ -19,7 +19,7 @@ from pipeline.commands.show import find_item
 from pipeline.consent import Consent
 from pipeline.examples import annotators, banks_now
 from pipeline.judging.cases import cases_of
-from pipeline.ledger import used_up
+from pipeline.ledger import BUDGET_REACHED, used_up
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
 from pipeline.project import Project
@@ -136,11 +136,12 @@ class _Known:
 
     @cached_property
     def away(self) -> dict[tuple[str, str], str]:
-        """(stage, who was not asked to the end by the last run) -> why."""
+        """(stage, who was not asked to the end by the last run) -> why; the budget is told apart."""
         names = {
             section.name for section in (*self.project.settings.annotators, *self.project.settings.judges)
         }
-        return {(one.stage, one.id): one.message for one in last_failures(self.store) if one.id in names}
+        found = (one for one in last_failures(self.store) if one.id in names and one.code != BUDGET_REACHED)
+        return {(one.stage, one.id): one.message for one in found}
 
     @cached_property
     def sentinel(self) -> frozenset[str]:

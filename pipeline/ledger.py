@@ -20,6 +20,7 @@ from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
 from schemas.store_asked import CallSums
 
+BUDGET_REACHED = "budget_reached"  # the code of the error that ends all calls of a run
 ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"
 DETAILS = {"input_by_modality", "cached_input_tokens", "reasoning_tokens"}  # of Usage, beside the sums
 
@@ -158,7 +159,7 @@ def used_up(budget: BudgetSection, sums: CallSums) -> UserError | None:
     """Why no further call may be sent; None while there is something left."""
     if budget.calls is not None and sums.intents >= budget.calls:
         return UserError(
-            "budget_reached",
+            BUDGET_REACHED,
             f"the budget of {budget.calls} calls is used up",
             "raise budget.calls, then run again",
         )
@@ -170,7 +171,7 @@ def no_money(budget: BudgetSection, spent_usd: float) -> UserError | None:
     if budget.usd is None or spent_usd < budget.usd:
         return None
     return UserError(
-        "budget_reached",
+        BUDGET_REACHED,
         f"the budget of {budget.usd:g} USD is used up ({spent_usd:.4f} spent)",
         "raise budget.usd, then run again",
     )

@@ -98,7 +98,8 @@ def run(
     """Bring the project up to date and tell what stands; every item is looked at.
 
     Raises:
-        UserError: the user must change something (a key, the budget, the disk); what is done is kept.
+        UserError: the user must change something (a key, the disk); what is done is kept. A budget that is
+            used up is told at the end: what rests on answers that are there is made first.
         KeyboardInterrupt: interrupted; what is done is kept and the next run goes on from there.
     """
     with _begun(project, progress) as began:
@@ -106,6 +107,8 @@ def run(
         began.state.renew_examples = renew_examples
         _whole_look(began.state, engine)
         began.finished = True
+        if began.state.spent_up is not None:
+            raise began.state.spent_up
     return RunOutput(**dict(totals(project.store)), this_run=began.told)
 
 

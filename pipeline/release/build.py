@@ -148,8 +148,10 @@ def current_items(store: Store, settings: Settings, taxonomy: Taxonomy) -> Itera
         # What is left out anyway need not be brought up to date first.
         if not is_withdrawn(item.facts) and (newer := today.newer_than(item)):
             message = f"the decision on {item.segment.id} is older than {newer}"
+            if item.decision is None:
+                message = f"{item.segment.id} has no decision yet: it waits for an answer"
             waits = "; batch jobs are under way" if store.open_batches() else ""
-            raise UserError("stale_decisions", message + waits, RUN)
+            raise UserError("stale_decisions", message + waits, f"{RUN} (emotrace status tells what waits)")
         yield item
 
 

@@ -18,6 +18,7 @@ from pipeline.batches import asker_of
 from pipeline.consent import Consent
 from pipeline.estimate import Wanted
 from pipeline.facts import Facts
+from pipeline.ledger import BUDGET_REACHED, used_up
 from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
 from pipeline.status import FAILURES
@@ -35,6 +36,7 @@ REMEDIES = {
     "unauthorized": "mend its key, then: emotrace run",
     "not_found": "mend its model or base_url, then: emotrace run",
     "quota_exhausted": "top up the account, then: emotrace run",
+    BUDGET_REACHED: "raise it in [budget], then: emotrace run",
 }
 
 Pending = tuple[Asker[T, R], str, int]  # whom to ask, the key of the item, which repetition
@@ -136,14 +138,17 @@ class AskStage(ABC, Generic[T, R]):
             may_see = self.reader(run, run.facts_now())  # people may have said more since
             questions = [(asker, found[key], n) for asker, key, n in items if may_see(asker, found[key])]
 
+            kept: set[str] = set()
+
             def keep(record: R, ends: Sequence[ItemOutcome] = ()) -> None:
+                kept.add(record.id)
                 run.count(self.counted(record))
                 writer.add([record], ends or self._mended(run, record))
                 if record.usage.cost_usd or record.usage.output_tokens:
                     writer.commit()
                 run.progress.advance(self.name)
 
-            async def ask() -> None:
+            async def ask(questions: Sequence[Question[T, R]]) -> None:
                 await collect(
                     questions,
                     journal=run.ledger,
@@ -159,13 +164,28 @@ class AskStage(ABC, Generic[T, R]):
                 )
 
             try:
-                run_async(run, ask())
-            except UserError:  # a budget, say: what was gathered within it goes its way
-                run_async(run, run.gathering.submit_all())
-                raise
+                run_async(run, ask(questions))
+            except UserError as error:  # what was gathered before it goes its way
+                self._submit(run)
+                self._spent_up(run, error)
+                free = (one for one in questions if not one[0].model.wire)
+                run_async(run, ask([one for one in free if one[0].question_id(*one[1:]) not in kept]))
             self._to_gather -= _for_batches(items)
             if run.gathering and self._to_gather == 0:
-                run_async(run, run.gathering.submit_all())
+                self._submit(run)
+
+    def _submit(self, run: Run) -> None:
+        """Begin the jobs that were gathered."""
+        try:
+            run_async(run, run.gathering.submit_all())
+        except UserError as error:
+            self._spent_up(run, error)
+
+    def _spent_up(self, run: Run, error: UserError) -> None:
+        """A budget that ends leaves questions that wait; the run goes on with the answers that are there."""
+        if error.code != BUDGET_REACHED:
+            raise error
+        run.spent_up = used_up(run.project.settings.budget, run.project.store.call_sums()) or error
 
     def reader(self, run: Run, facts: Mapping[str, Facts]) -> Callable[[Asker[T, R], T], bool]:
         """Whether an item may be shown to whom a question is put to, as consent has it."""
@@ -237,12 +257,17 @@ class AskStage(ABC, Generic[T, R]):
         ]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
-        waiting = [of for key, of in self._expected.items() if key not in there and of.asked in ended]
+        waiting = [
+            of
+            for key, of in self._expected.items()
+            if key not in there and key not in coming and (of.asked in ended or run.spent_up)
+        ]
         run.waiting.update(
             of.sample_id for of in (*waiting, *map(self._expected.__getitem__, coming)) if of.counts
         )
         for name, n in Counter(of.asked for of in waiting).items():
-            run.failures[self.name, name] = self._away(name, ended[name], n)
+            if (why := ended.get(name, run.spent_up)) is not None:
+                run.failures[self.name, name] = self._away(name, why, n)
 
     def _ended(self, run: Run) -> dict[str, ProviderError]:
         """Who is not asked any more in this run, live or in batches."""
@@ -257,7 +282,7 @@ class AskStage(ABC, Generic[T, R]):
         """Say which records stand now."""
         run.project.store.set_live(self.record_class, [*ids, *self.beside(run)])
 
-    def _away(self, name: str, error: ProviderError, waiting: int) -> ItemOutcome:
+    def _away(self, name: str, error: ProviderError | UserError, waiting: int) -> ItemOutcome:
         """One line for a model that was not asked to the end, whatever number of questions waits for it."""
         wait = "1 question waits" if waiting == 1 else f"{waiting} questions wait"
         message = f"{error.message}; {wait} for it"

@@ -98,6 +98,7 @@ class Run:
     gathering: Gathering = field(init=False)  # questions that go into further jobs
     lines: Lines = field(init=False)  # what is known of the servers that are asked
     waiting: set[str] = field(default_factory=set)  # samples that somebody has not been asked about
+    spent_up: UserError | None = None  # the budget that ended the calls of this run
     worked: dict[str, StageCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -346,6 +346,14 @@ def test_the_budget_stops_the_run_and_raising_it_goes_on(project: Path, folder: 
         error = error_of(emotrace("run", "--local", "--project", project, "--json"))
         assert (error["code"], len(server.requests)) == ("budget_reached", 2)
         assert "budget.calls" in error["remedy"]
+        so_far = emotrace("status", "--project", project, "--json").json
+        assert (so_far["annotations"]["labelled"], so_far["judgements"]) == (5, 5)  # 3 of rules, 2 were paid
+        assert (so_far["needs_review"], so_far["stopped"]) == (2, False)  # of the clips that are whole
+        (waits,) = so_far["failed_items"]
+        assert waits["message"].endswith("is used up; 1 question waits for it")
+        assert "[budget]" in waits["retry"]
+        refused = error_of(emotrace("release", "--version", "0.1.0", "--project", project, "--json"))
+        assert refused["message"].endswith("has no decision yet: it waits for an answer")
         error_of(emotrace("run", "--local", "--project", project, "--json"))
         assert len(server.requests) == 2
         write_settings(project, settings + "[budget]\ncalls = 9\n")
