@@ -20,19 +20,28 @@ _EMPHASIS = re.compile(r"\*{1,3}|_{2,3}|`+")
 _HEADING = re.compile(r"^#{1,6}\s*|^>\s*")
 _SEPARATOR = re.compile(r"^[-=*_~]{3,}$")
 _CIRCLED = "\u2460-\u2473\u2776-\u277f"
-_STEP = re.compile(r"^(?:reasoning\s+)?step\s*#?\s*\d{1,3}\s*(?:[:.)\u2013\u2014-]+|$)\s*", re.IGNORECASE)
-_STEP_HEAD = re.compile(
-    r"^(?:reasoning\s+)?step\s*#?\s*\d{1,3}(?![\w.,]*\d)\s*[:.)\u2013\u2014-]*\s*", re.IGNORECASE
+_DIGITS = "[一二三四五六七八九十\\d]{1,3}"
+# "Step 1", as languages call it; "第一步" and "1단계" say the number first or in between.
+_STEP_WORD = (
+    r"(?:(?:reasoning\s+)?(?:step|schritt|[ée]tape|paso|passo|шаг|步骤|步驟|ステップ)\s*#?\s*\d{1,3}"
+    rf"|第{_DIGITS}步|\d{{1,3}}\s*단계)"
 )
+_MARKS = "[:：.)、，\u2013\u2014-]"
+_STEP = re.compile(rf"^{_STEP_WORD}\s*(?:{_MARKS}+|$)\s*", re.IGNORECASE)
+_STEP_HEAD = re.compile(rf"^{_STEP_WORD}(?![\w.,]*\d)\s*{_MARKS}*\s*", re.IGNORECASE)
 _NUMBER = re.compile(
-    rf"^(?:[(\[]?\d{{1,2}}[.):\]]+(?=\s|$)|[(]?[a-hA-H][)](?=\s)|[(]?(?:i{{1,3}}|iv|vi{{0,3}}|ix)[.)](?=\s)"
-    rf"|[{_CIRCLED}]|\d{{1,2}}\s*[\u2013\u2014-](?=\s)|[一二三四五六七八九十\d]{{1,3}}、)\s*"
+    rf"^(?:[(\[]?\d{{1,2}}[.):\]]+(?=\s|$)|\d{{1,2}}[.)．](?=[^\W\d_])|[(]?[a-hA-H][)](?=\s)|[(]?(?:i{{1,3}}|iv|vi{{0,3}}|ix)[.)](?=\s)"
+    rf"|[{_CIRCLED}]|\d{{1,2}}\s*[\u2013\u2014-](?=\s)|{_DIGITS}、)\s*"
 )
 _BULLET = re.compile(r"^[-*+\u2022\u2023\u25aa\u25cf\u25e6\u00b7\u2013\u2014]\s+")
 _INLINE_STEP = re.compile(r"(?<=[\s.;:!?])(?=step\s*#?\s*\d{1,3}\s*[:.)\u2013\u2014-])", re.IGNORECASE)
 _INLINE_NUMBER = re.compile(r"(?:(?<=\s)|^)[(]?(\d{1,2})[.)](?=\s)")
+_SHORT = "".join(
+    rf"(?<!\b{word}\.)" for word in ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "cf", r"e\.g", r"i\.e")
+)
 _SENTENCE = re.compile(  # a stop, and what comes after it does not go on in lower case; the closing mark stays
-    r"(?<=[.!?])\s+(?=[\"'(\u201c\u2018\[]?[^\W\d_a-z])|(?<=[.!?][\"')\u201d\u2019\]])\s+(?=[^\W\d_a-z])|(?<=[。！？])\s*"
+    rf"(?<=[.!?]){_SHORT}\s+(?=[\"'(\u201c\u2018\[]?[^\W\d_a-z])|(?<=[.!?][\"')\u201d\u2019\]])\s+(?=[^\W\d_a-z])"
+    '|(?<=[。！？])(?![”’」』）"，、；])\\s*|(?<=[。！？][”’」』）"])(?![，、；。的])\\s*'
 )
 _CONNECTIVE = re.compile(
     r"^(?:and\s+)?(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|fourth(?:ly)?|fifth(?:ly)?|to\s+begin\s+with|then|next"
@@ -42,13 +51,19 @@ _CONNECTIVE = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(
-    r"^(?:and\s+)?(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|fourth(?:ly)?|fifth(?:ly)?|then|next|finally|lastly"
-    r"|to\s+begin\s+with|after\s+that)\s*[,:]\s*",
+    r"^(?:(?:and\s+)?(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|fourth(?:ly)?|fifth(?:ly)?|then|next|finally|lastly"
+    rf"|to\s+begin\s+with|after\s+that)\s*[,:]|(?:首先|其次|再次|接着|接著|然后|然後|最后|最後|第{_DIGITS})[，,：:、])\s*",
+    re.IGNORECASE,
+)
+# What draws the conclusion: a line that begins so below a list is no part of its last item.
+_CONCLUSION = re.compile(
+    r"^(?:therefore|thus|hence|overall|consequently|in\s+conclusion|to\s+conclude|in\s+sum(?:mary)?|taken\s+together|conclusion)\b"
+    "|^(?:综上|綜上|因此|所以|总之|總之|结论|結論|したがって|따라서)",
     re.IGNORECASE,
 )
 _FILLER = re.compile(
     r"^(?:sure|okay|ok|certainly|of\s+course|let(?:'|\u2019)?s|let\s+us|let\s+me|now,?\s+let(?:'|\u2019)?s"
-    r"|here(?:'s|\s+is|\s+are)|i\s+will|i'll|to\s+answer|the\s+following)\b[^.!?:]*[.!:]?$",
+    r"|here(?:'s|\s+is|\s+are)|i\s+hope|hope\s+this|please\s+let\s+me|feel\s+free|i\s+will|i'll|to\s+answer|the\s+following)\b[^.!?:]*[.!:]?$",
     re.IGNORECASE,
 )
 _CITED = re.compile(
@@ -114,7 +129,7 @@ def _listed(lines: Sequence[str], marker: re.Pattern[str]) -> list[str]:
         if marker.match(line):
             units.append(line)
             begun = True
-        elif line and begun and not blank:
+        elif line and begun and not blank and not _CONCLUSION.match(line):
             units[-1] = f"{units[-1]} {_BULLET.sub('', line)}"
         elif line:
             units.append(line)
@@ -179,7 +194,7 @@ def _tidy(unit: str) -> tuple[str, list[str]]:
         for marker in (_STEP_HEAD, _NUMBER, _BULLET, _ORDINAL):
             text = marker.sub("", text).lstrip(" :,;")
     cited = [f"e{int(number)}" for group in _CITED.findall(text) for number in _ID.findall(group)]
-    text = re.sub(r"\s+([.,;:!?])", r"\1", " ".join(_CITED.sub(" ", text).split()))
+    text = re.sub(r"\s+([.,;:!?。，；：！？、])", r"\1", " ".join(_CITED.sub(" ", text).split()))
     text = _short(text)
     text = text if _ID.match(text) else text[:1].upper() + text[1:]
     return text, list(dict.fromkeys(cited))

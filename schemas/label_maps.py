@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from schemas.taxonomy import Taxonomy
 
@@ -54,6 +54,8 @@ def map_label(label: str, source: Taxonomy, target: Taxonomy) -> Mapped:
         raise ValueError(f"{source.name} and {target.name}: dimensions have no labels to map")
     if not source.has(label):
         raise ValueError(f"{label!r} is not a label of {source.name}")
+    if (source.name in _data()["intents"]) != (target.name in _data()["intents"]):
+        return Mapped((), "table")
     if source == target:
         return Mapped((label,), "same")
     listed = _tables().get((source.name, target.name), {}).get(label)
@@ -91,5 +93,9 @@ def map_distribution(
 @cache
 def _tables() -> dict[tuple[str, str], dict[str, list[str]]]:
     """(from, to) -> label -> its counterparts."""
-    tables = tomllib.loads(MAP_FILE.read_text(encoding="utf-8"))["maps"]
-    return {(table["from"], table["to"]): table["labels"] for table in tables}
+    return {(table["from"], table["to"]): table["labels"] for table in _data()["maps"]}
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads(MAP_FILE.read_text(encoding="utf-8"))

@@ -150,3 +150,29 @@ def test_any_text_gives_few_short_steps_and_those_give_themselves(text: str) -> 
 def test_no_text_makes_it_slow(text: str) -> None:
     """Work that grows with the square of the length would run into the suite's time limit here."""
     assert len(extract_steps(text)) <= MAX_STEPS
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (
+            "推理过程如下：\n1.面部：嘴角上扬[e1]。\n2、语音：音调更高[e2]。\n综上所述，情绪为喜悦。",
+            ["面部：嘴角上扬。", "语音：音调更高。", "综上所述，情绪为喜悦。"],
+        ),
+        ("首先，她在笑。最后，她说“好！”，很好。因此是喜。", ["她在笑。", "她说“好！”，很好。", "因此是喜。"]),
+        ("她说：“走吧！”她笑了。", ["她说：“走吧！”", "她笑了。"]),
+        ("第一，她在笑。第二，声音很高。", ["她在笑。", "声音很高。"]),
+        ("步骤1：她在笑。\n步骤2：声音很高。", ["她在笑。", "声音很高。"]),
+        ("第一步：她在笑。\n第二步：声音很高。", ["她在笑。", "声音很高。"]),
+        ("Schritt 1: Sie lächelt.\nSchritt 2: Also Freude.", ["Sie lächelt.", "Also Freude."]),
+        ("1단계: 미소를 짓는다.\n2단계: 따라서 기쁨이다.", ["미소를 짓는다.", "따라서 기쁨이다."]),
+        ("1.She smiles\n2.The pitch rises from 0.5 s", ["She smiles", "The pitch rises from 0.5 s"]),
+        (
+            "- She smiles, i.e. AU12.\n- Her pitch is up.\nTherefore it is joy.\n\nI hope this helps!",
+            ["She smiles, i.e. AU12.", "Her pitch is up.", "Therefore it is joy."],
+        ),
+        ("Dr. Smith smiles, e.g. AU12. Mr. Lee does not.", ["Dr. Smith smiles, e.g. AU12.", "Mr. Lee does not."]),
+    ],
+)  # fmt: skip
+def test_steps_as_open_models_write_them(text: str, steps: list[str]) -> None:
+    assert [step.text for step in extract_steps(text)] == steps
