@@ -81,7 +81,7 @@ def _chains(one: Chains) -> str:
 
 def _rated(judge: JudgeReport) -> str:
     means = ", ".join(f"{name} {judge.means[name]:.2f}" for name in judge.means)
-    return f"{judge.annotations} annotations" + (f", on average {means}" if means else "")
+    return f"asked about {judge.annotations} annotations" + (f", on average {means}" if means else "")
 
 
 def import_ratings(

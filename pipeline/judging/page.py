@@ -104,7 +104,7 @@ def _judge(judge: JudgeReport) -> str:
     return "".join(
         [
             f"<section><h2>{escape(judge.judge)}</h2>\n",
-            f"<p>{judge.annotations} annotations rated.{f' Mean scores: {means}.' if means else ''}</p>\n",
+            f"<p>Asked about {judge.annotations} annotations.{f' Mean scores: {means}.' if means else ''}</p>\n",
             '<ul class="findings">',
             *map(_finding, judge.findings),
             "</ul>\n",

@@ -12,7 +12,9 @@ from pipeline.judging.row import Row, row_of, unread_row
 from pipeline.project import Project
 from pipeline.stages.base import shards
 from pipeline.stages.samples import PAGE, reviews_by_item
+from schemas.ids import canonical_json
 from schemas.records import Annotation, Judgement, Sample, Segment
+from schemas.store import Store
 from schemas.taxonomy import Taxonomy
 
 NO_ANSWER = ("refused", "unparsed")  # it came, and holds nothing; what never came (failed) says nothing
@@ -33,7 +35,8 @@ def judge_rows(project: Project) -> Iterator[Row]:
         for sample in samples:
             segment, mine = segments[sample.segment_id], reviews[sample.segment_id, sample.target.key]
             of_target = target_facts(facts, segment, sample.target.speaker)
-            truth, rubric = truth_of(mine, of_target, taxonomy), rubric_of(mine)
+            truth = truth_of(mine, of_target, taxonomy)
+            rubric = _of_same_answers(store, rubric_of(mine), said.get(sample.id, ()))
             speaker = str(of_target.get("speaker") or sample.target.speaker or segment.source_id)
             for annotation in said.get(sample.id, ()):
                 where = {"source_id": segment.source_id, "speaker": speaker}
@@ -57,6 +60,27 @@ def true_labels(project: Project, samples: Sequence[Sample]) -> dict[str, tuple[
         mine = reviews[sample.segment_id, sample.target.key]
         found[sample.id] = truth_of(mine, said, project.taxonomy).agreed
     return {sample_id: labels for sample_id, labels in found.items() if labels}
+
+
+def _of_same_answers(
+    store: Store, rubric: dict[str, dict[str, float]], standing: Sequence[Annotation]
+) -> dict[str, dict[str, float]]:
+    """People's ratings by the annotations that stand.
+
+    An answer that was read again, or given again word by word, is a new annotation; what people said of it holds.
+    """
+    rated_before = store.by_id(Annotation, sorted(rubric.keys() - {one.id for one in standing}))
+    earlier = {_words(one): rubric[one.id] for one in rated_before}
+    return {
+        one.id: found
+        for one in standing
+        if (found := rubric.get(one.id) or earlier.get(_words(one))) is not None
+    }
+
+
+def _words(annotation: Annotation) -> tuple[str, str]:
+    """Whose answer, and what it says."""
+    return annotation.annotator, canonical_json(annotation.model_dump(mode="json", include={"answer"}))
 
 
 def _human(

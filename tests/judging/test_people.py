@@ -16,7 +16,7 @@ from pipeline.judging.rows import judge_rows
 from pipeline.policy import counted_reviews
 from pipeline.project import open_project
 from schemas.errors import UserError
-from schemas.records import Annotation, Review, Sample
+from schemas.records import Annotation, Judgement, Review, Sample
 from schemas.rubric import RubricRating
 from tests.pipeline.project import write_settings
 from tests.release.builder import TAXONOMY, annotation, blind, review, small_project
@@ -125,6 +125,31 @@ def test_a_changed_rating_is_taken_in_and_counts(root: Path) -> None:
     with open_project(root) as project:
         row = next(row for row in judge_rows(project) if row.annotation_id == one)
     assert row.human["s_cot"] == 0.9
+
+
+@pytest.mark.parametrize(("confidence", "kept"), [(0.75, 0.9), (0.5, None)])
+def test_a_rating_holds_for_the_same_answer_read_anew_and_for_no_other(
+    root: Path, confidence: float, kept: float | None
+) -> None:
+    one = ids(root)[0][0]
+    told("import", written(root, f"id,rater,s_cot\n{one},anna,0.9\n"), "--project", root)
+    with open_project(root) as project:
+        store = project.store
+        (old,) = store.by_id(Annotation, [one])
+        assert old.answer is not None
+        assert old.answer.confidence == 0.75
+        fields = {name: getattr(old, name) for name in Annotation.model_fields}
+        answer = old.answer.model_copy(update={"confidence": confidence})
+        new = Annotation(**{**fields, "answer": answer, "parser_version": "next"})
+        rating = Judgement(
+            annotation_id=new.id, request_digest="r", judge="j", provider="p", model="m",
+            outcome="scored", s_rec=1, s_reason=1, s_cot=1,
+        )  # fmt: skip
+        store.add([new, rating])
+        store.set_live(Annotation, [*(set(store.live_ids(Annotation)) - {old.id}), new.id])
+        store.set_live(Judgement, [rating.id])
+        (row,) = judge_rows(project)
+    assert row.human.get("s_cot") == kept
 
 
 def test_files_of_one_moment_are_joined_and_a_contradiction_loses_nothing(root: Path) -> None:

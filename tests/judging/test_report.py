@@ -145,7 +145,7 @@ def test_second_looks_and_evaluations_that_failed_are_told_and_those_that_were_n
     assert (report.second_looks.outcomes, report.second_looks.not_blind) == ({"refused": 1, "answered": 1}, 1)
     assert [(finding.good, finding.text) for finding in told(report, "fails")] == [
         (False, "1 of 2 second looks failed (50%: 1 refused); they tell nothing"),
-        (False, "1 of 1 evaluations failed (100%: 1 failed); the table is of the others"),
+        (False, "1 of 1 evaluations failed (100%: 1 failed); nothing is known from it"),
     ]
     (hidden,) = told(report, "not_blind")
     assert (hidden.good, hidden.text.startswith("in 1 second looks the label could not")) == (None, True)
@@ -191,7 +191,7 @@ def test_clusters_may_be_speakers() -> None:
 def test_the_text_tells_what_is_worst_first() -> None:
     found = rows(cases(), judged(cases(), jurors.always_high, second_look=False))
     lines = list(report_lines(report_on(found)))
-    assert lines[0] == "j: 120 annotations, on average s_rec 0.90, s_reason 0.90, s_cot 0.90"
+    assert lines[0] == "j: asked about 120 annotations, on average s_rec 0.90, s_reason 0.90, s_cot 0.90"
     signs = [line[2] for line in lines[1:-1]]
     assert signs == sorted(signs, key="!?+".index)
     assert next(report_lines(report_on([]))).startswith("No judge has rated anything yet.")
