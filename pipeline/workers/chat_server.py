@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from chat_protocol import Answer, Json, Question, RefusedError, completion, models, read_question
+from chat_protocol import (
+    FPS,
+    MAX_FRAMES,
+    Answer,
+    Json,
+    Question,
+    RefusedError,
+    completion,
+    models,
+    read_question,
+)
 
 MAX_BODY_BYTES = 256 * 2**20
 PIECE_BYTES = 2**16
@@ -39,6 +49,26 @@ class Served:
     takes: Collection[str]
     gives: Collection[str]
     answer: Callable[[Question, Gone], Answer]
+
+
+def section(served: Served, url: str, key_env: str | None = None) -> str:
+    """What to write into a project file; how a video is looked at is said in it, as a part of each question."""
+    told = {"takes": list(served.takes), "gives": list(served.gives)} | (
+        {"api_key_env": key_env} if key_env else {}
+    )
+    lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
+    lines += ["concurrency = 1", "timeout_s = 600"]
+    if "video" in served.takes:
+        lines.append(f"options = {{ extra_body = {{ fps = {FPS}, max_frames = {MAX_FRAMES} }} }}")
+    settings = "\n".join(lines)
+    return f"""
+[[annotators]]
+name = "local"
+provider = "openai_compatible"
+model = {json.dumps(served.name, ensure_ascii=False)}
+base_url = "{url}"
+{settings}
+"""
 
 
 class Desk:

@@ -25,7 +25,6 @@ import argparse
 import copy
 import hashlib
 import ipaddress
-import json
 import os
 import re
 import socket
@@ -43,7 +42,7 @@ import chat_media
 import numpy as np
 import torch
 from chat_protocol import MAX_TOKENS, Answer, Question, RefusedError, Token
-from chat_server import Served, serve
+from chat_server import Served, section, serve
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from jinja2 import TemplateError
@@ -419,22 +418,6 @@ def look_at(host: str, port: int) -> None:
         raise FatalError(f"nothing can listen on {host} port {port}: {one_line(error)}") from error
 
 
-def section(served: Served, host: str, port: int, key_env: str | None) -> str:
-    """What to write into a project file."""
-    told = {"takes": served.takes, "gives": served.gives} | ({"api_key_env": key_env} if key_env else {})
-    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in told.items())
-    return f"""
-[[annotators]]
-name = "local"
-provider = "openai_compatible"
-model = {json.dumps(served.name, ensure_ascii=False)}
-base_url = "http://{host}:{port}/v1"
-{lines}
-concurrency = 1
-timeout_s = 600
-"""
-
-
 def run(chosen: argparse.Namespace) -> None:
     key, device = key_of(chosen), device_of(chosen.device)
     look_at(chosen.host, chosen.port)
@@ -444,8 +427,9 @@ def run(chosen: argparse.Namespace) -> None:
     model = VideoModel(folder, device=device, dtype=chosen.dtype, trust_remote_code=chosen.trust_remote_code)
     served = Served(name, version_of(folder), model.takes, GIVES, model.answer)
     server = serve(served, chosen.host, chosen.port, places=max(0, chosen.queue), key=key)
-    print(section(served, chosen.host, server.server_port, chosen.api_key_env))
-    print(f"listening on http://{chosen.host}:{server.server_port}/v1", flush=True)
+    url = f"http://{chosen.host}:{server.server_port}/v1"
+    print(section(served, url, chosen.api_key_env))
+    print(f"listening on {url}", flush=True)
     try:
         server.serve_forever()
     finally:

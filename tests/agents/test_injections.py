@@ -280,3 +280,25 @@ def test_a_quote_of_what_was_shown_is_found_in_what_was_said(said: str) -> None:
     assert not set(shown) & set(STAND_INS)
     assert share_said(comparable(shown), comparable(said)) == 1.0
     assert share_said(comparable(said), comparable(said)) == 1.0
+
+
+def test_what_has_no_picture_is_taken_out() -> None:
+    """But for signs of a script, and the joiners between two letters that some scripts are spelt with."""
+    shown = (
+        0x0600,
+        0x0601,
+        0x0602,
+        0x0603,
+        0x0604,
+        0x0605,
+        0x06DD,
+        0x070F,
+        0x0890,
+        0x0891,
+        0x08E2,
+        0x110BD,
+        0x110CD,
+    )
+    unseen = [chr(code) for code in range(1, 0xF0000) if unicodedata.category(chr(code)) in ("Cf", "Cc")]
+    kept = {ord(one) for one in unseen if clean(f"a {one} b") not in ("a b", "a  b")}
+    assert kept == set(shown)

@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 import threading
+import tomllib
 import urllib.error
 import urllib.request
 import wave
@@ -25,6 +26,7 @@ import pytest
 from PIL import Image
 
 from pipeline.features.worker import WORKERS
+from schemas.settings_models import AnnotatorSection
 
 TAKES, GIVES = ("text", "images", "audio", "video"), ("json_schema", "logprobs")
 TEXT = [{"role": "user", "content": "Who is glad?"}]
@@ -141,6 +143,16 @@ def test_the_list_of_models_says_what_to_declare(line: Line) -> None:
         (row,) = json.load(reply)["data"]
     assert row["id"] == "tiny"
     assert row["emotrace"] == {"takes": list(TAKES), "gives": list(GIVES)}
+
+
+@pytest.mark.parametrize("takes", [("text", "images"), TAKES])
+def test_the_section_that_it_prints_is_one_that_a_project_takes(own: Own, takes: tuple[str, ...]) -> None:
+    served = own.server.Served('tiny "1"', "abc", takes, GIVES, StandIn(own).answer)
+    (row,) = tomllib.loads(own.server.section(served, "http://127.0.0.1:8000/v1", "OWN_KEY"))["annotators"]
+    declared = AnnotatorSection.model_validate(row)
+    assert (declared.model, declared.takes, declared.api_key_env) == ('tiny "1"', takes, "OWN_KEY")
+    looked = {"extra_body": {"fps": own.protocol.FPS, "max_frames": own.protocol.MAX_FRAMES}}
+    assert declared.options == (looked if "video" in takes else {})
 
 
 def part(kind: str, **value: Any) -> dict[str, Any]:
