@@ -30,7 +30,7 @@ _TABLE = {
 }
 # Controls, marks of direction, and characters without a picture that can carry hidden text: fillers (Hangul,
 # Khmer, Braille), joiners of shorthand and hieroglyphs, tags, variation selectors (a row of them is a message).
-# The joiners U+200C and U+200D stay between two signs: Persian, the scripts of India and emoji are spelt with them.
+# The joiners U+200C and U+200D stay between two signs: Persian, scripts of India and emoji are spelt with them.
 _UNSEEN = re.compile(
     "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
