@@ -43,6 +43,7 @@ MOST, MOST_QUOTES = (
     160,
 )  # claims of one cue with one truth: no cue may decide the whole; text has one alone
 LIMIT = 0.05
+OFTEN = 5  # times that a cue must be there for its presence to count as tested
 SENTENCES = Path(__file__).with_name("evidence_claims.csv")
 SAID = ["well", "I", "think", "it", "is", "fine", "thank", "you"]
 NAMES = ("supported", "contradicted", "not_measurable", "outside_clip")
@@ -143,12 +144,49 @@ def report(judged: Sequence[Judged]) -> None:
     by("reference", decided, lambda probe: probe.reference)
     by("imported: consistency only", [p for p in imported if p[0].truth], lambda probe: probe.reference)
     by("cue", decided, lambda probe: cue_of(probe.item))
+    by_presence(decided)
     by("cue, near", [pair for pair in near if pair[0].truth], lambda probe: cue_of(probe.item))
     by_undecided([pair for pair in judged if not pair[0].truth])
     print("\nwhat each reference is")
     for name in sorted({probe.reference for probe, _ in judged}):
         kind = "imported" if name in evidence_probes.IMPORTED else "independent"
         print(f"{kind}: {name}: {(evidence_probes.IMPORTED | evidence_probes.INDEPENDENT)[name]}")
+
+
+def by_presence(judged: Sequence[Judged]) -> None:
+    """How often each cue is there and is not, claimed and denied; how right the check is on those that happen.
+
+    Of a cue that never happens only absence is tested, which a check that finds nothing would get right as well.
+    """
+    true_or_false = [pair for pair in judged if pair[0].truth in ("supported", "contradicted")]
+    there = Counter(cue_of(probe.item) for probe, _ in true_or_false if happens(probe))
+    print(f"\n{'cue':24}{'there: claimed':>16}{'denied':>8}{'not there: claimed':>20}{'denied':>8}")
+    counts = Counter((cue_of(p.item), happens(p), p.item.direction == "absent") for p, _ in true_or_false)
+    for cue in sorted({cue_of(probe.item) for probe, _ in true_or_false}):
+        there_said, there_denied, said, denied = (
+            counts[cue, holds, absent] for holds in (True, False) for absent in (False, True)
+        )
+        print(f"{cue:24}{there_said:16}{there_denied:8}{said:20}{denied:8}")
+    by(
+        "cues by how often they happen",
+        true_or_false,
+        lambda probe: (
+            f"{OFTEN} times or more" if there[cue_of(probe.item)] >= OFTEN else f"less than {OFTEN} times"
+        ),
+    )
+    blind = [(probe, found_nothing(probe)) for probe, _ in true_or_false]
+    print(f"{'a check that finds nothing, ever':55}{rates(blind)}")
+
+
+def happens(probe: Probe) -> bool:
+    """Whether what the claim is about is there, whether it is claimed or denied."""
+    return (probe.truth == "supported") != (probe.item.direction == "absent")
+
+
+def found_nothing(probe: Probe) -> Verdict:
+    """What a check would say that takes nothing for there: the line that any check must beat."""
+    denied = probe.item.direction == "absent"
+    return Verdict(evidence_id=probe.item.id, verdict="supported" if denied else "contradicted", reason="-")
 
 
 def by_undecided(judged: Sequence[Judged]) -> None:

@@ -155,6 +155,21 @@ def test_undecided_claims_have_a_row_and_are_neither_right_nor_wrong(
     assert capsys.readouterr().out.splitlines()[-1].split() == ["Praat", "1", "2", "0", "0"]
 
 
+def test_cues_that_never_happen_are_told_from_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    never = [judged("contradicted", "contradicted", "Praat")] * 9  # of pauses
+    evidence.by_presence(never)
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("pause")).split() == ["pause", "0", "0", "9", "0"]
+    assert any(line.startswith("less than 5 times") for line in lines)
+    assert lines[-1].startswith("a check that finds nothing, ever")
+    assert "1.000 (0.701-1.000) of 9" in lines[-1]  # as right as any
+    often = [*never, *[judged("supported", "supported", "Praat")] * 6]
+    evidence.by_presence(often)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("5 times or more") for line in lines)
+    assert "0.600 (0.357-0.802) of 15" in lines[-1]
+
+
 def test_what_the_pipeline_takes_in_is_no_independent_reference() -> None:
     praat = judged("contradicted", "contradicted", "Praat")
     text = judged("contradicted", "supported", "given transcript, jiwer")

@@ -34,7 +34,7 @@ class CoreProsody:
 
     stage: ClassVar[str] = "prosody"
     name: ClassVar[str] = "core"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
 
     def __init__(self, params: ProsodyParams | None = None) -> None:
         self._params = params or ProsodyParams()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ INTENSITY_WINDOW_S = 0.064  # Hann; holds five periods at 80 Hz, so the curve do
 MODEL_LEVEL_DB = (
     -6.0
 )  # the pitch model's confidence falls with the level, so it hears all speech equally loud
+OCTAVE_ST, OCTAVE_NEAR_ST = 12.0, 1.5  # a jump of an octave, give or take what the voice moves in a frame
+OCTAVE_SLIP_S = 0.1
 INTENSITY_FLOOR_DB = -100.0  # digital silence, which has no logarithm
 Curve = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -86,7 +89,7 @@ class PitchTracker:
 
     A frame is voiced where the model's confidence is at least `voicing`, the level is at most `gate_db` under
     the 95th percentile of the speech, and it lies in speech; gaps of one frame are filled and single frames
-    dropped. The signal is first brought to one level.
+    dropped. The signal is first brought to one level; short slips into another octave are taken back.
 
     Reference: Nieradzik, "SwiftF0", arXiv 2508.18440 (its first network; version 0.3 has a smaller one).
     """
@@ -109,7 +112,29 @@ class PitchTracker:
         nearest = np.clip(np.rint(times_s / swift_f0.FRAME_PERIOD).astype(int), 0, len(raw.pitch_hz) - 1)
         sure = (confidence >= self.voicing) & (level_db > loud_db - self.gate_db) & speech
         voiced = drop_short(close_gaps(sure, 1) & speech, 2)
-        return np.where(voiced, raw.pitch_hz[nearest], np.nan)
+        return without_octave_slips(np.where(voiced, raw.pitch_hz[nearest], np.nan))
+
+
+def without_octave_slips(pitch_hz: Curve) -> Curve:
+    """The pitch with short slips into another octave taken back: a voice is not there and back in OCTAVE_SLIP_S.
+
+    A slip jumps by an octave, jumps back by one, and lies farther from the median of its voiced stretch than an
+    octave nearer would. At the edge of a stretch nobody can tell which octave is meant, and nothing is changed.
+    """
+    tones, mended = semitones(np.where(np.isnan(pitch_hz), 1.0, pitch_hz)), pitch_hz.copy()
+    octaves = np.rint(np.diff(tones) / OCTAVE_ST)
+    near = np.abs(np.diff(tones) - octaves * OCTAVE_ST) <= OCTAVE_NEAR_ST
+    for first, last in runs(~np.isnan(pitch_hz)):
+        middle = float(np.median(tones[first:last]))
+        jumps = [n for n in range(first, last - 1) if near[n] and abs(octaves[n]) == 1]
+        for there, back in itertools.pairwise(jumps):
+            part = slice(there + 1, back + 1)
+            away = float(np.mean(tones[part])) - middle
+            short = (back - there) * FRAME_S <= OCTAVE_SLIP_S + 1e-9
+            nearer = abs(away - octaves[there] * OCTAVE_ST) < abs(away)
+            if short and nearer and octaves[there] == -octaves[back]:
+                mended[part] = pitch_hz[part] / 2 ** octaves[there]
+    return mended
 
 
 def pitch_model_file() -> Path:

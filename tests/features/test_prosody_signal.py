@@ -17,6 +17,7 @@ from pipeline.features.prosody_signal import (
     inside,
     intensity_db,
     runs,
+    without_octave_slips,
 )
 from schemas.parts import Span
 from tests.features.voice_media import silence, tone
@@ -100,3 +101,35 @@ def test_gaps_close_inside_only_and_short_runs_go() -> None:
     mask = np.array([0, 1, 0, 1, 0, 0, 1, 1, 0], dtype=bool)
     assert close_gaps(mask, 1).tolist() == [False, True, True, True, False, False, True, True, False]
     assert drop_short(mask, 2).tolist() == [False] * 6 + [True, True, False]
+
+
+def climbing(frames: int = 40) -> np.ndarray:
+    """A voice that climbs by four semitones from 150 Hz, unvoiced at both ends."""
+    hz = 150 * 2 ** (np.linspace(0, 4, frames) / 12)
+    return np.concatenate(([np.nan], hz, [np.nan]))
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+@pytest.mark.parametrize("frames", [1, 3, 5])
+def test_a_short_slip_into_another_octave_is_taken_back(factor: float, frames: int) -> None:
+    true, heard = climbing(), climbing()
+    heard[12 : 12 + frames] *= factor
+    heard[25] *= factor  # a second one in the same stretch
+    assert np.allclose(without_octave_slips(heard), true, equal_nan=True)
+
+
+def test_what_may_be_the_voice_itself_is_left_as_it_is() -> None:
+    long, edge, fifth, one_way = (climbing() for _ in range(4))
+    long[12:18] *= 2  # 0.12 s: a voice that breaks
+    edge[1:4] *= 2  # nobody knows the octave before
+    fifth[12:14] *= 1.5
+    one_way[20:-1] *= 2
+    for heard in (long, edge, fifth, one_way, climbing()):
+        assert np.array_equal(without_octave_slips(heard), heard, equal_nan=True)
+
+
+def test_the_voice_between_two_slips_stays_where_it_is() -> None:
+    heard = climbing()
+    heard[10:14] *= 2
+    heard[17:21] *= 2
+    assert np.allclose(without_octave_slips(heard), climbing(), equal_nan=True)
