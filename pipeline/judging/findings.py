@@ -14,6 +14,7 @@ NOTABLE = 0.2  # a rank correlation from which on a bias matters
 NOTABLE_PLACE = 0.05  # a mean shift of the implied label's place
 NOTABLE_EXCESS = 0.05  # of scores in [0, 1]
 UNSTEADY = 0.1
+ONE_IMPRESSION = 0.95  # a rank correlation from which on two scores tell the same
 NEAR_EXPERT_KAPPA, NEAR_EXPERT_ICC = 0.8, 0.9
 FAIR_KAPPA = 0.4  # about what people reach with each other on emotions (MELD: 0.43)
 NAMES = {"s_rec": "the label", "s_reason": "the reasons", "s_cot": "the chain"}
@@ -24,6 +25,7 @@ def findings(report: JudgeReport) -> list[Finding]:
     found = [
         *_failures(report),
         *_constant(report),
+        *_scores_alike(report),
         *_people(report),
         *_length(report),
         *_position(report),
@@ -66,6 +68,16 @@ def _constant(report: JudgeReport) -> Iterator[Finding]:
             good=False,
             text=f"gives nearly always the same ({told}): it does not tell good from bad",
         )
+
+
+def _scores_alike(report: JudgeReport) -> Iterator[Finding]:
+    same = [
+        name for name, rho in report.alike.items() if rho.n >= LEAST_RATED and _above(rho, ONE_IMPRESSION)
+    ]
+    if same:
+        least = min((report.alike[name] for name in same), key=lambda rho: rho.low or 0.0)
+        text = f"{', '.join(same)} rank the annotations alike (rho {least.text}): they may be one impression"
+        yield Finding(code="scores_alike", good=None, text=text)
 
 
 def _people(report: JudgeReport) -> Iterator[Finding]:

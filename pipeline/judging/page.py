@@ -109,6 +109,7 @@ def _judge(judge: JudgeReport) -> str:
             *map(_finding, judge.findings),
             "</ul>\n",
             *map(_comparison, judge.comparisons),
+            _numbers("Two of its scores (rho)", judge.alike),
             _numbers("Length of the rationale and ratings (rho)", judge.length),
             _numbers("The same, people's score held constant", judge.length_beside_people),
             _looks(judge.second_looks),

@@ -11,6 +11,7 @@ from pipeline.metrics.base import REASONS, Score
 Code = Literal[
     "fails", "constant", "too_few_human_labels", "agreement", "too_high", "too_low", "length_bias",
     "position_bias", "self_preference", "kin_unknown", "unsteady", "label_mismatches", "not_blind",
+    "scores_alike",
 ]  # fmt: skip
 
 
@@ -137,6 +138,7 @@ class JudgeReport(_Part):
     repeated: int  # annotations that were rated twice or more
     repeat_spread: dict[str, float]  # mean standard deviation over the repetitions of one annotation
     comparisons: list[Comparison]
+    alike: dict[str, Measured]  # Spearman of two of its scores: near 1 they are one impression
     length: dict[str, Measured]  # Spearman of a score with the rationale's length
     length_beside_people: dict[str, Measured]  # the same, people's own score held constant
     position: dict[str, Measured]

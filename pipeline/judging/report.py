@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
 from statistics import fmean, pstdev
 from typing import Literal
 
@@ -96,6 +98,7 @@ def _judge(
             for score, people in COMPARED
             if (found := _compare(scored[score], score, people, measuring)) is not None
         ],
+        alike=_alike(rows, measuring),
         length={score: _length(mine, score, measuring) for score, mine in scored.items() if mine},
         length_beside_people={
             score: _length(mine, score, measuring, beside_people=True)
@@ -143,6 +146,17 @@ def _compare(
             Bin(low=b.low, high=b.high, n=b.n, score=b.score, people=b.outcome) for b in reliability(table)
         ],
     )
+
+
+def _alike(rows: Sequence[Row], measuring: _Measuring) -> dict[str, Measured]:
+    """Rank correlation of each two scores, which are to be ratings of their own."""
+    return {
+        f"{one} and {other}": measuring(
+            "spearman", both, partial(_score_of, score=one), partial(_score_of, score=other)
+        )
+        for one, other in combinations(SCORES, 2)
+        if (both := [row for row in rows if {one, other} <= row.scores.keys()])
+    }
 
 
 def _people(row: Row, score: str) -> float | None:

@@ -110,6 +110,17 @@ def test_who_gives_everything_the_same_is_caught() -> None:
     assert comparison.metrics["ece"].value == pytest.approx(0.9 - comparison.people_mean)  # type: ignore[operator]
 
 
+def test_scores_that_are_one_impression_are_told_and_ratings_of_their_own_are_not() -> None:
+    report = reported(jurors.fair)
+    (found,) = told(report, "scores_alike")
+    assert found.good is None
+    assert "s_rec and s_reason, s_rec and s_cot, s_reason and s_cot rank the annotations alike" in found.text
+    apart = reported(lambda seen: {**jurors.fair(seen), "s_cot": (seen.n * 37 % 100) / 100})
+    (found,) = told(apart, "scores_alike")
+    assert found.text.startswith("s_rec and s_reason rank")
+    assert apart.alike["s_rec and s_cot"].value == pytest.approx(0, abs=0.3)
+
+
 def test_who_fails_every_third_time_is_caught_and_its_failures_are_no_zeros() -> None:
     report = reported(jurors.fails_every_third)
     assert report.outcomes == {"scored": 80, "unparsed": 40}
