@@ -32,7 +32,9 @@ LEAST_STEM = 5  # a shorter word keeps all its letters, and takes endings that m
 
 
 def without_names(annotation: Annotation, sample: Sample) -> Triplet:
-    """The answer with every name of a model or annotator in it neutralised.
+    """The answer with every name of a model or annotator in it neutralised, and its typography plain.
+
+    Marks of Markdown, curly quotes and long dashes tell one model's writing from another's.
 
     A name that the recording itself holds (a speaker called Claude) stays: there it names a person.
 
@@ -43,7 +45,7 @@ def without_names(annotation: Annotation, sample: Sample) -> Triplet:
     spoken = {word.lower() for word in re.findall(r"\w+(?:[.-]\w+)*", said_in(sample))}
     telling = [name for name in _names(annotation) if name.lower() not in spoken]
     ordinary = [name for name in (annotation.annotator, annotation.model) if name.isalpha()]
-    return _rewritten(answer, _patterns(tuple(telling), tuple(ordinary)))
+    return _rewritten(answer, (*_STYLE, *_patterns(tuple(telling), tuple(ordinary))))
 
 
 def without_label(
@@ -72,6 +74,17 @@ def without_label(
 
 
 Patterns = Sequence[tuple[re.Pattern[str], str]]
+_STYLE: Patterns = tuple(
+    (re.compile(pattern, re.MULTILINE), instead)
+    for pattern, instead in (
+        (r"^\s*(?:#{1,6}|[-*•‣▪])\s+", ""),  # headings and lists
+        (r"\*+(?=\S)|(?<=\S)\*+|`+", ""),
+        (r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", ""),
+        (r"[“”„]", '"'),
+        (r"[‘’]", "'"),
+        (r"\s*—\s*|\s–\s", " - "),
+    )
+)
 
 
 def _put(text: str, patterns: Patterns) -> str:

@@ -53,6 +53,17 @@ def test_names_of_models_are_neutral(text: str, expected: str) -> None:
     assert seen(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("## Result\n- **Lips** go _up_\n* `AU12` — “wide”", 'Result\nLips go up\nAU12 - "wide"'),
+        ("pitch_high in 0.5-1.2 s, 2 * 3, it’s 3–4 dB up", "pitch_high in 0.5-1.2 s, 2 * 3, it's 3–4 dB up"),
+    ],
+)
+def test_marks_of_style_are_plain(text: str, expected: str) -> None:
+    assert seen(text) == expected
+
+
 def test_the_annotators_own_name_and_model_are_neutral() -> None:
     own = {"name": "our-model", "model": "lab/secret-7b", "model_version": "secret-7b-0611"}
     text = seen("our-model here: secret-7b-0611, that is lab/secret-7b or secret-7b, sees a smile.", **own)
