@@ -138,11 +138,15 @@ def _verdicts(store: Store) -> Counter[str]:
 
 
 def last_failures(store: Store) -> list[FailedItem]:
-    """Items that failed in the last run that came to its end, but for questions that were answered since."""
-    items = [FailedItem(**item) for item in store.last_failed_items()]
+    """Items that failed in the last run that came to its end, but for what was answered since: a question, or a
+    model that was not asked to the end."""
+    ended_at, told = store.last_failed_items()
+    items = [FailedItem(**item) for item in told]
     asked = [item.id for item in items if item.stage in ASKING]
     since = {**store.stubs(Annotation, asked), **store.stubs(Judgement, asked)}
-    return [item for item in items if item.id not in since or since[item.id].brief["outcome"] in FAILURES]
+    models = {name for name in asked if name not in since and store.has_answered_since(name, ended_at)}
+    answered = models | {key for key, stub in since.items() if stub.brief["outcome"] not in FAILURES}
+    return [item for item in items if item.stage not in ASKING or item.id not in answered]
 
 
 def dead_letters(store: Store) -> list[DeadLetter]:

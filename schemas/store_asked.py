@@ -127,6 +127,14 @@ class Asked(Notes):
                 found |= set(connection.execute(query).scalars())
         return found
 
+    def has_answered_since(self, annotator: str, at: str) -> bool:
+        """Whether an annotator or judge got an answer after a time."""
+        query = sa.select(_calls.c.seq).where(
+            _calls.c.event == "receipt", _calls.c.annotator == annotator, _calls.c.at > at
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def past_calls(self, provider: str, model: str, annotator: str) -> PastCalls:
         """What the answers were like that a model gave to one annotator or judge, and told its usage of."""
         asked = (_calls.c.provider == provider, _calls.c.model == model, _calls.c.annotator == annotator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -218,9 +218,13 @@ class Notes:
             rows = connection.execute(sa.select(*columns).order_by(_runs.c.seq)).mappings()
             return [{**row, "counts": json.loads(row["counts"])} for row in rows]
 
-    def last_failed_items(self) -> list[dict[str, Any]]:
-        """The items that failed in the last run that came to its end; those of other runs are not read."""
-        query = sa.select(_runs.c.failed_items).where(_runs.c.finished).order_by(_runs.c.seq.desc())
+    def last_failed_items(self) -> tuple[str, list[dict[str, Any]]]:
+        """When the last run ended that came to its end, and the items that failed in it; others are not read."""
+        columns = (_runs.c.started_at, _runs.c.wall_s, _runs.c.failed_items)
+        query = sa.select(*columns).where(_runs.c.finished).order_by(_runs.c.seq.desc())
         with self._database.reading() as connection:
-            found: list[dict[str, Any]] = json.loads(connection.execute(query.limit(1)).scalar() or "[]")
-            return found
+            row = connection.execute(query.limit(1)).one_or_none()
+        if row is None:
+            return "", []
+        ended_at = datetime.fromisoformat(row.started_at) + timedelta(seconds=row.wall_s)
+        return ended_at.isoformat(timespec="milliseconds"), json.loads(row.failed_items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.metrics.proportion import wilson_interval
 from pipeline.outputs import AnnotationCounts, CheckCounts, ClaimRate, ClaimRates, StatusOutput, Totals
 from pipeline.status import hallucination, last_failures, totals, was_stopped
 from schemas.records import Annotation, Check
-from schemas.store import CallEvent, ItemOutcome
+from schemas.store import CallEvent, ItemOutcome, utc_now
 from tests.release.builder import NAMES, Project, blind, small_project
 
 RUN = {"dropped": {"no_face": 2}, "cached_calls": 1}
@@ -57,6 +58,27 @@ def test_money_and_time_add_up_over_all_runs_and_failures_are_those_of_the_last(
     found = totals(store)
     assert (found.provider_calls, found.spent_usd, found.cached_calls) == (3, 0.75, 2)
     assert (found.wall_s, found.dropped, found.failed_items) == (1.75, {"no_speech": 1}, [])
+
+
+def test_a_model_that_has_answered_since_it_was_refused_is_no_failure(project: Project) -> None:
+    """Also where the run that mended it was interrupted."""
+    store = project.store
+
+    def told() -> list[str]:
+        return [item.id for item in totals(store).failed_items]
+
+    refused = {**FAILED, "stage": "annotate", "id": "gpt", "code": "unauthorized", "path": None}
+    answered = CallEvent("a", "receipt", "p", "m", "gpt")
+    store.write_calls([answered])
+    time.sleep(0.01)
+    store.add_run(utc_now(), 0.0, RUN, failed_items=[refused])
+    assert told() == ["gpt"]
+    time.sleep(0.01)
+    store.write_calls([answered._replace(annotator="other")])
+    assert told() == ["gpt"]
+    store.write_calls([answered])
+    store.add_run(utc_now(), 0.5, RUN, finished=False)
+    assert told() == []
 
 
 def test_every_stage_tells_its_items_its_failures_and_its_rate(project: Project) -> None:
