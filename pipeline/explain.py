@@ -24,7 +24,7 @@ from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
 from pipeline.project import Project
 from pipeline.sentinel import asked_again
-from pipeline.stages.asking import ASK_AGAIN, replicated, retry_of
+from pipeline.stages.asking import ASK_AGAIN, outcome_text, replicated, retry_of
 from pipeline.stages.calibrate import heard
 from pipeline.stages.contested import is_contested
 from pipeline.stages.decide import bring_decisions_up_to_date
@@ -197,12 +197,13 @@ class _Looked(Generic[T, R]):
         if (never := self._never()) is not None:
             return {"state": "not_asked", "will_be_asked": False, "why": never}
         if (letter := self.known.dead.get((self.stage, record_id))) is not None:
-            why = f"{letter.code}, {letter.message} -> {letter.retry}"
+            why = f"{letter.code}, {letter.message}"
             at = store.ended_at(self.stage, record_id)
             return {
                 "state": "dead_letter",
                 "will_be_asked": False,
                 "why": why,
+                "retry": letter.retry,
                 "at": at,
                 "outcome": ASK_AGAIN,
             }
@@ -231,9 +232,8 @@ class _Looked(Generic[T, R]):
         return {
             "state": "answered",
             "will_be_asked": False,
-            "why": f"{record.outcome} ({record.reason}) -> {retry_of(record.outcome)}"
-            if bad
-            else record.outcome,
+            "why": f"{outcome_text(record)} ({record.reason})" if bad else record.outcome,
+            "retry": retry_of(record) if bad else None,
             "at": self.known.store.stored_at([record.id])[record.id],
             "outcome": record.outcome,
             "usage": record.usage.model_dump(mode="json") if self.asker.model.wire else None,

@@ -267,6 +267,7 @@ class ExplainedQuestion(Part):
     state: Literal["answered", "received", "waiting", "failed", "dead_letter", "not_asked"]
     will_be_asked: bool  # by the next run
     why: str
+    retry: str | None = None  # what mends it, where an answer is no label or never came
     at: str | None = None
     outcome: str | None = None
     usage: dict[str, Any] | None = None

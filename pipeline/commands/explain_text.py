@@ -48,7 +48,8 @@ def _state(question: ExplainedQuestion) -> str:
         parts.append(f"{usage['input_tokens']} + {usage['output_tokens']} tokens{cost}{estimated}")
     if question.model_version:
         parts.append(question.model_version)
-    return ", ".join(parts)
+    told = ", ".join(parts)
+    return f"{told} -> {complete(question.retry)}" if question.retry else told
 
 
 def dead_letter_lines(letters: Sequence[DeadLetter]) -> Iterator[str]:
@@ -56,6 +57,9 @@ def dead_letter_lines(letters: Sequence[DeadLetter]) -> Iterator[str]:
     for letter in letters:
         yield f"{letter.stage} {letter.path}: {letter.message} ({letter.code}), {letter.since}, {letter.id}"
     if letters:
-        yield f"{len(letters)} dead letters; to send them once more: {complete(RETRY)}"
+        found = (
+            "1 dead letter; to send it" if len(letters) == 1 else f"{len(letters)} dead letters; to send them"
+        )
+        yield f"{found} once more: {complete(RETRY)}"
     else:
         yield "no dead letters"

@@ -306,7 +306,7 @@ def _failed(items: Sequence[FailedItem]) -> str:
     """The line of items that differ in nothing but what they are."""
     one = items[0]
     names = _some(list(dict.fromkeys(item.path or item.id for item in items)))
-    which = names if len(items) == 1 else f"{len(items)} items of {names}"
+    which = names if len(items) == 1 or one.path is None else f"{len(items)} items of {names}"
     kind = ("", ", a dead letter", ", dead letters")[one.dead_letter * min(len(items), 2)]
     return f"failed: {one.stage} {which}: {one.message} ({one.code}{kind}) -> {complete(one.retry)}"
 

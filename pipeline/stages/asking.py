@@ -23,7 +23,7 @@ from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
 from pipeline.status import FAILURES
 from schemas.errors import ProviderError, UserError
-from schemas.records import Sample
+from schemas.records import Annotation, Judgement, Sample
 from schemas.settings_models import ModelSection
 from schemas.store import ItemOutcome, Store, Stub
 
@@ -32,6 +32,20 @@ from schemas.store import ItemOutcome, Store, Stub
 ASK_AGAIN = "failed"
 ASK_REMEDY = "emotrace run"
 KEEP = "raise replicates, or change the model or its settings"
+LONGER = "raise max_output_tokens, which asks this model anew, or change the model"
+AS_JSON = "say in gives what its server can hold an answer to, or change the model"
+# By the reason of an answer that is no label; of all others: KEEP.
+MENDS = {
+    "truncated": LONGER,
+    "empty_answer": LONGER,
+    "not_json": AS_JSON,
+    "several_answers": AS_JSON,
+    "duplicate_key": AS_JSON,
+    "wrong_shape": AS_JSON,
+    "unknown_label": "make it a synonym in the taxonomy, or change the model",
+    "several_labels": "set multi_label = true in the taxonomy, or change the model",
+    "other_language": "set answer_language to that language, or change the model",
+}
 REMEDIES = {
     "unauthorized": "mend its key, then: emotrace run",
     "not_found": "mend its model or base_url, then: emotrace run",
@@ -299,11 +313,11 @@ class AskStage(ABC, Generic[T, R]):
 
     def _failure(self, run: Run, record: R) -> ItemOutcome:
         of = self._expected[record.id]
-        message = f"{of.asked}: {record.outcome}, {record.detail or record.reason}"
+        message = f"{of.asked}: {outcome_text(record)}"
         path = run.segment_text(of.segment_id)
         dead = record.outcome == ASK_AGAIN and record.id in self._dead
         mend = REMEDIES.get(record.reason) if record.outcome == ASK_AGAIN else None
-        retry = RETRY if dead else mend or retry_of(record.outcome)
+        retry = RETRY if dead else mend or retry_of(record)
         return ItemOutcome(
             self.name, record.id, "dead" if dead else "failed", path, record.reason, message, retry
         )
@@ -329,6 +343,11 @@ def replicated(asker: Asker[T, R], item: T) -> Iterator[Question[T, R]]:
         yield asker, item, repetition
 
 
-def retry_of(outcome: str) -> str:
+def outcome_text(record: Annotation | Judgement) -> str:
+    """What came in place of a label or a rating, and what of it is known beside its reason."""
+    return f"{record.outcome}, {record.detail}" if record.detail else record.outcome
+
+
+def retry_of(record: Annotation | Judgement) -> str:
     """What tries a failed question again. An answer that came, however bad, was paid for and is not re-bought."""
-    return ASK_REMEDY if outcome == ASK_AGAIN else KEEP
+    return ASK_REMEDY if record.outcome == ASK_AGAIN else MENDS.get(record.reason, KEEP)

@@ -13,6 +13,7 @@ from pipeline.explain import explain
 from pipeline.outputs import ExplainedQuestion
 from pipeline.project import Project
 from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.asking import MENDS
 from pipeline.stages.base import RETRY
 from pipeline.stages.check import CheckStage
 from pipeline.stages.judge import JudgeStage
@@ -107,6 +108,24 @@ def test_before_and_after_an_answer(models: FakeModels, tmp_path: Path) -> None:
         assert len(models.requests) == 1  # to be told costs nothing
 
 
+def test_an_answer_that_is_no_label_is_told_with_what_mends_it(models: FakeModels, tmp_path: Path) -> None:
+    with project_in(tmp_path, settings(models.openai_url)) as project:
+        sample = stand(project)
+        models.script(Reply(text='{"evidence": [', finish_reason="length"))
+        run_once(project, sample)
+        question = told(project, sample.id)["m"]
+        assert question.why == "unparsed, cut off after 14 characters (truncated)"
+        line = next(one for one in text(project, sample.id).splitlines() if one.startswith("  m: "))
+        assert line.endswith(
+            "one-2026-01-01 -> raise max_output_tokens, which asks this model anew, or change the model"
+        )
+
+
+def test_every_reason_that_has_a_remedy_of_its_own_is_in_the_documentation() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "dataset-builders.md").read_text(encoding="utf-8")
+    assert [reason for reason in MENDS if f"`{reason}`" not in table] == []
+
+
 def test_what_a_batch_job_has_is_not_asked_beside_it(models: FakeModels, tmp_path: Path) -> None:
     batch = 'mode = "batch"\ngives = ["json_schema", "batches"]'
     with project_in(tmp_path, settings(models.openai_url, more=batch)) as project:
@@ -188,13 +207,14 @@ def test_a_failure_a_dead_letter_and_one_that_is_cut_off(models: FakeModels, tmp
         run_once(project, sample)
         question = told(project, sample.id)["m"]
         assert (question.state, question.will_be_asked) == ("dead_letter", False)
-        assert question.why.endswith(f" -> {RETRY}")
+        assert question.retry == RETRY
+        assert text(project, sample.id).endswith(f" -> {RETRY}")
         (letter,) = dead_letters(project.store)
         assert (letter.id, letter.code, letter.dead_letter) == (question.id, "server_error", True)
         assert letter.since == question.at
         first, last = dead_letter_lines([letter])
         assert letter.id in first
-        assert last.startswith("1 dead letters; to send them once more: emotrace run")
+        assert last.startswith("1 dead letter; to send it once more: emotrace run")
         project.store.set_live(Annotation, [])
         assert dead_letters(project.store) == []  # it is asked in another way now
 
