@@ -32,6 +32,8 @@ LETTERS_PER_TOKEN, SIGNS_PER_TOKEN = 8, 3
 WIDE = "\u2e80"  # from here on scripts that write a syllable or a word with one character
 TOKENS_PER_WIDE, OTHER_PER_TOKEN = 0.9, 3
 DIGITS_PER_TOKEN = 3
+# In these protocols servers other than the vendor's own are vLLM, SGLang, Ollama, LM Studio and the like.
+GRAMMARS = frozenset({"openai", "openai_compatible"})
 PATCH_PX, TILE_PX, LONGEST_PX, SHORT_PX = 32, 512, 2048, 768
 # A typical answer, where there is none yet: so many items in each list, so many tokens in each text.
 ITEMS_PER_LIST, TOKENS_PER_TEXT, TOKENS_PER_NUMBER = 3, 12, 3
@@ -101,6 +103,9 @@ class TokenRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     digits_per_token: int = DIGITS_PER_TOKEN
+    reads_schema: bool = (
+        True  # servers that hold an answer to its schema by a grammar do not count it as input
+    )
     image: ImageRule | None = None
     audio_per_s: float | None = None
     video_per_frame: float | None = None
@@ -150,7 +155,7 @@ def rule_of(section: ModelSection) -> TokenRule:
     """The vendor's rule, where the section asks the vendor itself, with what the section says in its place."""
     stated = None if deployment_of(section) else find_rule(vendor_of(section), section.model)
     rule = (TokenRule() if stated is None else stated).chosen(section.options)
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = {"reads_schema": not (deployment_of(section) and section.provider in GRAMMARS)}
     if section.tokens_per_image is not None:
         own["image"] = Fixed(kind="fixed", tokens_each=section.tokens_per_image)
     if section.tokens_per_audio_s is not None:
@@ -198,7 +203,7 @@ def count_request(rule: TokenRule, request: Request, sizes: dict[str, MediaSize]
     texts = [request.system, *(part.text for part in request.parts if isinstance(part, TextPart))]
     tokens: Counter[str] = Counter(text=sum(count_text(text, rule.digits_per_token) for text in texts))
     options = request.sampling.get("options", {})
-    if request.sampling.get("answer_format", "json_schema") == "json_schema":
+    if rule.reads_schema and request.sampling.get("answer_format", "json_schema") == "json_schema":
         tokens["text"] += schema_tokens(request.answer_schema, rule.digits_per_token)
     unknown: frozenset[str] = frozenset()
     for part in request.parts:

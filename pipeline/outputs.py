@@ -104,6 +104,7 @@ class BatchUnderWay(Part):
     token: str
     questions: int
     size_bytes: int = 0  # of its file
+    planned_usd: float = 0.0  # what its answers will cost; in no sum of what was spent
     age_s: float
 
 

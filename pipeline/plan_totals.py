@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from agents.prices import table_date
+from agents.prices import price_of, table_date
 from pipeline.estimate import ENOUGH_ANSWERS, LATENCY_S, Line, Step, total_usd
 from pipeline.outputs import PlanBudget, PlanLine, PlanMissing, PlanOutput, PlanSum
 from pipeline.stages.base import Run
 from schemas.settings_models import BudgetSection, ModelSection
 
+PRICES = "set usd_per_million_input_tokens and usd_per_million_output_tokens"
 HOW_TO_COUNT = {"image": "tokens_per_image", "audio": "tokens_per_audio_s", "video": "tokens_per_video_s"}
 STAGES = ("calibrate", "annotate", "contested", "judge", "sentinel")
 
@@ -87,10 +88,14 @@ def _missing(line: Line) -> Iterator[PlanMissing]:
     """What nobody says: a price, or as how many tokens a kind of media counts."""
     name, model = line.section.name, line.section.model
     if line.price is None:
+        passed_on = line.section.model_copy(update={"deployment": ""})
+        vendors = (
+            '; deployment = "" where it passes questions on to the vendor' if price_of(passed_on) else ""
+        )
         yield PlanMissing(
             name=name,
             what=f"the price of {model}{_where(line.section)}",
-            remedy="set usd_per_million_input_tokens and usd_per_million_output_tokens (0 where calls are free)",
+            remedy=f"{PRICES} (0 where calls are free{vendors})",
         )
     elif line.price.is_free:
         return
@@ -140,7 +145,8 @@ def _budget(run: Run) -> PlanBudget | None:
     if budget == BudgetSection():
         return None
     spent = run.project.store.call_totals()
-    usd_left = None if budget.usd is None else max(0.0, budget.usd - spent["spent_usd"])
+    coming_usd = sum(job.planned_usd for job in run.project.store.open_batches())
+    usd_left = None if budget.usd is None else max(0.0, budget.usd - spent["spent_usd"] - coming_usd)
     calls_left = None if budget.calls is None else max(0, budget.calls - int(spent["intent"]))
     stop = _stop(run.meter.steps, usd_left, calls_left)
     unknown = usd_left is not None and any(step.usd is None for step in run.meter.steps)

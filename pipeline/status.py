@@ -76,6 +76,7 @@ def batches_under_way(store: Store) -> list[BatchUnderWay]:
             token=job.token,
             questions=len(job.sent_bytes),
             size_bytes=job.size_bytes,
+            planned_usd=round(job.planned_usd, 6),
             age_s=round((now - datetime.fromisoformat(job.at)).total_seconds(), 3),
         )
         for job in store.open_batches()

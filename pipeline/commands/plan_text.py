@@ -54,7 +54,7 @@ def _cells(of: PlanSum) -> list[str]:
         *tokens,
         f"{of.output_tokens:,}",
         _usd(of.usd),
-        _usd(of.batch_usd),
+        "-" if of.batch_usd is None and of.usd is not None else _usd(of.batch_usd),  # it has no batches
         _time(of.time_s),
     ]
 
@@ -73,6 +73,9 @@ def _lines(plan: PlanOutput) -> Iterator[str]:
     answered = sum(line.answered for line in plan.lines)
     if answered:
         yield f"{answered} questions are answered in the ledger already and cost nothing"
+    under_way = sum(line.under_way for line in plan.lines)
+    if under_way:
+        yield f"{under_way} questions are under way in batch jobs and are not asked again"
     prices: dict[str, list[str]] = {line.price_from: [] for line in plan.lines if line.price_from is not None}
     for line in plan.lines:
         if line.price_from is not None and line.name not in prices[line.price_from]:

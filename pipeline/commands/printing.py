@@ -185,9 +185,11 @@ def _jobs(totals: Totals) -> str:
     jobs, questions = len(totals.batches), sum(job.questions for job in totals.batches)
     size_mb = sum(job.size_bytes for job in totals.batches) / 1e6
     oldest_h = max(job.age_s for job in totals.batches) / 3600
+    usd = sum(job.planned_usd for job in totals.batches)
+    money = f"for about {usd:.4g} USD, " if usd else ""
     return (
         f"{jobs} batch job{'' if jobs == 1 else 's'} of {questions} questions "
-        f"({size_mb:.3g} MB, the oldest {oldest_h:.1f} h)"
+        f"({money}{size_mb:.3g} MB, the oldest {oldest_h:.1f} h)"
     )
 
 

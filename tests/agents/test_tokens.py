@@ -159,7 +159,14 @@ def test_a_question_is_the_sum_of_its_parts() -> None:
     assert (few["image"], many["image"]) == (425, 1700)
     assert few["text"] < many["text"] < few["text"] + 60  # the lines that name the times
     without = tokens(key_frames=1, gives=("json_object",))
-    assert few["text"] - without["text"] == count_text(json.dumps(answer_schema(taxonomy())))
+    schema = count_text(json.dumps(answer_schema(taxonomy())))
+    assert few["text"] - without["text"] == schema
+    own = tokens(key_frames=1, provider="openai_compatible", base_url="http://127.0.0.1:8000/v1")
+    assert few["text"] - own["text"] == schema  # a grammar is no input
+    own = tokens(
+        key_frames=1, provider="openai_compatible", base_url="http://127.0.0.1:8000/v1", deployment=""
+    )
+    assert own["text"] == few["text"]
 
 
 def test_a_typical_answer_is_as_long_as_its_schema_has_it() -> None:

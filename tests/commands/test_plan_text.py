@@ -39,6 +39,9 @@ def test_a_row_for_each_model_the_providers_and_the_sum() -> None:
     rows = [" ".join(row.split()) for row in printed()[0].splitlines()]
     assert rows[1] == "annotate one some-model 1,200 3,600,000 0 0 1,000,000 700,000 12.35 6.1725 1.2 h"
     assert rows[2].endswith("700,000 ? ? 1.2 h")
+    none = [line("one", batch_usd=None, under_way=4)]  # its server has no batches
+    assert "700,000 12.35 - 1.2 h" in " ".join(printed(lines=none)[0].split())
+    assert "4 questions are under way in batch jobs" in printed(lines=none)[0]
     assert [row.partition(" 1")[0] for row in rows[3:5]] == ["all of gemini", "all of other"]
     assert rows[5].startswith("all 2,400")
     assert "6 questions are answered in the ledger already and cost nothing" in rows

@@ -19,6 +19,7 @@ from pipeline.outputs import PlanLine, PlanOutput
 from pipeline.plan import plan
 from pipeline.project import open_project
 from pipeline.run import local_engine, run
+from pipeline.status import totals
 from schemas.errors import UserError
 from schemas.records import Annotation, Sample, Segment
 from schemas.store import Store
@@ -307,7 +308,13 @@ def test_nothing_is_free_unless_it_is_said_to_be(
 ) -> None:
     own = section(models, "openai_compatible", "mine", "text images").replace('deployment = ""\n', "")
     root = project_with(recordings, tmp_path / "project", own)
-    assert planned(root).missing[0].what.startswith("the price of mine at http://127.0.0.1")
+    missing = planned(root).missing[0]
+    assert missing.what.startswith("the price of mine at http://127.0.0.1")
+    assert "deployment" not in missing.remedy
+    vendors = project_with(
+        recordings, tmp_path / "vendors", own.replace('model = "mine"', 'model = "gpt-4.1"')
+    )
+    assert 'deployment = ""' in planned(vendors).missing[0].remedy
     free = "usd_per_million_input_tokens = 0\nusd_per_million_output_tokens = 0\n"
     project_with(recordings, root, own + free)
     told = planned(root)
@@ -495,6 +502,24 @@ def test_whether_a_budget_of_money_suffices_cannot_be_told_without_a_price(
     told = planned(project_with(recordings, tmp_path / "project", unknown + "calls = 5\n")).budget
     assert told is not None
     assert told.enough is True
+
+
+def test_money_that_jobs_under_way_will_cost_is_not_left(
+    models: FakeModels, recordings: Path, tmp_path: Path
+) -> None:
+    more = 'mode = "batch"\ngives = ["json_schema", "batches"]\n[budget]\nusd = 1.0'
+    root = project_with(recordings, tmp_path / "project", section(models, "openai", "gpt-4.1", "text", more))
+    usd = planned(root).total.usd
+    models.batches.looks = 9
+    run_it(root)
+    with open_project(root) as project:
+        (job,) = totals(project.store).batches
+        assert job.planned_usd == pytest.approx(usd, abs=1e-5)
+    told = planned(root)
+    assert usd is not None
+    assert told.budget is not None
+    assert told.lines[0].under_way == 4
+    assert told.budget.usd_left == pytest.approx(1.0 - usd, abs=1e-5)
 
 
 def test_a_section_in_batches_is_planned_to_take_a_day(
