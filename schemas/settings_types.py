@@ -37,6 +37,7 @@ def variable_name(value: str) -> str:
 def web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
+        parts.port  # noqa: B018 - one that is out of range is no address either
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -46,6 +47,8 @@ def web_address(value: str) -> str:
         raise ValueError(
             "no name and password in an address: keys are read from the environment (api_key_env)"
         )
+    if parts.query or parts.fragment:
+        raise ValueError("an address has neither ? nor #: what is asked comes behind it")
     return value
 
 

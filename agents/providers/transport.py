@@ -24,6 +24,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from agents.providers.broken import in_words
+from schemas.errors import UserError
 
 LONGEST_REPLY_BYTES = 64 << 20
 PIECE_BYTES = 1 << 18  # of what is written to a file while it comes
@@ -55,6 +56,7 @@ class Connections:
     """
 
     def __init__(self) -> None:
+        """Raises UserError: the certificates that the environment names cannot be read."""
         self._trusted = _trusted()
         self._session: aiohttp.ClientSession | None = None
 
@@ -145,8 +147,16 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Certificates are read once: it takes longer than a question."""
-    return httpx2.create_ssl_context()
+    """Certificates are read once: it takes longer than a question.
+
+    Raises:
+        UserError: those that the environment names cannot be read.
+    """
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        message = f"the trusted certificates cannot be read ({error.strerror or error})"
+        raise UserError("bad_certificates", message, "mend or unset SSL_CERT_FILE and SSL_CERT_DIR") from None
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):

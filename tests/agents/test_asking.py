@@ -54,7 +54,7 @@ def run(journal: MemoryJournal, *annotators: Asker[Sample, Annotation]) -> dict[
         ({"provider": "gemini", "base_url": OPENAI}, "api.openai.com/v1"),
         ({"base_url": "http://127.0.0.1:8000/v1"}, "127.0.0.1:8000/v1"),
         ({"base_url": "http://127.0.0.1:8000/b/v1"}, "127.0.0.1:8000/b/v1"),
-        ({"base_url": "https://models.example/v1?key=s3cret"}, "models.example/v1"),
+        ({"base_url": "https://models.example/v1"}, "models.example/v1"),
         ({"base_url": "http://127.0.0.1:8000/v1", "deployment": "lab"}, "lab"),
         ({"base_url": "http://127.0.0.1:8000/v1", "deployment": ""}, ""),
         ({"provider": "cues", "model": "lexicon", "base_url": "http://127.0.0.1:8000"}, ""),

@@ -181,11 +181,18 @@ def test_a_misspelt_key_that_only_sounds_secret_is_told_its_neighbour(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "url", ["models.example/v1", "127.0.0.1:8000/v1", "ftp://h/v1", "http://", "http://[::1"]
+    "url",
+    ["models.example/v1", "127.0.0.1:8000/v1", "ftp://h/v1", "http://", "http://[::1", "http://h:99999/v1"],
 )
 def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
     error = refusal(tmp_path, f"[[annotators]]\n{MODEL}base_url='{url}'\n")
     assert (error.line, "http://" in error.message) == (5, True)
+
+
+@pytest.mark.parametrize("more", [f"?api-version=1&key={SECRET}", f"#{SECRET}"])
+def test_an_address_with_a_query_is_refused_without_it(more: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, f"[[annotators]]\n{MODEL}base_url='https://h/v1{more}'\n")
+    assert (error.line, "neither ? nor #" in error.message, SECRET in str(error)) == (5, True, False)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from agents.prompting import annotation_request
 from agents.protocol import Provider, Request, Response
-from agents.providers import PROVIDERS
+from agents.providers import PROVIDERS, transport
 from agents.providers.headers import retry_after_s
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.parts import MediaRef, Usage
@@ -536,6 +537,19 @@ def test_a_key_that_no_header_may_hold_is_named_before_anything_is_sent(
     monkeypatch.setenv("WIRE_TEST_KEY", "sk-of-a-file\r\n")
     complete(vendor, models)
     assert any(value.endswith("sk-of-a-file") for value in models.requests[0].headers.values())
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_certificates_that_cannot_be_read_are_told(
+    vendor: str, models: FakeModels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    transport._trusted.cache_clear()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "moved.pem"))
+    with pytest.raises(UserError) as caught:
+        complete(vendor, models)
+    assert caught.value.code == "bad_certificates"
+    monkeypatch.delenv("SSL_CERT_FILE")
+    complete(vendor, models)
 
 
 @pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
