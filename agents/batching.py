@@ -42,10 +42,13 @@ class JobLook(NamedTuple):
 
 
 class BatchProvider(Protocol):
-    """One file per vendor's batches. `most_requests` and `most_bytes` are the limits of one job."""
+    """One file per vendor's batches. `most_requests` and `most_bytes` are the limits of one job, `gone_statuses`
+    say of a file of results that it is there no more.
+    """
 
     most_requests: int
     most_bytes: int
+    gone_statuses: frozenset[str]
 
     def line(self, key: str, request: Request, load: MediaLoader) -> bytes:
         """A question as a line of a job's file, without the end of the line. Takes long: called in threads."""

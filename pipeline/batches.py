@@ -30,8 +30,6 @@ POLL_S = 60.0  # between two looks at jobs that are waited for
 # Before a job counts as never begun, its vendor's list is read again: it may lag behind what was begun just now.
 LOOK_AGAIN_S = (2.0, 5.0)
 LISTED_AFTER_S = TRANSFER_S + 600  # from when a job was written down; its file may have taken that long
-# Of a file of results after the job itself was told: it has expired. Gemini says 403 for what is not there.
-GONE = frozenset({"403", "404"})
 MOST_AT_ONCE = 64  # receipts in one transaction
 
 
@@ -137,7 +135,7 @@ class Batches:
                             self.store.write_calls(events)
                             events = []
                 except ProviderError as error:
-                    if error.details.get("status") not in GONE:
+                    if error.details.get("status") not in batches.gone_statuses:
                         raise
                     gone = f"its results are gone: {error.message}"
         self.store.write_calls(events)

@@ -31,6 +31,7 @@ class FileBatches(ABC):
     """Sends what the vendors' APIs want; the subclass knows their paths and how their lines are written."""
 
     key_field: ClassVar[str]  # where a line of results names its question
+    gone_statuses = frozenset({"404"})
 
     def __init__(self, server: Server, headers: Headers) -> None:
         self.server, self.headers = server, headers

@@ -45,6 +45,7 @@ class GeminiBatches(FileBatches):
     most_requests = 50_000  # no limit is told; a larger job loses more when it expires
     most_bytes = 2_000_000_000
     key_field = "key"
+    gone_statuses = frozenset({"403", "404"})  # it says 403 for what is not there
 
     def __init__(self, live: GeminiProvider) -> None:
         headers = [("x-goog-api-key", live.key), ("content-type", "application/json")]

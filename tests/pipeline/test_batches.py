@@ -365,6 +365,19 @@ def test_results_that_have_expired_leave_their_questions_to_the_next_run(
         assert outcomes(project) == {"labelled": 6}
 
 
+def test_results_that_a_key_may_not_read_are_not_asked_for_again(models: FakeModels, tmp_path: Path) -> None:
+    models.batches.looks = 0
+    with project_in(tmp_path, Vendor("openai_compatible", models).asks()) as project:
+        run_once(project)
+        models.batches.refuses["GET files"] = 403
+        (told,) = run_once(project).failures.values()
+        assert "HTTP 403" in told.message
+        assert [job.questions for job in totals(project.store).batches] == [6]
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert (models.batches.seen["POST batches"], len(models.requests)) == (1, 6)
+
+
 def test_a_job_whose_begin_was_not_answered_is_found_on_a_later_page(vendor: Vendor, tmp_path: Path) -> None:
     with project_in(tmp_path, vendor.asks()) as project, vendor.unanswered(others=3):
         (told,) = run_once(project).failures.values()
