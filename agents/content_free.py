@@ -7,13 +7,13 @@ Reference: Zhao et al. 2021, https://arxiv.org/abs/2102.09690, which averages ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from agents.annotator import Annotator
 from agents.fields import DETAIL_CHARS, BadAnswerError, FieldReader, read_object
+from agents.freetext import read_label_lines
 from agents.parsing import REFUSALS
-from agents.prompting import annotation_request
+from agents.prompting import annotation_request, may_answer_in_lines
 from agents.protocol import Request
 from agents.serialise import TAGS
 from schemas.parts import LabelScore, Readings, Target, Triplet
@@ -69,8 +69,7 @@ class ContentFreeAnnotator(Annotator):
             }
         reader = FieldReader(self.taxonomy)
         try:
-            data = read_object(receipt.raw, receipt.finish_reason, reader)
-            label = self._label(reader, data.get("labels"))
+            label = self._label(reader, self._labels(reader, receipt))
         except BadAnswerError as error:
             return {"outcome": "unparsed", "reason": error.reason, "detail": error.detail}
         if label is None:
@@ -84,8 +83,18 @@ class ContentFreeAnnotator(Annotator):
         )
         return {"outcome": "labelled", "answer": answer, "repaired": reader.repaired}
 
+    def _labels(self, reader: FieldReader, receipt: Receipt) -> Any:
+        """The labels of an object, or of lines of text where the model was allowed them."""
+        try:
+            return reader.listed(read_object(receipt.raw, receipt.finish_reason, reader).get("labels"))
+        except BadAnswerError as error:
+            if error.reason != "not_json" or not may_answer_in_lines(self.section):
+                raise
+        reader.repaired = True
+        return read_label_lines(receipt.raw, self.taxonomy)
+
     def _label(self, reader: FieldReader, labels: Any) -> str | None:
-        if not isinstance(labels, Sequence) or isinstance(labels, str):
+        if not isinstance(labels, list):
             raise BadAnswerError("wrong_shape", "labels is not a list")
         first = labels[0] if labels else None
         if first is None:

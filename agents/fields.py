@@ -68,6 +68,13 @@ class FieldReader:
             raise BadAnswerError("too_long", f"{len(value)} items in {key}")
         return value
 
+    def listed(self, value: Any) -> Any:
+        """Labels as a list, also where one is given alone."""
+        if isinstance(value, str | dict) and value:
+            self.repaired = True
+            return [value]
+        return value
+
     def text(self, data: dict[str, Any], key: str, default: str | None = None) -> str:
         value = data.get(key)
         value = default if value is None else value

@@ -89,11 +89,7 @@ def read_lines(text: str, taxonomy: Taxonomy, *, duration_s: float) -> dict[str,
     Raises:
         BadAnswerError: "no_label_line", "several_answers", "wrong_shape" or "too_long".
     """
-    if len(text) > MAX_CHARS:
-        raise BadAnswerError("too_long", f"longer than {MAX_CHARS} characters")
-    sorted_lines = _Lines(taxonomy)
-    for line in _INLINE_HEAD.sub("\n", answer_part(storable(text))).splitlines():
-        sorted_lines.take(line)
+    sorted_lines = _sorted(text, taxonomy)
     if sorted_lines.abstain and not sorted_lines.labels:
         return {"labels": [], "abstain_reason": sorted_lines.abstain, "confidence": None}
     steps = extract_steps("\n".join(sorted_lines.steps))
@@ -110,6 +106,25 @@ def read_lines(text: str, taxonomy: Taxonomy, *, duration_s: float) -> dict[str,
         "heads": {name: sorted_lines.named.get(name) for name in taxonomy.heads},
         "abstain_reason": sorted_lines.abstain,
     }
+
+
+def read_label_lines(text: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """The labels alone, where nothing else is asked for; none where the answer abstains.
+
+    Raises:
+        BadAnswerError: as `read_lines`.
+    """
+    found = _sorted(text, taxonomy)
+    return [] if found.abstain and not found.labels else _labels(found.labels, taxonomy)
+
+
+def _sorted(text: str, taxonomy: Taxonomy) -> _Lines:
+    if len(text) > MAX_CHARS:
+        raise BadAnswerError("too_long", f"longer than {MAX_CHARS} characters")
+    lines = _Lines(taxonomy)
+    for line in _INLINE_HEAD.sub("\n", answer_part(storable(text))).splitlines():
+        lines.take(line)
+    return lines
 
 
 class _Lines:

@@ -45,7 +45,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy, is_nothing
 
-PARSER_VERSION = "12"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "13"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -219,9 +219,7 @@ class _Reader(FieldReader):
         )
 
     def labels(self, data: dict[str, Any]) -> tuple[LabelScore, ...]:
-        value = data.get("labels")
-        if isinstance(value, str | dict) and value:
-            value, self.repaired = [value], True
+        value = self.listed(data.get("labels"))
         if not isinstance(value, list):
             raise BadAnswerError("wrong_shape", "labels is not a list")
         if not value:

@@ -336,6 +336,8 @@ def test_a_prior_that_is_not_known_calibrates_nothing_and_is_asked_for_again(tmp
         (Reply(text="I see nothing", times=0), "unparsed"),
         (Reply(refusal="no", times=0), "refused"),
         (Reply(text='{"labels": ["joy"]}', times=0), "labelled"),
+        (Reply(text='{"labels": "joy"}', times=0), "labelled"),
+        (Reply(text="Label: joy", times=0), "unparsed"),
     ],
 )
 def test_what_a_model_says_of_nothing_has_an_outcome(reply: Reply, outcome: str, tmp_path: Path) -> None:
@@ -346,6 +348,21 @@ def test_what_a_model_says_of_nothing_has_an_outcome(reply: Reply, outcome: str,
         told = asking(models, tmp_path, "calibrate = true", settings="replicates = 2\nseed = 0")
     assert told.counts[f"content_free.{outcome}"] == 6
     assert told.consensus[0].voices[0].calibrated == (outcome == "labelled")
+
+
+def test_the_habit_of_a_model_that_writes_lines_is_known_too(tmp_path: Path) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        label = draws(body).label
+        if clip_of(body) is None:
+            return Reply(text=f"There is nothing to see.\n\n**Label:** {label}, intensity 1\nConfidence: 0.2")
+        said = "Evidence:\n- text: what is said (0.1-0.5 s)\nStep 1: One hears it. [e1]\n"
+        return Reply(text=f"{said}Label: {label}\nConfidence: 0.8")
+
+    with FakeModels(mind=mind) as models:
+        settings = "replicates = 3\nseed = 0\ngives = []"
+        told = asking(models, tmp_path, "calibrate = true", settings=settings)
+    assert told.counts["content_free.labelled"] == 9
+    assert told.consensus[0].voices[0].calibrated
 
 
 # --- log-probabilities ------------------------------------------------------------------------------
