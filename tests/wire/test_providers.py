@@ -351,7 +351,7 @@ def test_a_refusal_in_other_letters_or_cut_off_is_what_its_status_says(
 
 @pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
 def test_any_status_of_success_is_one(vendor: str, models: FakeModels) -> None:
-    models.script(Reply(status=201, text="{}"), Reply(status=204))
+    models.script(Reply(status=201, text="{}"), Reply(status=202, body=""))
     assert complete(vendor, models).text == "{}"
     assert failure(vendor, models).code == "bad_reply"
 
