@@ -18,14 +18,15 @@ _INFERS = (  # what follows is concluded from what stands before: its "not" is a
     r"|(?:suggest|indicat|imply|convey|reflect|reveal|betray|signal|denot|demonstrat|express)ing"
     r"|hint(?:s|ing) at|because|since|although|though|despite|in spite of|whereas"
 )
+_INFERS_NOT = r"(?:do|does|did|would|can) not (?:suggest|indicate|imply|convey|reflect|reveal|signal|express)"
 _PART = re.compile(
     r"(,|\band then\b|\band\b|\bbut\b|\bwhile\b|\bthen\b|\bas\b|\bor\b|\bnor\b|\bwithout\b|\binstead of\b"
     r"|\brather than\b|\bwith(?= no\b)|\b(?:that|which)(?= (?:is|are|was|were|does|do|did|seems|looks) not\b)"
-    rf"|(?<!not )\b(?:{_INFERS})\b)"
+    rf"|\b{_INFERS_NOT}\b|(?<!not )\b(?:{_INFERS})\b)"
 )
 INFERS = re.compile(_INFERS)
 _FIRST = re.compile(r"\s*(?:after|following)\b")  # "after a pause, he says X": the pause is before X
-_DENYING = ("nor", "without", "instead of", "rather than")
+_DENYING = re.compile(rf"nor|without|instead of|rather than|{_INFERS_NOT}")
 _OWN_MARK = re.compile(r"(?:qq|tt)(\d+)(?=qq|tt)")  # what stands for quotes and times below
 _QUOTES = re.compile(r"\"[^\"]*\"|(?<!\w)'((?:[^']|(?<=\w)'(?=\w))+)'(?!\w)")
 
@@ -85,7 +86,7 @@ def _part(joined_by: str, text: str, times: Sequence[When]) -> Part | None:
     if not tokens and not mark:
         return None
     raw = lexicon.words_of(text)
-    denied = joined_by in _DENYING or not lexicon.NEGATIONS.isdisjoint(raw)
+    denied = _DENYING.fullmatch(joined_by) is not None or not lexicon.NEGATIONS.isdisjoint(raw)
     kept = tuple(token for token in tokens if token not in lexicon.stemmed(lexicon.NEGATIONS))
     return Part(joined_by, text, when, kept, denied)
 

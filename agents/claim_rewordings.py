@@ -41,6 +41,8 @@ _NOT_SAID_SO = (
     (r"\b(?:(?:can|could|does|do|did|will) not|never) stop(?:s|ped)?\b", "keeps"),
     (r"\bnot (?:only|just|merely|simply)\b", ""),
     (r"\bnot without\b", "with"),
+    (r"\bnot (?:nearly |quite |half )?(?:as|so) (\w+)(?: as)?\b", r"not \1"),
+    (r"\bas \w+ as (?:usual|before|always|ever)\b", "average"),
     (r"\b(?:anything but|far from(?! the\b)|devoid of|free (?:of|from)|refrain(?:s|ed|ing)? from)\b", "not"),
     (r"\b(?:fail(?:s|ed|ing)? to|avoid(?:s|ed|ing)?(?= \w+ing\b)|(?:keeps?|kept) from)\b", "not"),
     (r"\b(?:except|apart from|other than|aside from)(?: for)?\b", "but"),
@@ -78,7 +80,7 @@ _FACE = (
 )
 # A felt smile also raises the cheeks, a false one does not: Ekman and Friesen 1982, DOI 10.1007/BF00987191.
 _SMILE_KINDS = (
-    (rf"\b{_SMILE}(?: (?:that|which))? (?:does|do|did) not (?:\w+ )?reach {_THEIR} eyes\b", _WITHOUT),
+    (rf"\b{_SMILE}(?: (?:that|which))? {_DO_NOT} (?:\w+ )?reach(?:es|ed)? {_THEIR} eyes\b", _WITHOUT),
     (rf"\b{_SMILE}(?: (?:that|which))? reach(?:es|ed|ing) {_THEIR} eyes\b", _WITH),
     (rf"\b{_SMILE}{_IS} (?:rather |somewhat |quite )?{_UNFELT}\b", _WITHOUT),
     (rf"\b{_UNFELT}(?:-looking)? (?:\w+ )?{_SMILE}\b", _WITHOUT),

@@ -37,7 +37,7 @@ MANNERS = group(
     "quick quickly fast faster slow slowly slower rapid rapidly soft softly quiet quietly hurried"
 )
 SPOKEN = group(
-    """speak talk speech voice tone word pitch volume pace tempo rate delivery delivered
+    """speak talk speech voice vocal sound tone word pitch volume pace tempo rate delivery delivered
     answers responds replies asks reads utters sentence phrase line"""
 )
 BRIEF = re.compile(
@@ -62,7 +62,7 @@ SEEN = group(
 HEARD = group("voice pitch tone speech intonation tempo volume loudness")
 # What a sentence says of a part is said of the next part as well when that has no word of this kind.
 NOUNS = SEEN | HEARD | group("corner corners rate pace range variability intensity pause upper inner")
-GENERIC = group("speak talk voice sound")
+GENERIC = group("speak talk voice sound speech")
 
 WHOLE = group("raiser note bitter")  # the muscle's name is no chin that is raised, a note is no "not"
 _SUFFIXES = ("ing", "ed", "ly", "er", "es", "en", "s", "e")
@@ -134,3 +134,9 @@ def unmeasured() -> tuple[Unmeasured, ...]:
         for row in rows
         for words in row["words"].split("|")
     )
+
+
+@cache
+def reasons() -> frozenset[str]:
+    """Why something is not measured."""
+    return frozenset(one.reason for one in unmeasured())

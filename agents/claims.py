@@ -100,9 +100,8 @@ def restated(item: Evidence, table: CueTable | None = None) -> tuple[Evidence, .
         mine = [claim for claim in claims if claim.modality == item.modality]
         if mine and all(_agrees(claim, item, known) for claim in mine):
             said = item.description or item.cue
-            return tuple(
-                item.model_copy(update=_as_claimed(claim, item) | {"description": said}) for claim in mine
-            )
+            each = {tuple(claimed.items()): claimed for claimed in (_as_claimed(one, item) for one in mine)}
+            return tuple(item.model_copy(update={**one, "description": said}) for one in each.values())
     return (item,)
 
 
@@ -160,16 +159,24 @@ def _read_sentence(parts: Sequence[Part], table: CueTable) -> tuple[list[tuple[P
     said: list[tuple[Part, _Found]] = []
     unknown: list[Unknown] = []
     found: list[_Found] = []
+    odd = False  # whether the part before is of something that nothing measures
     for n, part in enumerate(parts):
         if INFERS.fullmatch(part.joined_by) and parts[n - 1].denied and not found:
             part = part._replace(denied=True)  # "no sign indicating a smile"
         if not part.tokens:
             continue
-        found, why = _read_part(part, parts, n, table)
+        unheard = not found and odd
+        part, found, why = _read_part(part, parts, n, table)
+        odd = why in lexicon.reasons()
+        if unheard and all(_bare_manner(one, part) for one in found):
+            found, why = (
+                [],
+                why or "what is done in this manner is not measured",
+            )  # "breathing is heavy and fast"
         said += [(part, one) for one in found]
         if why:
             unknown.append(Unknown(part.text.strip(), why))
-    said = _without_mere_speech(said)
+    said = _without_mere_speech(_without_others_intensity(said))
     torn = [(part, found) for part, found in said if any(_other_pole(part, found, *one) for one in said)]
     unknown += [Unknown(part.text.strip(), "it names both poles of one measure") for part, _ in torn]
     return [one for one in said if one not in torn], unknown
@@ -182,33 +189,49 @@ def _other_pole(part: Part, found: _Found, other_part: Part, other: _Found) -> b
     return lasting and both and found.cue.opposite == other.cue.cue
 
 
+def _without_others_intensity(said: list[tuple[Part, _Found]]) -> list[tuple[Part, _Found]]:
+    """An intensity is the voice's where a voice is named or nothing is seen: not so "a smile, with intensity"."""
+    seen = any(found.cue.modality == "visual" for _, found in said)
+    spoken = lexicon.stemmed(lexicon.SPOKEN)
+    return [
+        (part, found)
+        for part, found in said
+        if not (seen and lexicon.stem("intensity") in found.stems and spoken.isdisjoint(part.tokens))
+    ]
+
+
 def _without_mere_speech(said: list[tuple[Part, _Found]]) -> list[tuple[Part, _Found]]:
-    """That somebody speaks is only claimed where nothing else is said of how."""
-    heard = [found for _, found in said if found.cue.modality == "audio" and found.cue.feature != "voiced"]
-    return [(part, found) for part, found in said if not (heard and found.cue.cue == "speech")]
+    """That somebody speaks is only claimed where nothing else is said of how, or meanwhile."""
+    heard = any(found.cue.modality == "audio" and found.cue.feature != "voiced" for _, found in said)
+    return [
+        (part, found)
+        for part, found in said
+        if found.cue.cue != "speech" or not (heard or (len(said) > 1 and part.joined_by in ("as", "while")))
+    ]
 
 
-def _read_part(part: Part, parts: Sequence[Part], n: int, table: CueTable) -> tuple[list[_Found], str]:
-    """The cues of a part, and why something in it is none ("" when all is read)."""
+def _read_part(part: Part, parts: Sequence[Part], n: int, table: CueTable) -> tuple[Part, list[_Found], str]:
+    """A part, its cues, and why something in it is none ("" when all is read)."""
     voided = why_void(part.text)
     units = _units(part.text, table)
     if units:
-        return ([], voided) if voided else (units, "")
-    for tokens in _attempts(part, parts, n):
+        return (part, [], voided) if voided else (part, units, "")
+    for tokens, denied in _attempts(part, parts, n):
         found, left = _match(tokens, table)
         found = [one for one in found if not one.stems.isdisjoint(part.tokens)]
         if found:
+            part = part._replace(denied=denied)
             break
     else:
         tokens, found, left = part.tokens, [], part.tokens
     if voided:
-        return [], voided
+        return part, [], voided
     odd = _unmeasured(tokens, left, found)
     why = odd.reason if odd else ""
     kept = [one for one in found if not (_meant_otherwise(one, left, odd) or _manner(one, left, found, part))]
     if kept:
-        return kept, why
-    return [], why or f'nothing in the cue table says "{" ".join(part.text.split())}"'
+        return part, kept, why
+    return part, [], why or f'nothing in the cue table says "{" ".join(part.text.split())}"'
 
 
 def _unmeasured(
@@ -223,36 +246,38 @@ def _unmeasured(
     return next(filter(said, lexicon.unmeasured()), None)
 
 
-def _attempts(part: Part, parts: Sequence[Part], n: int) -> Iterator[tuple[str, ...]]:
-    """The part alone, and with what its neighbour says of both: "raises her voice and her brows"."""
-    yield part.tokens
+def _attempts(part: Part, parts: Sequence[Part], n: int) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The part alone, and with what its neighbour says of both: "raises her voice and her brows".
+
+    With whether it is denied: "her brows and voice are not raised" denies both.
+    """
+    yield part.tokens, part.denied
     nouns = lexicon.stemmed(lexicon.NOUNS)
-    joined = ("and", "nor", "or", ",", "but")
-    before = parts[n - 1] if n and part.joined_by in joined else None
-    joining = (
-        "and",
-        "or",
-        "nor",
-        *([","] if _OPEN.search(part.text) and nouns.isdisjoint(part.tokens) else []),
-    )
-    after = parts[n + 1] if n + 1 < len(parts) and parts[n + 1].joined_by in joining else None
+    has_noun = not nouns.isdisjoint(part.tokens)
+    if has_noun and not nouns.issuperset(part.tokens):
+        return  # it says something of its own: "brows are relaxed and not raised"
+    open_ = _OPEN.search(part.text) and not has_noun
+    before = parts[n - 1] if n and part.joined_by in ("and", "nor", "or", ",", "but") else None
+    after = parts[n + 1] if n + 1 < len(parts) else None
+    if after and after.joined_by not in ("and", "or", "nor", *([","] if open_ else [])):
+        after = None
     for other in (before, after):
-        if other is None:
+        if other is None or (has_noun and why_void(other.text)):
             continue
-        has_noun = not nouns.isdisjoint(part.tokens)
-        if has_noun and not nouns.issuperset(part.tokens):
-            continue  # it says something of its own: "brows are relaxed and not raised"
         shared = tuple(token for token in other.tokens if (token in nouns) != has_noun)
         if shared:
-            yield (*part.tokens, *shared)
+            yield (*part.tokens, *shared), part.denied or (has_noun and other.denied)
 
 
 def _manner(one: _Found, left: Sequence[str], found: Sequence[_Found], part: Part) -> bool:
     """Whether a manner is said of something else than speech: in "nods slowly", "fades quickly" nobody speaks."""
-    manner = one.cue.modality == "audio" and one.stems <= lexicon.stemmed(lexicon.MANNERS)
-    unspoken = lexicon.stemmed(lexicon.SPOKEN).isdisjoint(part.tokens)
     seen = any(other.cue.modality == "visual" for other in found)
-    return manner and unspoken and (seen or not set(left).isdisjoint(part.tokens))
+    return _bare_manner(one, part) and (seen or not set(left).isdisjoint(part.tokens))
+
+
+def _bare_manner(one: _Found, part: Part) -> bool:
+    manner = one.cue.modality == "audio" and one.stems <= lexicon.stemmed(lexicon.MANNERS)
+    return manner and lexicon.stemmed(lexicon.SPOKEN).isdisjoint(part.tokens)
 
 
 def _meant_otherwise(found: _Found, left: Sequence[str], odd: lexicon.Unmeasured | None) -> bool:

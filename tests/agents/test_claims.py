@@ -70,6 +70,12 @@ def test_when_a_claim_is_meant(text: str, span: tuple[float, float]) -> None:
     assert (claim.span.start_s, claim.span.end_s) == pytest.approx(span, abs=1e-6)
 
 
+def test_what_is_said_twice_in_an_item_is_claimed_once() -> None:
+    text = "the voice is clear and does not shake"
+    item = Evidence(id="e1", modality="audio", cue="steadiness", start_s=0, end_s=1, description=text)
+    assert [(one.cue, one.direction) for one in restated(item)] == [("trembling_voice", "absent")]
+
+
 def test_words_are_found_over_an_um() -> None:
     said = make.said("well I um think so", start_s=0.0, word_s=0.4)
     assert find("I think", said) == find("I, um, think", said) == (1, 3)
