@@ -16,6 +16,7 @@ from agents.protocol import TextPart
 from schemas.errors import ItemError
 from schemas.parts import Verdict
 from schemas.records import Annotation, Check, Judgement
+from schemas.taxonomy import load_taxonomy
 from tests.wire.material import (
     InstantClock,
     MemoryJournal,
@@ -86,6 +87,19 @@ def test_the_judge_sees_claims_and_verdicts_but_not_whose_they_are() -> None:
     everything = json.dumps(request.model_dump(mode="json"))
     assert "secret" not in everything
     assert list(request.answer_schema["properties"]) == ["reasons", "s_rec", "s_reason", "s_cot"]
+
+
+def test_numbers_are_rated_in_place_of_a_label_and_nothing_is_asked_that_cannot_be_answered() -> None:
+    case = make_case()
+    assert case.annotation.answer is not None
+    numbers = case.annotation.answer.model_copy(update={"labels": ()})
+    said = case.annotation.model_copy(update={"answer": numbers})
+    request = Judge(judge_section(), load_taxonomy("vad")).request(case._replace(annotation=said))
+    part = request.parts[0]
+    assert isinstance(part, TextPart)
+    assert "Take the claimed numbers for the claimed label." in request.system
+    assert "implied" not in request.system
+    assert "<Claimed-Answer>\nvalence: " in part.text
 
 
 def test_a_taxonomy_whose_digest_is_known_is_turned_all_the_same() -> None:
