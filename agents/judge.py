@@ -10,8 +10,8 @@ from agents.asking import Asker
 from agents.call import Outcome
 from agents.datatext import short, within
 from agents.families import Kinship, family_of, kinship
+from agents.judge_parsing import parse_judgement
 from agents.neutral import without_names
-from agents.parsing import parse_judgement
 from agents.prompting import fill_judge_prompt, judgement_schema, media_parts, sampling
 from agents.protocol import Request, TextPart
 from agents.serialise import View, sample_view

@@ -50,23 +50,6 @@ SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
 
-class ParsedJudgement(NamedTuple):
-    """A judge's rating; the scores are None unless `outcome` is "scored".
-
-    A second look is "answered". Only the rules name flags and, in a rating, an implied label.
-    """
-
-    outcome: Literal["scored", "answered", "refused", "unparsed"]
-    reason: str = ""
-    detail: str = ""
-    reasons: tuple[str, ...] = ()
-    s_rec: float | None = None
-    s_reason: float | None = None
-    s_cot: float | None = None
-    implied_label: str | None = None
-    flags: tuple[str, ...] = ()
-
-
 class ParsedAnnotation(NamedTuple):
     """`reason` is empty for "labelled" and a stable code otherwise; `detail` says it in words."""
 
@@ -105,73 +88,13 @@ def parse_annotation(
         said = [*(item.description for item in answer.evidence), *(step.text for step in answer.rationale)]
         check_language(said, language)
     except BadAnswerError as error:
-        return ParsedAnnotation(_outcome(error), error.reason, error.detail, None, False)
+        return ParsedAnnotation(outcome_of(error), error.reason, error.detail, None, False)
     except AbstainedError as error:
         return ParsedAnnotation("abstained", "abstained", str(error)[:DETAIL_CHARS], None, reader.repaired)
     return ParsedAnnotation("labelled", "", "", answer, reader.repaired)
 
 
-def parse_judgement(
-    text: str,
-    finish_reason: str | None,
-    taxonomy: Taxonomy,
-    *,
-    by_rules: bool = False,
-    language: str | None = None,
-) -> ParsedJudgement:
-    """The outcome of a judge's answer. A rating that cannot be read is "unparsed", never a zero.
-
-    `by_rules`: the keyless judge may leave s_rec open, and its flags are taken.
-    """
-    if finish_reason in REFUSALS:
-        return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
-    reader = FieldReader(taxonomy)
-    try:
-        data = read_object(text, finish_reason, reader)
-        return ParsedJudgement(
-            "scored",
-            reasons=_reasons(data, reader, language),
-            s_rec=(reader.maybe_number if by_rules else reader.number)(data, "s_rec", 0, 1),
-            s_reason=reader.number(data, "s_reason", 0, 1),
-            s_cot=reader.number(data, "s_cot", 0, 1),
-            implied_label=_implied(data, reader) if by_rules else None,
-            flags=tuple(reader.texts(data, "flags")) if by_rules else (),
-        )
-    except BadAnswerError as error:
-        return ParsedJudgement(_outcome(error), error.reason, error.detail)
-
-
-def parse_second_look(
-    text: str, finish_reason: str | None, taxonomy: Taxonomy, *, language: str | None = None
-) -> ParsedJudgement:
-    """The outcome of a second look: "answered", with the implied label or None where the reasons imply none."""
-    if finish_reason in REFUSALS:
-        return ParsedJudgement("refused", str(finish_reason), text[:DETAIL_CHARS])
-    reader = FieldReader(taxonomy)
-    try:
-        data = read_object(text, finish_reason, reader)
-        if "implied_label" not in data:
-            raise BadAnswerError("wrong_shape", "implied_label is missing")
-        reasons = _reasons(data, reader, language)
-        return ParsedJudgement("answered", reasons=reasons, implied_label=_implied(data, reader))
-    except BadAnswerError as error:
-        return ParsedJudgement(_outcome(error), error.reason, error.detail)
-
-
-def _reasons(data: dict[str, Any], reader: FieldReader, language: str | None) -> tuple[str, ...]:
-    reasons = tuple(filter(None, reader.texts(data, "reasons")))
-    if not reasons:
-        raise BadAnswerError("empty_rationale")
-    check_language(reasons, language)
-    return reasons
-
-
-def _implied(data: dict[str, Any], reader: FieldReader) -> str | None:
-    implied = data.get("implied_label")
-    return None if implied is None else reader.label(implied)
-
-
-def _outcome(error: BadAnswerError) -> Literal["refused", "unparsed"]:
+def outcome_of(error: BadAnswerError) -> Literal["refused", "unparsed"]:
     return "refused" if error.reason == REFUSAL_IN_WORDS else "unparsed"
 
 

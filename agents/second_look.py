@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.judge import Case, Juror, neutral_answer, reasons_view
+from agents.judge_parsing import parse_second_look
 from agents.label_words import OF_THE_SETS, hiding
 from agents.neutral import said_in, without_label
-from agents.parsing import parse_second_look
 from agents.prompting import fill_judge_prompt, second_look_schema
 from agents.protocol import Request
 from schemas.ports import Receipt
@@ -51,13 +51,13 @@ class SecondLook(Juror):
         parsed = parse_second_look(
             receipt.raw, receipt.finish_reason, self.taxonomy, language=self.written_in
         )
-        fields = {**parsed._asdict(), "flags": ()}
+        found: tuple[str, ...] = ()
         if parsed.outcome == "answered" and not self._is_blind(item):
-            fields["flags"] = (NOT_BLIND,)
+            found = (NOT_BLIND,)
         elif parsed.outcome == "answered":
             claimed = item.annotation.answer.primary if item.annotation.answer else None
-            fields["flags"] = self._flags(parsed.implied_label, claimed)
-        return fields
+            found = self._flags(parsed.implied_label, claimed)
+        return {**parsed._asdict(), "flags": (*parsed.flags, *found)}
 
     def _language(self, item: Case) -> str:
         return self.languages.get(item.annotation.annotator, OF_THE_SETS)

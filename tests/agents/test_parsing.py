@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.jsontext import NotJsonError, find_object
-from agents.parsing import ParsedAnnotation, parse_annotation, parse_judgement, parse_second_look
+from agents.judge_parsing import parse_judgement, parse_second_look
+from agents.parsing import ParsedAnnotation, parse_annotation
 from schemas.taxonomy import load_taxonomy
 from tests.wire.material import answer, answer_json, make_sample, taxonomy
 
@@ -447,7 +449,11 @@ def test_a_rating_is_read() -> None:
     ("changes", "reason"),
     [
         ({"s_cot": None}, "wrong_shape"),
+        ({"s_rec": True}, "wrong_shape"),
+        ({"s_rec": "high"}, "wrong_shape"),
         ({"s_rec": 8}, "out_of_range"),
+        ({"s_rec": "85"}, "out_of_range"),
+        ({"s_rec": math.nan}, "not_json"),
         ({"reasons": []}, "empty_rationale"),
     ],
 )
@@ -455,6 +461,20 @@ def test_a_bad_rating_is_unparsed_and_never_a_zero(changes: dict[str, Any], reas
     parsed = parse_judgement(json.dumps(RATING | changes), "stop", TAXONOMY)
     assert (parsed.outcome, parsed.reason) == ("unparsed", reason)
     assert (parsed.s_rec, parsed.s_reason, parsed.s_cot) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        (RATING, ()),
+        (RATING | {"s_rec": "0.9"}, ("repaired",)),
+        ({name: RATING[name] for name in ("s_rec", "s_reason", "s_cot", "reasons")}, ("answer_first",)),
+        (RATING | {"flags": ["perfect"]}, ()),  # a model names none
+    ],
+)
+def test_a_mended_rating_and_one_without_reasons_first_are_flagged(said: Any, flags: tuple[str, ...]) -> None:
+    parsed = parse_judgement(json.dumps(said), "stop", TAXONOMY)
+    assert (parsed.outcome, parsed.s_rec, parsed.flags) == ("scored", 0.9, flags)
 
 
 def test_a_description_alone_is_read_and_its_steps_cite_every_claim_of_it() -> None:
@@ -484,6 +504,8 @@ def test_what_no_word_names_stays_as_it_was_said() -> None:
     [
         ("happy", "answered", "joy", ""),
         (None, "answered", None, ""),
+        ("none", "answered", None, ""),
+        ("N/A", "answered", None, ""),
         ("envy", "unparsed", None, "unknown_label"),
         (3, "unparsed", None, "wrong_shape"),
     ],
