@@ -85,7 +85,7 @@ def test_numbers_are_checked_against_their_scale(name: str, value: str) -> None:
     taxonomy = load_taxonomy(name)
     first, scale = next(iter(taxonomy.dimensions.items()))
     values: dict[str, Any] = {
-        "low": scale.low, "high": scale.high, "below": scale.low - 0.01, "above": scale.high + 0.01, "text": "3",
+        "low": scale.low, "high": scale.high, "below": scale.low - 0.01, "above": scale.high + 0.01, "text": "so",
     }  # fmt: skip
     parsed = read(taxonomy, asked(taxonomy, dimensions={first: values[value]}))
     if value in ("low", "high"):
