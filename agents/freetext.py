@@ -30,6 +30,12 @@ from schemas.taxonomy import Taxonomy, is_nothing
 
 OTHER = "other"
 
+_SPECIAL = re.compile(r"<\|\w{1,40}\|>|</?s>|<(?:start|end)_of_turn>|</?(?:final_)?answer>", re.IGNORECASE)
+_TITLE = re.compile(r"^\s*(?:#{1,6}\s+[^:]+|\*\*[^:*]+\*\*\s*)$")
+_OPEN_FIELD = re.compile(  # its value stands in the next line
+    r"^((?:(?:final|primary|predicted|overall|main)\s+)?(?:emotion\s+)?(?:label|emotion|answer|prediction|confidence))s?\s*:$",
+    re.IGNORECASE,
+)
 _MARKUP = re.compile(r"\*{1,3}|_{2,3}|`+|^[#>\s]+|^[-+\u2022\u25cf\u00b7]\s+", re.MULTILINE)
 _LABEL = re.compile(
     r"^(?:the\s+)?(?:final|primary|predicted|overall|main|dominant|most\s+prominent)?\s*"
@@ -142,11 +148,19 @@ class _Lines:
             name.replace("_", " ").lower(): name for name in (*taxonomy.dimensions, *taxonomy.heads)
         }
         self._claiming = False  # under the heading of the evidence
+        self._open: str | None = None  # a field whose value is still to come
 
     def take(self, line: str) -> None:
-        plain = " ".join(_MARKUP.sub("", line).split())
+        line = _SPECIAL.sub("", line)
+        plain = " ".join(_MARKUP.sub("", line).split()).replace("\uff1a", ": ", 1)
+        if plain and self._open:
+            plain, self._open = f"{self._open}: {plain}", None
+        elif _TITLE.match(line):
+            plain = f"{plain}:"
         if not plain:
             self.steps.append("")
+        elif found := _OPEN_FIELD.match(plain):
+            self._open = found[1]
         elif not self._field(plain) and not self._head(plain):
             claim = _CLAIM.match(plain)
             if claim and not _STEP.match(plain):
@@ -205,9 +219,11 @@ def _label(line: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     """The labels of one line, "joy, intensity 2; surprise" with what explains them left out."""
     labels: list[dict[str, Any]] = []
     whole = line.strip(" .\"'")
-    stated = whole if taxonomy.match(whole) else _BECAUSE.sub("", _marked(whole))
-    _refuse_taken_back(whole, stated, taxonomy)
-    pieces = [whole] if stated is whole else re.split(r"[,;/]|\band\b", stated)
+    one = taxonomy.match(whole) is not None
+    stated = whole if one else _BECAUSE.sub("", _marked(whole))
+    if not one and taxonomy.kind != "open":
+        _refuse_taken_back(whole, stated, taxonomy)
+    pieces = [whole] if one else re.split(r"[,;]|\band\b", stated)
     for piece in filter(None, (piece.strip(" .\"'") for piece in pieces)):
         intensity = re.search(r"<(\d(?:\.\d+)?)>", piece)
         name = re.sub(r"<[\d.]+>", "", piece).strip()
@@ -217,8 +233,6 @@ def _label(line: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
 
 def _refuse_taken_back(whole: str, stated: str, taxonomy: Taxonomy) -> None:
     """ "joy (unlikely; rather sadness)" is no answer."""
-    if stated is whole or taxonomy.kind == "open":
-        return
     explained = _marked(whole)[len(stated) :]
     others = taxonomy.named_in(explained) - taxonomy.named_in(stated)
     if others and _TAKEN_BACK.search(explained):

@@ -70,6 +70,40 @@ Step 2: Her words are glad, and her voice rises.
 **Final label:** Happy (intensity 2) because of the smile."""
 
 
+SHORT = "e1: visual, 0.5-1.5 s, smile, present: the lip corners go up\nStep 1: She smiles. [e1]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "confidence"),
+    [
+        (f"{SHORT}Label: joy, surprise\nConfidence: 0.8", ["joy", "surprise"], 0.8),
+        (f"{SHORT}Label: joy and surprise", ["joy", "surprise"], None),
+        (f"{SHORT}Confidence: 0.8\nLabel: joy<|im_end|>", ["joy"], 0.8),
+        (f"{SHORT}<answer>Label: joy</answer></s>", ["joy"], None),
+        (SHORT.replace(":", "\uff1a") + "Label\uff1ajoy\nConfidence\uff1a80%", ["joy"], 0.8),
+        (f"{SHORT}Label:\n**Joy**\n\nConfidence:\n\n0.8", ["joy"], 0.8),
+        (
+            "## Evidence\n- Visual (0.5-1.5 s): smile\n\n## Reasoning\nShe smiles.\n\n"
+            "## Final Label\njoy\n\n**Confidence**\n0.8",
+            ["joy"],
+            0.8,
+        ),
+    ],
+)  # fmt: skip
+def test_fields_as_open_models_write_them(text: str, labels: list[str], confidence: float | None) -> None:
+    parsed = read(text)
+    assert parsed.answer is not None, parsed
+    assert [score.label for score in parsed.answer.labels] == labels
+    assert parsed.answer.confidence == confidence
+    assert [step.text for step in parsed.answer.rationale] == ["She smiles."]
+
+
+@pytest.mark.parametrize("label", ["joy/anger", "joy or anger", "joy and not anger", "neither joy nor anger"])
+def test_what_leaves_open_which_label_is_meant_is_no_answer(label: str) -> None:
+    parsed = read(f"{SHORT}Label: {label}")
+    assert (parsed.outcome, parsed.reason, parsed.answer) == ("unparsed", "unknown_label", None)
+
+
 def test_markup_headings_and_prose_are_read() -> None:
     parsed = read(LOOSE)
     assert parsed.outcome == "labelled", parsed
