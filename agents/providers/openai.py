@@ -101,7 +101,7 @@ class OpenAIProvider(OpenAIBase[ResponsesOptions]):
         parts = [part for item in data["output"] if item["type"] == "message" for part in item["content"]]
         refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
         written = [part for part in parts if part["type"] == "output_text"]
-        why = str((data.get("incomplete_details") or {}).get("reason"))
+        why = str((data.get("incomplete_details") or {}).get("reason") or status)
         finish_reason = "stop" if status == "completed" else FINISH_REASONS.get(why, why)
         return Response(
             text=storable(refusal or "".join(part["text"] for part in written)),

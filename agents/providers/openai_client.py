@@ -19,7 +19,7 @@ from agents.protocol import MediaLoader, Response
 from agents.providers.common import NOT_OF_THE_PROTOCOL, bad_reply
 from agents.providers.headers import rate_limits
 from agents.providers.server import Server
-from agents.providers.transport import Headers, http_client
+from agents.providers.transport import Headers, Reply, http_client
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret
@@ -27,6 +27,7 @@ from schemas.settings_types import is_loopback
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 VENDOR_URL = "https://api.openai.com/v1"  # given, so that no environment variable redirects a run
+REFUSALS = range(400, 600)  # HTTP statuses
 STAND_IN = f"media-{secrets.token_hex(16)}"  # for media in a body that is being written; in no data by chance
 
 
@@ -102,6 +103,8 @@ class OpenAIClient(Server):
             used = paid(told)
             return read(told, used)
         except NOT_OF_THE_PROTOCOL as error:
+            if used is None and (status := _status_within(shown)) is not None:
+                raise self.refused(Reply(status, {}, shown)) from None
             problem = f"not an answer of the protocol ({type(error).__name__}): {self._begin(shown)}"
             raise bad_reply(problem, self.key, used) from None
 
@@ -109,6 +112,19 @@ class OpenAIClient(Server):
         """The first bytes of a body without the key: one that is cut through would show half of it."""
         hidden = body.replace(self.key.encode(), b"[key]") if self.key else body
         return repr(hidden[:80])
+
+
+def _status_within(body: bytes) -> int | None:
+    """The HTTP status that is told in a body, where the reply itself says 200: a server between has begun to
+    answer before the model failed.
+
+    Reference: https://openrouter.ai/docs/api/reference/errors-and-debugging
+    """
+    try:
+        code = json.loads(body)["error"]["code"]
+    except NOT_OF_THE_PROTOCOL:
+        return None
+    return code if type(code) is int and code in REFUSALS else None
 
 
 def written(body: Callable[[Media], dict[str, Any]], load: MediaLoader) -> bytes:

@@ -123,6 +123,21 @@ def test_a_response_that_says_that_it_failed(
     assert (found.code, found.transient, "so it is" in found.message) == (code, transient, True)
 
 
+def test_an_answer_that_is_incomplete_for_no_told_reason_says_so(models: FakeModels) -> None:
+    models.script(Reply(body=json.dumps({"status": "incomplete", "incomplete_details": None, "output": []})))
+    assert complete("openai", models).finish_reason == "incomplete"
+
+
+@pytest.mark.parametrize("vendor", ["openai", "openai_compatible"])
+def test_an_error_that_comes_with_status_200_is_that_error(vendor: str, models: FakeModels) -> None:
+    for code in (402, 429, 502, 200, "x"):
+        models.script(Reply(body=json.dumps({"error": {"code": code, "message": "so it is"}})))
+    found = [failure(vendor, models) for _ in range(5)]
+    codes = ["quota_exhausted", "rate_limited", "unavailable", "bad_reply", "bad_reply"]
+    assert [error.code for error in found] == codes
+    assert found[0].message == "HTTP 402: so it is"
+
+
 @pytest.mark.parametrize("status", ["in_progress", "queued", "cancelled"])
 def test_a_response_that_has_not_ended_is_no_answer(status: str, models: FakeModels) -> None:
     models.script(Reply(body=json.dumps({"status": status, "output": []})))
