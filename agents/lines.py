@@ -17,6 +17,7 @@ from schemas.settings_models import ModelSection
 # Every further call to the same provider would fail alike: no such key, model, or money on the account.
 FATAL_CODES = frozenset({"unauthorized", "not_found", "quota_exhausted"})
 REFUSED_AFTER = 10  # questions refused for good, and not one answered: it is not the questions
+FORBIDDEN = "forbidden"  # some servers say so of what is asked, others of a key that was withdrawn
 OVERLOAD_CODES = frozenset({"rate_limited", "overloaded"})
 # What passes, mostly; but a single question may make every call of its own fail so.
 MAY_BE_ITS_OWN = frozenset({"server_error", "timeout", "bad_reply", "conflict"})
@@ -34,7 +35,7 @@ class Line:
         self.breaker = Breaker(section.patience_s)
         self.window = Window(section.concurrency)
         self.ended: ProviderError | None = None
-        self._refusals, self.has_answered = 0, False
+        self._refusals, self._forbidden, self.has_answered = 0, 0, False
         self._calls, self._tokens = 0, 0
 
     def tokens_expected(self, request: Request) -> float:
@@ -44,7 +45,7 @@ class Line:
         return request.size_bytes / BYTES_PER_TOKEN + self.section.max_output_tokens
 
     def answered(self, response: Response, expected: float, now: float) -> None:
-        self.has_answered = True
+        self.has_answered, self._forbidden = True, 0
         self.breaker.succeed()
         self.window.succeed()
         if response.usage is not None:
@@ -75,7 +76,9 @@ class Line:
         if not error.transient:
             self.breaker.succeed()
             self._refusals += 1
-            if error.code in FATAL_CODES or (self._refusals >= REFUSED_AFTER and not self.has_answered):
+            self._forbidden += error.code == FORBIDDEN
+            in_a_row = self._forbidden if self.has_answered else self._refusals
+            if error.code in FATAL_CODES or in_a_row >= REFUSED_AFTER:
                 self.ended = self.ended or error
             return
         asked_s, was_open = error.retry_after_s or 0.0, self.breaker.is_open

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple
 from agents.asking import Asker, Question, R, T, collect
 from agents.call import Outcome
 from agents.engine import SystemClock
-from agents.lines import FATAL_CODES, MAY_BE_ITS_OWN
+from agents.lines import FATAL_CODES, FORBIDDEN, MAY_BE_ITS_OWN
 from agents.protocol import Request
 from pipeline.batch_desk import BatchDesk
 from pipeline.batches import asker_of
@@ -230,7 +230,7 @@ class AskStage(ABC, Generic[T, R]):
             return []
         asked = self._expected[record.id].asked
         there = error.usage is not None or run.lines.has_answered(self.section_class, asked)
-        if error.transient or not there:
+        if error.transient or not there or error.code == FORBIDDEN:
             self._unclear[record.id] = error  # whose fault it was is known at the end
             return []
         return [self._blamed(run, record.id, error)]

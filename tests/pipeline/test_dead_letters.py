@@ -60,7 +60,7 @@ def standing(project: Project) -> Counter[str]:
     return Counter(annotation.outcome for annotation in project.store.live(Annotation))
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
 def test_what_can_never_heal_is_sent_once_and_then_only_on_request(
     models: FakeModels, status: int, tmp_path: Path
 ) -> None:
@@ -237,6 +237,20 @@ def test_a_server_that_answers_nobody_from_the_start_makes_no_dead_letters(
             run = run_once(project, clips=30)
             assert "m" in {item for _, item in run.failures}
         assert project.store.outcomes("annotate", status="dead") == {}
+
+
+def test_a_key_that_is_withdrawn_in_the_middle_of_a_run_kills_no_question(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    models.script(Reply(times=8), Reply(status=403, times=0))
+    with project_in(tmp_path, model(models.openai_url, concurrency=2)) as project:
+        run = run_once(project, clips=40)
+        assert run.failures["annotate", "m"].message.endswith("wait for it")
+        assert len(models.requests) <= 8 + 10 + 2
+        assert project.store.outcomes("annotate", status="dead") == {}
+        models.replies.clear()
+        run_once(project, clips=40)
+        assert standing(project) == {"labelled": 40}
 
 
 def test_a_question_that_failed_rests_when_its_clip_may_not_be_shown_any_more(
