@@ -124,6 +124,17 @@ def read_label_lines(text: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     return [] if found.abstain and not found.labels else _labels(found.labels, taxonomy)
 
 
+def read_claim(line: str, position: int, duration_s: float) -> dict[str, Any]:
+    """One claim in prose, "e1: visual, 0.5-1.5 s, smile", as an item of the evidence.
+
+    Raises:
+        BadAnswerError: "wrong_shape", it names no modality.
+    """
+    plain = " ".join(_MARKUP.sub("", storable(line)).split())
+    found = _CLAIM.match(plain)
+    return _claim(f"e{int(found[1])}" if found else "", found[2] if found else plain, position, duration_s)
+
+
 def _sorted(text: str, taxonomy: Taxonomy) -> _Lines:
     if len(text) > MAX_CHARS:
         raise BadAnswerError("too_long", f"longer than {MAX_CHARS} characters")

@@ -23,7 +23,7 @@ from agents.fields import (
     check_language,
     read_object,
 )
-from agents.freetext import read_lines
+from agents.freetext import read_claim, read_lines
 from agents.jsontext import answer_part
 from agents.prompting import is_shown
 from agents.rationale import extract_steps
@@ -45,7 +45,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy, is_nothing
 
-PARSER_VERSION = "14"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "15"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -174,7 +174,8 @@ class _Reader(FieldReader):
         """The items, renumbered e1.., and what each given id became: several where it claims several cues."""
         items: list[Evidence] = []
         ids: dict[str, tuple[str, ...]] = {}
-        for position, item in enumerate(self.objects(data, "evidence"), start=1):
+        told = {"evidence": self.said_claims(data.get("evidence"))}
+        for position, item in enumerate(self.objects(told, "evidence"), start=1):
             given = id_of(item.get("id"))
             if given is None:
                 raise BadAnswerError("wrong_shape", "an evidence id is not text")
@@ -194,6 +195,17 @@ class _Reader(FieldReader):
         cue = None if claim.cue == QUOTE else cue_table().find(claim.cue, claim.direction)
         shown = is_shown(cue, claim.cue, claim.modality, claim.direction, self.shown)
         return claim.model_copy(update={"id": name, "shown": shown})
+
+    def said_claims(self, value: Any) -> Any:
+        """Claims that were written as texts as the items that they are (see `freetext.read_claim`)."""
+        items = self.listed(value)
+        if not isinstance(items, list) or not any(isinstance(item, str) for item in items):
+            return items
+        self.repaired, duration_s = True, self.sample.duration_s
+        return [
+            read_claim(item, n, duration_s) if isinstance(item, str) else item
+            for n, item in enumerate(items, start=1)
+        ]
 
     def evidence_item(self, item: dict[str, Any], given_id: str) -> Evidence:
         modality = cast(Modality, self.one_of(item, "modality", MODALITIES, modality_in))

@@ -112,6 +112,8 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (answer_json(evidence=item(modality=7)), "stop", "wrong_shape"),
         (answer_json(evidence=item() + item()), "stop", "wrong_shape"),
         (answer_json(evidence=[]), "stop", "no_evidence"),
+        (answer_json(evidence=["She seems to be happy."]), "stop", "wrong_shape"),
+        (answer_json(evidence=["Visual: a smile, 0.5-9.5 s"]), "stop", "span_outside_clip"),
         (answer_json(rationale=[]), "stop", "empty_rationale"),
         (answer_json(rationale=[{"n": 1, "text": " ", "evidence_ids": []}]), "stop", "empty_rationale"),
         (
@@ -215,6 +217,9 @@ def test_citing_a_missing_modality_is_refused_and_its_reading_is_dropped() -> No
         answer_json(evidence=item(id="1"), rationale=[{"n": 1, "text": "A smile.", "evidence_ids": "E1"}]),
         answer_json(rationale="First, there is a smile [e1]. Therefore it is joy."),
         answer_json(rationale=["A smile [e1].", "So joy."]),
+        answer_json(evidence=["e1: visual, 0.5-1.5 s, AU12: the lip corners go up"]),
+        answer_json(evidence="Visual: she smiles from 0.5 to 1.5 s"),
+        answer_json(evidence=item()[0]),
         answer_json(readings={"text": "none", "audio": "N/A", "visual": "joy"}),
         answer_json(labels=[{"label": "Happy", "intensity": 2}]),
         answer_json(labels=[{"label": "joy", "intensity": 2}, {"label": "happy", "intensity": 1}]),
