@@ -15,6 +15,7 @@ from pipeline.consent import Consent
 from pipeline.examples import Banks, annotators
 from pipeline.live import LiveItem
 from pipeline.policy import decision_question
+from pipeline.stages.asking import ASK_AGAIN
 from pipeline.stages.contested import is_contested
 from pipeline.stages.targets import faces_in, scene_of, targets_of
 from schemas.briefs import EVALUATIONS, brief_of
@@ -54,6 +55,8 @@ class Today:
             return "what was said of its speaker, or the settings"
         if item.annotations and not (self._asked(item) and self._judged(item)):
             return "the annotators, the judges or their settings"
+        if item.decision is None and self._waits(item):
+            return "answers that are still to come"
         if item.consensus is None or item.decision is None or self._decided(item):
             return None
         return "its reviews, its annotations or the settings"
@@ -73,6 +76,10 @@ class Today:
             if (question := annotator.question_id(item.sample, repetition)) in there
             or (self._has_its_turn(annotator, item) and self._may_see(annotator.model, item))
         }
+
+    def _waits(self, item: LiveItem) -> bool:
+        """Whether a server was away before it answered: such a question is asked again."""
+        return any(one.outcome == ASK_AGAIN and one.id not in self.given_up for one in item.annotations)
 
     def _has_its_turn(self, annotator: Annotator, item: LiveItem) -> bool:
         """Whether a run would come to ask: some are asked only where the others leave it open."""

@@ -264,17 +264,25 @@ class AskStage(ABC, Generic[T, R]):
         )
         store.add([], [self._blamed(run, key, error) for key, error in unclear])
         coming = {key for key in self._under_way if self._expected[key].asked not in ended}
+        # What was sent before a server was left alone failed by no fault of its own: it waits like the rest.
+        away = {
+            key
+            for key, stub in there.items()
+            if stub.brief["outcome"] == ASK_AGAIN
+            and key not in self._dead
+            and self._expected[key].asked in ended
+        }
         failed = [
             record_id
             for record_id, stub in there.items()
-            if stub.brief["outcome"] in FAILURES and record_id not in coming
+            if stub.brief["outcome"] in FAILURES and record_id not in coming | away
         ]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
         waiting = [
             of
             for key, of in self._expected.items()
-            if key not in there and key not in coming and (of.asked in ended or run.spent_up)
+            if (key not in there or key in away) and key not in coming and (of.asked in ended or run.spent_up)
         ]
         run.waiting.update(
             of.sample_id for of in (*waiting, *map(self._expected.__getitem__, coming)) if of.counts

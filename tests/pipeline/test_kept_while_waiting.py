@@ -107,3 +107,17 @@ def test_what_stands_is_kept_until_a_server_is_there_again(models: FakeModels, r
     run_it(root)
     assert said(root) == 40
     assert all(old.isdisjoint(new) for old, new in zip(before, standing(root), strict=True))
+
+
+def test_nothing_is_decided_or_released_without_a_model_whose_key_is_refused(
+    models: FakeModels, root: Path, tmp_path: Path
+) -> None:
+    models.script(Reply(status=401, times=0))
+    refused = asking(tmp_path / "refused", model(models.openai_url))
+    with open_project(refused) as project:
+        take(project, tmp_path / "recordings")
+    run_it(refused)
+    assert standing(refused) == (set(), set())
+    with open_project(refused) as project, pytest.raises(UserError, match="no decision yet") as error:
+        list(current_items(project.store, project.settings, project.taxonomy))
+    assert error.value.code == "stale_decisions"
