@@ -27,7 +27,7 @@ from agents.freetext import read_claim, read_lines
 from agents.jsontext import answer_part
 from agents.prompting import is_shown
 from agents.rationale import extract_steps
-from agents.stated import direction_in, id_of, ids_in, modality_in, said
+from agents.stated import direction_in, id_of, ids_in, modality_in, said, taken_back
 from schemas.cues import cue_table
 from schemas.parts import (
     MODALITIES,
@@ -45,7 +45,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy, is_nothing
 
-PARSER_VERSION = "15"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "16"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -85,6 +85,8 @@ def parse_annotation(
     try:
         read = reader.object_or_lines if free_text else reader.object
         answer = reader.triplet(read(text, finish_reason))
+        if other := taken_back(text, [score.label for score in answer.labels], taxonomy):
+            raise BadAnswerError("several_answers", other)
         said = [*(item.description for item in answer.evidence), *(step.text for step in answer.rationale)]
         check_language(said, language)
     except BadAnswerError as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from schemas.parts import Direction, Modality
-from schemas.taxonomy import is_nothing, plain
+from schemas.taxonomy import Taxonomy, is_nothing, plain
 
 DECIMAL = r"[+-]?(?:\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?![.,]?\d)"
 _NUMBER = re.compile(r"([+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*(?:s|sec|seconds)?", re.IGNORECASE)
@@ -14,6 +15,13 @@ _SHARE = re.compile(rf"^\W*?({DECIMAL})\s*(?:/|out\s+of)\s*({DECIMAL})")
 _PERCENT = re.compile(rf"^\W*?({DECIMAL})\s*(%|percent)?")
 _ID = re.compile(r"(?:evidence\s*)?e?0*(\d{1,9})")
 _IDS = re.compile(r"[,;&\s]+(?:and\s+)?")
+BELOW_CHARS = 5_000  # of what stands below an answer
+_SENTENCE = re.compile(r"(?<=[.!?])\s|\n")
+_CORRECTED = re.compile(
+    r"\b(?:wait|actually|correction|on\s+(?:second\s+thoughts?|reflection)|chang(?:e|ed|ing)\s+my"
+    r"|should\s+(?:have\s+been|be))\b",
+    re.IGNORECASE,
+)
 _BRACKETS = "[]() "
 _MODALITIES: dict[Modality, str] = {
     "text": "text transcript words wording verbal language",
@@ -32,6 +40,17 @@ _DIRECTIONS: dict[Direction, str] = {
     "down": "lowered lowering falling decrease decreased decreasing low lower",
 }
 _DIRECTION_WORDS = {word: name for name, words in _DIRECTIONS.items() for word in words.split()}
+
+
+def taken_back(text: str, labels: Iterable[str], taxonomy: Taxonomy) -> str:
+    """The sentence below an object that takes its label back ("Wait, it should be anger."), else ""."""
+    _, brace, below = text.rpartition("}")
+    named = (
+        sentence
+        for sentence in _SENTENCE.split(below[:BELOW_CHARS] if brace else "")
+        if _CORRECTED.search(sentence)
+    )
+    return next((sentence for sentence in named if taxonomy.named_in(sentence) - set(labels)), "").strip()
 
 
 def said(value: Any) -> str:

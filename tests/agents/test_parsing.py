@@ -264,6 +264,21 @@ def test_an_open_label_that_says_that_there_is_none_is_none() -> None:
         assert (parsed.outcome, parsed.reason) == ("unparsed", "unknown_label"), word
 
 
+@pytest.mark.parametrize(
+    ("below", "outcome"),
+    [
+        ("\n\nWait, the label should be anger instead.", "unparsed"),
+        ("\n```\nOn second thought: furious fits better.", "unparsed"),
+        ("\nActually, I am sure that it is joy.", "labelled"),
+        ("\nI chose joy instead of anger, since she smiles.", "labelled"),
+        ("\nI hope this helps! Let me know if another clip should be annotated.", "labelled"),
+    ],
+)
+def test_an_answer_that_is_taken_back_below_is_none(below: str, outcome: str) -> None:
+    parsed = parse(answer_json(labels=["joy"]) + below)
+    assert (parsed.outcome, parsed.reason) == (outcome, "" if outcome == "labelled" else "several_answers")
+
+
 @pytest.mark.parametrize("free_text", [False, True])
 def test_a_draft_in_thoughts_that_do_not_end_is_no_answer(free_text: bool) -> None:
     for draft in (answer_json(), "Label: joy\nConfidence: 0.9"):
