@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from agents.evidence_curves import reached
 from agents.evidence_quote import comparable, share_said
-from agents.evidence_signal import WORD_TOLERANCE_S, Signal, Transcript
+from agents.evidence_signal import EVENTS, WORD_TOLERANCE_S, Signal, Transcript
 from schemas.cues import Cue, CueTable
 from schemas.parts import Evidence, Span, Target, Verdict, Word
 from schemas.records import Annotation, Baseline, Check, Features
 
-CHECKER_VERSION = "11"
+CHECKER_VERSION = "12"
 ROUNDING_S = 1e-3  # times of words have three digits, those of clips six
 CLIP_TOLERANCE_S = 0.1  # models round times to one decimal; further out a span is outside the clip
 # What was not seen in less than half of the span may have happened in the rest; what was seen there did happen.
@@ -118,6 +118,12 @@ def _compare(cue: Cue, item: Evidence, signal: Signal) -> _Answer:
         return _Answer(None, reason, unit=cue.unit)
     if not there and measured.doubt:
         return _Answer(None, f"{cue.cue}: {measured.doubt}", unit=cue.unit)
+    if (
+        cue.feature in EVENTS and value == 0
+    ):  # backends tell of events from some size on: smaller ones have none
+        reason = f"{cue.cue}: no such {cue.feature.replace('_', ' ')} was found in the span, "
+        reason += f"{cue.operator} {cue.threshold:g} {cue.unit} is needed"
+        return _Answer(there != (item.direction == "absent"), reason, None, cue.threshold, cue.unit)
     at = "" if cue.level is None else f" at {cue.level:g} or more"
     reason = f"{cue.cue}: {cue.statistic.replace('_', ' ')} of {cue.feature}{at} is {value:.3g} {cue.unit}, "
     reason += f"{'' if there else 'not '}{cue.operator} {cue.threshold:g}"

@@ -333,7 +333,10 @@ class Usage(Part):
 
 
 class Verdict(Part):
-    """What the signal says to one evidence item. `measured` against `reference`, both in `unit`."""
+    """What the signal says to one evidence item. `measured` against `reference`, both in `unit`.
+
+    `measured` None: nothing was measured, or no event of the claimed kind was found, however small one may be.
+    """
 
     evidence_id: str
     verdict: VerdictName

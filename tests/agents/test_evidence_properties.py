@@ -52,8 +52,9 @@ def test_one_verdict_per_item_in_order(
     assert [v.evidence_id for v in found.verdicts] == [item.id for item in items]
     assert [v.shown for v in found.verdicts] == [item.shown for item in items]
     for result in found.verdicts:
-        measured = result.verdict in ("supported", "contradicted")
-        assert (result.measured is not None) == measured
+        assert (result.reference is not None) == (result.verdict in ("supported", "contradicted"))
+        none_found = "was found in the span" in result.reason
+        assert (result.measured is None) == (result.reference is None or none_found)
         assert result.reason
     assert found.digest == check_annotation(answer, features, baselines, make.DURATION_S, TABLE).digest
 
