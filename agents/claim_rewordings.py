@@ -41,6 +41,8 @@ _NOT_SAID_SO = (
     (r"\b(?:(?:can|could|does|do|did|will) not|never) stop(?:s|ped)?\b", "keeps"),
     (r"\bnot (?:only|just|merely|simply)\b", ""),
     (r"\bnot without\b", "with"),
+    (r"\bno(?:thing)? more than\b", ""),
+    (r"\bnothing (?=(?:suggest|indicat|impl|hint|reveal|show)\w*\b)", "no sign "),
     (r"\bnot (?:nearly |quite |half )?(?:as|so) (\w+)(?: as)?\b", r"not \1"),
     (r"\bas \w+ as (?:usual|before|always|ever)\b", "average"),
     (r"\b(?:anything but|far from(?! the\b)|devoid of|free (?:of|from)|refrain(?:s|ed|ing)? from)\b", "not"),

@@ -29,7 +29,9 @@ FILLERS = group(
     making say says said only point certain moderate almost nearly once over time
     and"""
 )
-NEGATIONS = group("no not never without neither nor none nobody lacks lack lacking absence absent cannot")
+NEGATIONS = group(
+    "no not never without neither nor none nobody nowhere lacks lack lacking absence absent cannot"
+)
 # A synonym with one of these is a name to be found whole: taken to pieces it would lose what it says.
 UNSAYING = NEGATIONS | group("nothing little hardly barely")
 # Of manners: beside something seen they say how that is done ("nods slowly"), unless speech is named as well.
