@@ -187,6 +187,7 @@ class AskStage(ABC, Generic[T, R]):
             self._to_gather -= _for_batches(items)
             if run.gathering and self._to_gather == 0:
                 self._submit(run)
+            run.came_to_an_end(len(kept))
 
     def _submit(self, run: Run) -> None:
         """Begin the jobs that were gathered."""

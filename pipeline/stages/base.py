@@ -159,6 +159,11 @@ class Run:
             of_stage.items += counts.items
             of_stage.failed += counts.failed
 
+    def came_to_an_end(self, items: int) -> None:
+        """Of the shard that this thread works on only so many items did: the others wait."""
+        if (shard := _SHARD.get()) is not None:
+            shard[1].items = items
+
     def stop_if_cancelled(self) -> None:
         """Called between items, so that an interrupted run ends with whole records.
 

@@ -77,4 +77,5 @@ def test_what_waits_for_jobs_is_told_until_wait_has_brought_all_of_it(tmp_path: 
         assert waited["batch_answers"] == waited["provider_calls"] == len(models.requests) > 6
         assert models.batches.seen["POST batches"] == 3
         assert waited["annotations"] == {**told["annotations"], "labelled": 4, "abstained": 0}
+        assert waited["stages"]["annotate"]["items"] == 4  # not counted anew in each run that looks
         done_well(emotrace("release", "--project", project, "--version", "0.1.0", "--json"))
