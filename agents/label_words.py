@@ -17,6 +17,7 @@ OF_THE_SETS = (
 MEANINGS = "meanings"
 
 
+@cache
 def hiding(taxonomy: Taxonomy, language: str) -> re.Pattern[str] | None:
     """What matches in a language every word that means what a word of a label set does.
 
