@@ -19,15 +19,17 @@ MEANINGS = "meanings"
 
 @cache
 def hiding(taxonomy: Taxonomy, language: str) -> re.Pattern[str] | None:
-    """What matches in a language every word that means what a word of a label set does.
+    """What matches in a language every word that means what a word of a label set does; of an open one, all.
 
-    None: the table lacks the language or, in one other than English, a word of some class; what is left would
-    tell the label.
+    None: the table lacks the language or, in one other than English, a word of some class (an open set may have
+    any); what is left would tell the label.
     """
     table = _table()
     if language not in table:
         return None
     meant = [_meanings(word) for name in taxonomy.names for word in taxonomy.words(name)]
+    if taxonomy.kind == "open" and language == OF_THE_SETS:
+        meant = [set(table[language])]
     if not any(meant) or (language != OF_THE_SETS and not all(meant)):
         return None
     wanted = sorted(set.union(*meant))

@@ -12,6 +12,7 @@ from agents.judge import Case, Judge, Juror
 from agents.panel import asked_about, panel
 from agents.protocol import TextPart
 from agents.second_look import SecondLook
+from schemas.taxonomy import load_taxonomy
 from tests.agents.test_judge import make_case, run
 from tests.wire.material import judge_section, section, taxonomy
 from tests.wire.server import FakeModels, Reply
@@ -49,6 +50,13 @@ def test_the_label_is_nowhere_in_the_question() -> None:
         assert hidden not in data, hidden
     assert "joy" in request.system  # as one of the labels to choose from, in no telling order
     assert list(request.answer_schema["properties"]) == ["reasons", "implied_label"]
+
+
+def test_of_an_open_vocabulary_other_words_for_emotions_are_hidden_too() -> None:
+    steps = [{"n": 1, "text": "An elated grin, full of joy, hardly nervous.", "evidence_ids": ["e1"]}]
+    (part,) = SecondLook(judge_section(), load_taxonomy("open")).request(make_case(rationale=steps)).parts
+    assert isinstance(part, TextPart)
+    assert "Step 1: An ⟦label⟧ grin, full of ⟦label⟧, hardly ⟦label⟧. [e1]" in part.text
 
 
 def test_other_words_for_a_label_are_hidden_as_well_and_what_is_seen_stands() -> None:
