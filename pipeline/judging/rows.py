@@ -69,13 +69,11 @@ def _of_same_answers(
 
     An answer that was read again, or given again word by word, is a new annotation; what people said of it holds.
     """
-    rated_before = store.by_id(Annotation, sorted(rubric.keys() - {one.id for one in standing}))
-    earlier = {_words(one): rubric[one.id] for one in rated_before}
-    return {
-        one.id: found
-        for one in standing
-        if (found := rubric.get(one.id) or earlier.get(_words(one))) is not None
-    }
+    found = {one.id: rubric[one.id] for one in standing if one.id in rubric}
+    if gone := rubric.keys() - found.keys():
+        earlier = {_words(old): rubric[old.id] for old in store.by_id(Annotation, sorted(gone))}
+        found = {one.id: earlier[words] for one in standing if (words := _words(one)) in earlier} | found
+    return found
 
 
 def _words(annotation: Annotation) -> tuple[str, str]:
