@@ -84,6 +84,14 @@ class ModelSection(Section):
         return is_loopback(self.base_url) if self.local is None else self.local
 
 
+def _refuse_same_samples(section: ModelSection) -> None:
+    if section.replicates > 1 and section.temperature == 0:
+        message = (
+            f"{section.replicates} replicates at temperature 0 are one answer {section.replicates} times"
+        )
+        raise wrong_at(message, "replicates", remedy="set a temperature above 0, or replicates = 1")
+
+
 class PromptingSection(Section):
     """How one annotator is asked about the same sample more than once, and how its answers become one voice."""
 
@@ -102,9 +110,7 @@ class AnnotatorSection(ModelSection):
 
     @model_validator(mode="after")
     def _samples_differ(self) -> AnnotatorSection:
-        if self.replicates > 1 and self.temperature == 0:
-            message = f"{self.replicates} replicates at temperature 0 are one answer {self.replicates} times"
-            raise wrong_at(message, "replicates", remedy="set a temperature above 0, or replicates = 1")
+        _refuse_same_samples(self)
         return self
 
     @model_validator(mode="after")
@@ -135,6 +141,12 @@ class JudgeSection(ModelSection):
     second_look: bool = True  # of judges that are models
     self_preference: Literal["warn", "refuse", "allow"] = "warn"
     rubric: Literal["emotrace", "mme_emotion"] = "emotrace"
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> JudgeSection:
+        if self.rubric == "mme_emotion":  # another rating names the labels in another order each time
+            _refuse_same_samples(self)
+        return self
 
 
 class BudgetSection(Section):

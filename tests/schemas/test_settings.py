@@ -315,6 +315,13 @@ def test_samples_that_would_all_be_the_same_are_refused(tmp_path: Path) -> None:
     assert error.line > annotators.count("\n")
 
 
+def test_evaluations_that_would_all_be_the_same_are_refused_and_ratings_are_not(tmp_path: Path) -> None:
+    judge = ANNOTATOR.replace("[[annotators]]", "[[judges]]") + "\ntemperature = 0\nreplicates = 2\n"
+    assert load_settings(project(tmp_path, judge)).judges[0].replicates == 2
+    error = refusal(tmp_path, f'{judge}rubric = "mme_emotion"\n')
+    assert "one answer 2 times" in error.message
+
+
 def test_a_table_within_an_annotator_is_found_and_its_keys_are_known(tmp_path: Path) -> None:
     other = ANNOTATOR.replace("gpt", "other")
     text = f"{ANNOTATOR}\n{other}\n[annotators.prompting]\nvariants = 2\nvariant = 3\n[budget]\ncalls = 1\n"
