@@ -52,10 +52,12 @@ class Served:
 
 
 def section(served: Served, url: str, key_env: str | None = None) -> str:
-    """What to write into a project file; how a video is looked at is said in it, as a part of each question."""
-    told = {"takes": list(served.takes), "gives": list(served.gives)} | (
-        {"api_key_env": key_env} if key_env else {}
-    )
+    """What to write into a project file; how a video is looked at is said in it, as a part of each question.
+
+    Where a clip is looked at, key frames beside it say nothing new, and not every model takes both at once.
+    """
+    takes = [one for one in served.takes if one != "images" or "video" not in served.takes]
+    told = {"takes": takes, "gives": list(served.gives)} | ({"api_key_env": key_env} if key_env else {})
     lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
     lines += ["concurrency = 1", "timeout_s = 600"]
     if "video" in served.takes:

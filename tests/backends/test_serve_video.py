@@ -124,7 +124,7 @@ def first_logprob(told: Any) -> float:
 
 def test_it_says_what_to_declare_and_under_which_licence(line: Line) -> None:
     hears = line.kind == "qwen2_5_omni"
-    takes = ["text", "images", "audio", "video"] if hears else ["text", "images", "video"]
+    takes = ["text", "audio", "video"] if hears else ["text", "video"]
     assert f"takes = {json.dumps(takes)}" in line.printed
     assert 'gives = ["json_schema", "json_object", "logprobs"]' in line.printed
     assert "licence as its card says: other of-chance" in line.printed
