@@ -12,7 +12,7 @@ from schemas.taxonomy import Taxonomy, is_nothing, plain
 DECIMAL = r"[+-]?(?:\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?![.,]?\d)"
 _NUMBER = re.compile(r"([+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*(?:s|sec|seconds)?", re.IGNORECASE)
 _SHARE = re.compile(rf"^\W*?({DECIMAL})\s*(?:/|out\s+of)\s*({DECIMAL})")
-_PERCENT = re.compile(rf"^\W*?({DECIMAL})\s*(%|percent)?")
+_PERCENT = re.compile(rf"^\W*?({DECIMAL})(?!\s*(?:[-\u2013]|to)\s*\d)\s*(%|percent)?")  # "0.7-0.8" is none
 _ID = re.compile(r"(?:evidence\s*)?e?0*(\d{1,9})")
 _IDS = re.compile(r"[,;&\s]+(?:and\s+)?")
 BELOW_CHARS = 5_000  # of what stands below an answer

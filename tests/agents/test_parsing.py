@@ -90,6 +90,8 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         ("{}", "stop", "wrong_shape"),
         (answer_json(confidence=1.2), "stop", "out_of_range"),
         (answer_json(confidence="high"), "stop", "wrong_shape"),
+        (answer_json(confidence="0.7-0.8"), "stop", "wrong_shape"),
+        (answer_json(confidence="0.7 to 0.8"), "stop", "wrong_shape"),
         (answer_json(confidence="85"), "stop", "out_of_range"),
         (answer_json(confidence="120 %"), "stop", "out_of_range"),
         (answer_json(confidence=True), "stop", "wrong_shape"),
