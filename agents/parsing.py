@@ -45,7 +45,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy, is_nothing
 
-PARSER_VERSION = "17"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "18"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
