@@ -9,15 +9,15 @@ from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from agents.batching import Desk
-from agents.call import Job, Outcome
-from agents.engine import ask_all
-from agents.lines import Lines
-from agents.parsing import PARSER_VERSION
-from agents.prompting import media_shown, sampling
+from agents.answers.parsing import PARSER_VERSION
+from agents.calls.batching import Desk
+from agents.calls.call import Job, Outcome
+from agents.calls.engine import ask_all
+from agents.calls.lines import Lines
 from agents.protocol import MediaLoader, Provider, Request
 from agents.providers import PROVIDERS
 from agents.providers.options import read_options
+from agents.questions.prompting import media_shown, sampling
 from agents.servers import deployment_of
 from schemas.errors import ProviderError
 from schemas.ids import content_digest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.evidence_quote import comparable
+from agents.evidence.quote import comparable
 from benchmarks.paired import emit
 from benchmarks.pitch import load
 from pipeline.features.asr_pocketsphinx import PocketSphinxAsr, PocketSphinxParams

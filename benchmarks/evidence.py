@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from agents.claims import Claim, read_claims
-from agents.prompting import is_shown, measured_features
+from agents.evidence.claims import Claim, read_claims
+from agents.questions.prompting import is_shown, measured_features
 from benchmarks import evidence_face, evidence_five, evidence_probes, evidence_published
 from benchmarks.evidence_media import Piece, pieces
 from benchmarks.evidence_probes import Probe, claim

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import av
 
-from agents.evidence import check_annotation
+from agents.evidence.check import check_annotation
 from pipeline.ingest import ingest
 from pipeline.project import open_project
 from pipeline.run import local_engine, run

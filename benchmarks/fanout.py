@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 
 import openai
 
-from agents.call import Job, Outcome
-from agents.engine import SystemClock, ask_all
-from agents.prompting import annotation_request
+from agents.calls.call import Job, Outcome
+from agents.calls.engine import SystemClock, ask_all
 from agents.protocol import Provider, TextPart
 from agents.providers import PROVIDERS
+from agents.questions.prompting import annotation_request
 from benchmarks.paired import cpu_s, emit
 from pipeline.ledger import Ledger
 from schemas.parts import KeyFrame, MediaRef, Target, Word

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from agents.claim_words import UNMEASURED_FILE
+from agents.evidence.claim_words import UNMEASURED_FILE
 from agents.providers import PROVIDERS
 from pipeline.cli import app
 from pipeline.features import EXTRACTORS

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agents.batching import BatchProvider, batches_of
-from agents.components import components
-from agents.held_media import HeldMedia
+from agents.calls.batching import BatchProvider, batches_of
+from agents.calls.held_media import HeldMedia
 from agents.protocol import Request
 from agents.providers.common import usage_at_most
+from agents.questions.components import components
 from pipeline.artifacts import Artifacts
 from pipeline.batches import Batches, asker_of
 from schemas.errors import ProviderError, UserError
@@ -193,7 +193,7 @@ class Gathering:
 
 
 class BatchDesk:
-    """Implements `agents.batching.Desk` within one event loop."""
+    """Implements `agents.calls.batching.Desk` within one event loop."""
 
     def __init__(self, gathering: Gathering) -> None:
         self._gathering, self._known = gathering, gathering.known

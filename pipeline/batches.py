@@ -13,8 +13,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from agents.batching import NOT_ASKED, BatchProvider, JobLook, batches_of
-from agents.engine import SystemClock
+from agents.calls.batching import NOT_ASKED, BatchProvider, JobLook, batches_of
+from agents.calls.engine import SystemClock
 from agents.protocol import Response
 from agents.providers.common import usage_at_most
 from agents.providers.file_batches import TRANSFER_S

@@ -143,7 +143,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run every stage for what is missing: segment, extract, annotate, check, judge, decide."""
-    from agents.engine import SystemClock
+    from agents.calls.engine import SystemClock
     from pipeline.commands.engines import run_project, run_to_the_end
     from pipeline.commands.printing import TerminalProgress, print_run
     from pipeline.project import open_project

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from agents.asking import Asker
-from agents.call import call_key
+from agents.calls.call import call_key
 from agents.prices import Price, price_of
 from agents.protocol import MediaPart, Request
 from agents.tokens import (

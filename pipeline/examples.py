@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import Model
-from agents.examples import Bank, Choose, Example
+from agents.questions.examples import Bank, Choose, Example
 from pipeline.consent import Consent
 from pipeline.facts import FEW_SHOT, Facts, segment_facts, target_facts
 from pipeline.features.speakers import is_counted

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, Literal
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.annotators.ensemble import Hearing
+from agents.answers.parsing import PARSER_VERSION
 from agents.asking import Asker, Question, R, T
-from agents.call import call_key, key_of
-from agents.components import changed, components
-from agents.ensemble import Hearing
-from agents.panel import panel
-from agents.parsing import PARSER_VERSION
+from agents.calls.call import call_key, key_of
+from agents.judges.panel import panel
 from agents.protocol import Request
+from agents.questions.components import changed, components
 from pipeline.commands.show import find_item
 from pipeline.consent import Consent
 from pipeline.examples import annotators, banks_now

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import Asker, collect
-from agents.call import Outcome, call_key
-from agents.engine import SystemClock
-from agents.judge import Case
-from agents.panel import asked_about, panel
+from agents.calls.call import Outcome, call_key
+from agents.calls.engine import SystemClock
+from agents.judges.judge import Case
+from agents.judges.panel import asked_about, panel
 from agents.protocol import Request
 from pipeline.estimate import ENOUGH_ANSWERS, JUDGED_SHARE, Wanted
 from pipeline.judging.cases import references_of

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.asking import Model
-from agents.batching import refuse_without_batches
-from agents.embeddings import EMBEDDINGS
-from agents.panel import kin_of
+from agents.calls.batching import refuse_without_batches
+from agents.judges.panel import kin_of
 from agents.prices import price_of
+from agents.questions.embeddings import EMBEDDINGS
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features.select import backend_names, refuse_unknown_options
 from pipeline.pictures import LIKENESS

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.embeddings import EMBEDDINGS
-from agents.examples import DIVERSITIES
 from agents.providers import PROVIDERS
+from agents.questions.embeddings import EMBEDDINGS
+from agents.questions.examples import DIVERSITIES
 from pipeline.aggregate import AGGREGATORS
 from pipeline.features import EXTRACTORS
 from pipeline.features.denoise import DENOISERS

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from agents.answer_schema import asked_fields
+from agents.questions.answer_schema import asked_fields
 from review_ui.forms import read_answer
 from schemas.records import Decision, Review
 from schemas.store import utc_now

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from agents.answer_schema import asked_fields
+from agents.questions.answer_schema import asked_fields
 from schemas.label_maps import map_label
 from schemas.taxonomy import Taxonomy, load_taxonomy
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from agents.cue_rules.answer import VALENCE, Answer, Claim, abstain, labelled
-from agents.evidence_quote import tokens
+from agents.evidence.quote import tokens
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
-from agents.jsontext import storable
 from agents.prices import price_of
 from agents.providers.headers import refusal_code, wait_asked_s
+from agents.questions.datatext import storable
 from schemas.errors import ProviderError, UserError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from agents.cue_rules.answer import fitted
+from agents.cue_rules.judge import VERSION as JUDGE_VERSION
+from agents.cue_rules.judge import rate
 from agents.cue_rules.lexicon import DATA_DIR
-from agents.judge_rules import VERSION as JUDGE_VERSION
-from agents.judge_rules import rate
 from agents.protocol import MediaLoader, Request, Response
 from agents.providers.options import Options, read_options
 from schemas.cues import cue_table

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic_core import to_json
 from yarl import URL
 
-from agents.batching import JobLook
+from agents.calls.batching import JobLook
 from agents.protocol import Response
 from agents.providers.common import NOT_OF_THE_PROTOCOL, bad_reply
 from agents.providers.lines import lines_of

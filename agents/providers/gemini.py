@@ -12,7 +12,6 @@ from google import genai
 from google.genai import errors, types
 from pydantic import Field
 
-from agents.jsontext import storable
 from agents.protocol import MediaLoader, MediaPart, Request, Response, TextPart
 from agents.providers.common import (
     NOT_OF_THE_PROTOCOL,
@@ -25,6 +24,7 @@ from agents.providers.common import (
 )
 from agents.providers.options import Options, read_options
 from agents.providers.transport import http_client
+from agents.questions.datatext import storable
 from schemas.parts import Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret

@@ -18,7 +18,7 @@ from google.genai import types
 from pydantic_core import to_json
 from yarl import URL
 
-from agents.batching import JobLook
+from agents.calls.batching import JobLook
 from agents.protocol import MediaLoader, Request, Response
 from agents.providers.common import bad_reply
 from agents.providers.file_batches import LISTED, TRANSFER_S, FileBatches

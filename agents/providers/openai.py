@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agents.jsontext import storable
 from agents.protocol import MediaPart, Request, Response, TextPart
 from agents.providers.common import cannot, count, tidy, told, usage
 from agents.providers.openai_base import OpenAIBase
 from agents.providers.openai_client import Media, token_logprobs
 from agents.providers.options import ExtraBody, Options
+from agents.questions.datatext import storable
 from schemas.errors import ProviderError
 from schemas.parts import Usage
 from schemas.settings_models import ModelSection

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic_core import to_json
 
-from agents.batching import JobLook
+from agents.calls.batching import JobLook
 from agents.protocol import MediaLoader, Request, Response
 from agents.providers.file_batches import LISTED, TRANSFER_S, FileBatches
 from agents.providers.openai_base import OpenAIBase

@@ -14,12 +14,12 @@ from openai._models import FinalRequestOptions
 from pydantic_core import to_json
 from yarl import URL
 
-from agents.jsontext import storable
 from agents.protocol import MediaLoader, Response
 from agents.providers.common import NOT_OF_THE_PROTOCOL, bad_reply
 from agents.providers.headers import rate_limits
 from agents.providers.server import Server
 from agents.providers.transport import Headers, Reply, http_client
+from agents.questions.datatext import storable
 from schemas.parts import MediaRef, Usage
 from schemas.ports import TokenLogprob
 from schemas.settings_models import ModelSection, secret

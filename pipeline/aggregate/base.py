@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agents.ensemble import Heard, Hearing, hear, mean, voice_records
+from agents.annotators.ensemble import Heard, Hearing, hear, mean, voice_records
 from pipeline.aggregate.evidence import merge_evidence, released_rationale
 from pipeline.aggregate.numbers import (
     answer,

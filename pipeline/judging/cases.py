@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.judge import Case
+from agents.judges.judge import Case
 from pipeline.judging.rows import true_labels
 from pipeline.project import Project
 from pipeline.stages.samples import cases

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
-from agents.mme_judge import held_labels
+from agents.judges.mme import held_labels
 from pipeline.judging.people import SCORES
 from pipeline.metrics.mme_emotion import Rated
 from schemas.records import Annotation, Judgement

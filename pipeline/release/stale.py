@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.annotators.ensemble import Hearing
 from agents.asking import Model
-from agents.ensemble import Hearing
-from agents.judge import Case, Juror
-from agents.panel import asked_about, panel
+from agents.judges.judge import Case, Juror
+from agents.judges.panel import asked_about, panel
 from pipeline.aggregate.base import consensus_question
 from pipeline.consent import Consent
 from pipeline.examples import Banks, annotators

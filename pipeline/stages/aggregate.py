@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agents.ensemble import Hearing
+from agents.annotators.ensemble import Hearing
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot, consensus_question
 from pipeline.stages.base import Run, each

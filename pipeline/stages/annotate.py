@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import Asker, Model, Question
 from pipeline.consent import Consent
 from pipeline.examples import annotators, pinned

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Generic, NamedTuple
 
 from agents.asking import Asker, Question, R, T, collect
-from agents.call import Outcome
-from agents.engine import SystemClock
-from agents.lines import FATAL_CODES, FORBIDDEN, MAY_BE_ITS_OWN
+from agents.calls.call import Outcome
+from agents.calls.engine import SystemClock
+from agents.calls.lines import FATAL_CODES, FORBIDDEN, MAY_BE_ITS_OWN
 from agents.protocol import Request
 from pipeline.batch_desk import BatchDesk
 from pipeline.batches import asker_of

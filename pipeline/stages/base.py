@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-from agents.lines import Lines
+from agents.calls.lines import Lines
 from pipeline.batch_desk import Gathering
 from pipeline.batches import Batches
 from pipeline.decoding import MediaMaker

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+from agents.annotators.content_free import CONTENT_FREE, ContentFreeAnnotator, content_free_samples
+from agents.annotators.ensemble import Hearing, hearings
 from agents.asking import Asker, Question
-from agents.content_free import CONTENT_FREE, ContentFreeAnnotator, content_free_samples
-from agents.ensemble import Hearing, hearings
 from pipeline.facts import Facts
 from pipeline.stages.asking import AskStage, replicated
 from pipeline.stages.base import Run

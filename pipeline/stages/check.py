@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents.evidence import CHECKER_VERSION, check_annotation
+from agents.evidence.check import CHECKER_VERSION, check_annotation
 from pipeline.stages.base import Run, each
 from pipeline.stages.samples import SampleRef
 from schemas.cues import cue_table

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from agents.annotators.ensemble import Hearing
 from agents.asking import Question
-from agents.ensemble import Hearing
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot
 from pipeline.policy import review_reasons

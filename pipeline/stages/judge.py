@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from agents.asking import Asker, Question
-from agents.judge import Case
-from agents.panel import asked_about, panel
+from agents.judges.judge import Case
+from agents.judges.panel import asked_about, panel
 from pipeline.judging.cases import cases_of
 from pipeline.stages.asking import AskStage
 from pipeline.stages.base import Run

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from agents.judge import Case
+from agents.judges.judge import Case
 from pipeline.policy import Standing, reviews_about
 from schemas.ids import content_digest
 from schemas.parts import Target

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.annotators.sentinel import SentinelAnnotator
 from agents.asking import Model, Question
-from agents.sentinel import SentinelAnnotator
 from pipeline.examples import annotators
 from pipeline.facts import SENTINEL, Facts
 from pipeline.sentinel import Book, begin, end

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from agents.evidence import check_annotation
+from agents.evidence.check import check_annotation
 from schemas.cues import cue_table
 from schemas.parts import (
     Event,

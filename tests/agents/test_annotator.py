@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import collect
 from schemas.errors import ItemError, UserError
 from schemas.parts import MediaRef

@@ -11,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.answer_schema import answer_schema, asked_fields, dimensions_text, fields_text, labels_text
-from agents.parsing import ParsedAnnotation, parse_annotation
-from agents.prompting import annotation_request, second_look_schema
+from agents.answers.parsing import ParsedAnnotation, parse_annotation
+from agents.questions.answer_schema import (
+    answer_schema,
+    asked_fields,
+    dimensions_text,
+    fields_text,
+    labels_text,
+)
+from agents.questions.prompting import annotation_request, second_look_schema
 from schemas.taxonomy import Dimension, Taxonomy, load_taxonomy, shipped_taxonomies
 from tests.wire.material import ORDER, answer, make_sample, section
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agents.call import Job, Outcome
-from agents.engine import ask_all
-from agents.lines import Lines
+from agents.calls.call import Job, Outcome
+from agents.calls.engine import ask_all
+from agents.calls.lines import Lines
 from agents.protocol import RateLimits, Response
 from schemas.errors import ProviderError, UserError
 from schemas.settings_models import AnnotatorSection

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import Asker, Model, collect
 from schemas.records import Annotation, Sample
 from schemas.settings_models import ModelSection

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.breaker import FIRST_REST_S, LONGEST_REST_S, OPENS_AFTER, Breaker
+from agents.calls.breaker import FIRST_REST_S, LONGEST_REST_S, OPENS_AFTER, Breaker
 
 
 def opened(at_s: float = 0.0, patience_s: float = 600.0, rest_s: float = 0.0) -> Breaker:

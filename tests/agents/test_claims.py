@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.claim_times import When, find
-from agents.claims import Claim, Reading, read_claims, restated
+from agents.evidence.claim_times import When, find
+from agents.evidence.claims import Claim, Reading, read_claims, restated
 from schemas.cues import CueTable, cue_table
 from schemas.parts import Evidence, Word
 from tests.agents import cue_samples as make

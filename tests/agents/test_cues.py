@@ -9,13 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from agents.answer_schema import answer_schema
+from agents.answers.parsing import parse_annotation
 from agents.cue_rules.answer import AROUSAL, VALENCE
-from agents.parsing import parse_annotation
-from agents.prompting import annotation_request, keyless_request
 from agents.protocol import Request
 from agents.providers import PROVIDERS
 from agents.providers.cues import ANNOTATORS, CueProvider
+from agents.questions.answer_schema import answer_schema
+from agents.questions.prompting import annotation_request, keyless_request
 from schemas.errors import ProviderError, UserError
 from schemas.parts import MediaRef, Span
 from schemas.records import Sample

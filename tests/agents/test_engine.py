@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.backoff import BACKOFF_CAP_S, backoff_s
-from agents.call import Job, Outcome, ask, call_key
-from agents.engine import SystemClock, ask_all
-from agents.prompting import annotation_request, keyless_request
+from agents.calls.backoff import BACKOFF_CAP_S, backoff_s
+from agents.calls.call import Job, Outcome, ask, call_key
+from agents.calls.engine import SystemClock, ask_all
 from agents.protocol import MediaPart, Provider, Request
 from agents.providers.openai_compatible import OpenAICompatibleProvider
 from agents.providers.scripted import ScriptedProvider
+from agents.questions.prompting import annotation_request, keyless_request
 from schemas.errors import ItemError, UserError
 from schemas.parts import MediaRef
 from schemas.ports import Journal, Receipt

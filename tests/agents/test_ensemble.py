@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.ensemble import Hearing, calibrated, hear, prior_of, stated, voice_records
+from agents.annotators.ensemble import Hearing, calibrated, hear, prior_of, stated, voice_records
 from schemas.parts import LabelScore, Readings, Triplet
 from schemas.records import Annotation
 from tests.wire.material import taxonomy

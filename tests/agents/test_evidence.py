@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.claims import read_claims
-from agents.evidence import check_annotation
+from agents.evidence.check import check_annotation
+from agents.evidence.claims import read_claims
 from schemas.cues import CUE_FILE, cue_table, read_cue_table
 from schemas.parts import Event, Span, Target
 from schemas.records import Features

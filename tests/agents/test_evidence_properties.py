@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.evidence import check_annotation
+from agents.evidence.check import check_annotation
 from schemas.cues import Cue, cue_table
 from schemas.parts import Event, Evidence
 from schemas.records import Baseline, Features

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.evidence_quote import comparable, share_said, tokens
+from agents.evidence.quote import comparable, share_said, tokens
 from schemas.records import Features
 from tests.agents import cue_samples as make
 from tests.agents.cue_samples import verdict

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.embeddings import EMBEDDINGS, words_and_cues
-from agents.examples import DIVERSITIES, Bank, Example, determinantal, max_min
+from agents.questions.embeddings import EMBEDDINGS, words_and_cues
+from agents.questions.examples import DIVERSITIES, Bank, Example, determinantal, max_min
 from schemas.errors import UserError
 from schemas.parts import Event, Measure, Step, Word
 from schemas.records import Sample

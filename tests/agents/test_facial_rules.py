@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.answers.parsing import parse_annotation
 from agents.cue_rules import facial
-from agents.evidence import check_annotation
-from agents.parsing import parse_annotation
+from agents.evidence.check import check_annotation
 from pipeline.features.au_mediapipe import MediapipeAus
 from pipeline.features.base import Clip
 from pipeline.media.decode import decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.families import RULES, families, family_of, kinship
+from agents.judges.families import RULES, families, family_of, kinship
 from tests.wire.material import section
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.answers.parsing import ParsedAnnotation, parse_annotation
 from agents.asking import collect
-from agents.parsing import ParsedAnnotation, parse_annotation
 from tests.wire.material import (
     InstantClock,
     answer_json,

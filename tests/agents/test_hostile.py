@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.judge_parsing import parse_judgement, parse_second_look
-from agents.parsing import ParsedAnnotation, parse_annotation
+from agents.answers.parsing import ParsedAnnotation, parse_annotation
+from agents.judges.parsing import parse_judgement, parse_second_look
 from tests.agents.hostile import KINDS, make_case, vast
 from tests.agents.hostile_base import DURATION_S, MISSING, Case, dump, valid
 from tests.agents.test_parsing import REASONS

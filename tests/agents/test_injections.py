@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.annotators.two_steps import second_request
 from agents.asking import collect
-from agents.datatext import STAND_INS, clean
-from agents.evidence_quote import comparable, share_said
-from agents.examples import Example
-from agents.judge import Case, Judge
-from agents.prompting import annotation_request
+from agents.evidence.quote import comparable, share_said
+from agents.judges.judge import Case, Judge
+from agents.judges.second_look import SecondLook
 from agents.protocol import Request, TextPart
-from agents.second_look import SecondLook
-from agents.two_steps import second_request
+from agents.questions.datatext import STAND_INS, clean
+from agents.questions.examples import Example
+from agents.questions.prompting import annotation_request
 from schemas.parts import (
     Event,
     Evidence,
@@ -208,8 +208,8 @@ def test_without_the_fence_every_attack_works(
     unfenced: ObedientModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the test above would show nothing. What is hidden is left in place here, as it is in a recording."""
-    monkeypatch.setattr("agents.serialise.clean", lambda text: text)
-    monkeypatch.setattr("agents.datatext.clean", lambda text: text)
+    monkeypatch.setattr("agents.questions.serialise.clean", lambda text: text)
+    monkeypatch.setattr("agents.questions.datatext.clean", lambda text: text)
     samples = {n: attacked(a["text"], "word") for n, a in NAMED.items() if a["label"]}
     cases = {n: attacked_case(a["text"], "description") for n, a in NAMED.items() if not a["label"]}
     assert labels_of(unfenced, samples) == {name: NAMED[name]["label"] for name in samples}
@@ -255,7 +255,7 @@ def test_special_tokens_leave_the_fence_unless_they_are_made_harmless(
     names = [n for n, a in NAMED.items() if a["label"] and TOKENS.search(plain_form(a["text"]))]
     assert len(names) > 12
     assert not any(TOKENS.search(plain_form(clean(attack["text"]))) for attack in ATTACKS)
-    monkeypatch.setattr("agents.serialise.clean", lambda text: " ".join(text.split()))
+    monkeypatch.setattr("agents.questions.serialise.clean", lambda text: " ".join(text.split()))
     told = labels_of(models, {name: attacked(NAMED[name]["text"], "word") for name in names})
     assert told == {name: NAMED[name]["label"] for name in names}
 

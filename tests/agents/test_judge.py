@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import collect
-from agents.judge import Case, Judge, Juror
-from agents.judge_rules import rate
+from agents.cue_rules.judge import rate
+from agents.judges.judge import Case, Judge, Juror
 from agents.protocol import TextPart
 from schemas.errors import ItemError
 from schemas.parts import Verdict

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.judge_rules import RuleRating, grounding, implied_label, mentioned, rate
+from agents.cue_rules.judge import RuleRating, grounding, implied_label, mentioned, rate
 from schemas.parts import Readings, Step, Triplet, Verdict, VerdictName
 from schemas.records import Judgement
 from tests.agents import cue_samples as make

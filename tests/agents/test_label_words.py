@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.label_words import DATA_FILE, WITHOUT_BORDERS, hiding
+from agents.judges.label_words import DATA_FILE, WITHOUT_BORDERS, hiding
 from schemas.languages import LANGUAGES
 from schemas.taxonomy import Taxonomy, load_taxonomy
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.language import other_language
-from agents.prompting import annotation_request
+from agents.answers.language import other_language
+from agents.questions.prompting import annotation_request
 from schemas.languages import LANGUAGES
 from tests.agents.hostile_base import FOREIGN
 from tests.wire.material import make_sample, section, taxonomy

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.neutral import LABEL, SOMEBODY, without_label, without_names
+from agents.judges.neutral import LABEL, SOMEBODY, without_label, without_names
 from schemas.parts import Evidence, LabelScore, Readings, Step, Target, Triplet, Turn, Word
 from schemas.records import Annotation
 from schemas.taxonomy import load_taxonomy

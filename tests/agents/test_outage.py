@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from agents.call import Job, Outcome
-from agents.engine import SystemClock, ask_all
-from agents.gate import ready_at_once
-from agents.lines import Lines
-from agents.prompting import annotation_request
+from agents.calls.call import Job, Outcome
+from agents.calls.engine import SystemClock, ask_all
+from agents.calls.gate import ready_at_once
+from agents.calls.lines import Lines
 from agents.protocol import MediaLoader, MediaPart, RateLimits, Request, Response
+from agents.questions.prompting import annotation_request
 from schemas.errors import ProviderError, UserError
 from schemas.parts import MediaRef, Usage
 from schemas.ports import Journal, Receipt

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.pace import LONGEST_HOLD_S, Bucket, Pace, Window
+from agents.calls.pace import LONGEST_HOLD_S, Bucket, Pace, Window
 from agents.protocol import RateLimits
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.jsontext import NotJsonError, find_object
-from agents.judge_parsing import parse_judgement, parse_second_look
-from agents.parsing import ParsedAnnotation, parse_annotation
+from agents.answers.jsontext import NotJsonError, find_object
+from agents.answers.parsing import ParsedAnnotation, parse_annotation
+from agents.judges.parsing import parse_judgement, parse_second_look
 from schemas.taxonomy import load_taxonomy
 from tests.wire.material import answer, answer_json, make_sample, taxonomy
 
@@ -37,7 +37,7 @@ def test_every_reason_is_explained() -> None:
     explained = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
     given = {
         code
-        for path in (DOCS.parents[1] / "agents").glob("*.py")
+        for path in (DOCS.parents[1] / "agents").rglob("*.py")
         for code in re.findall(r"(?:BadAnswer|NotJson)Error\(\s*\"(\w+)\"", path.read_text(encoding="utf-8"))
     }
     assert explained == REASONS

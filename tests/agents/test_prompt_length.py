@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
+from agents.annotators.two_steps import second_request
 from agents.asking import collect
-from agents.datatext import CLAIM_CHARS, LINE_CHARS, SECTION_CHARS, clean, within
-from agents.example_text import example_data
-from agents.examples import Example
-from agents.judge import Judge
-from agents.mme_judge import MmeJudge
-from agents.prompting import annotation_request
+from agents.judges.judge import Judge
+from agents.judges.mme import MmeJudge
 from agents.protocol import Request, TextPart
-from agents.two_steps import second_request
+from agents.questions.datatext import CLAIM_CHARS, LINE_CHARS, SECTION_CHARS, clean, within
+from agents.questions.example_text import example_data
+from agents.questions.examples import Example
+from agents.questions.prompting import annotation_request
 from schemas.parts import Event, LabelScore, SpeakerTurn, Step, Turn, Word
 from schemas.records import Annotation
 from tests.agents.test_injections import attacked_case

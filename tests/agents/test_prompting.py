@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.prompting import annotation_request, answer_schema, keyless_request, shown_features
 from agents.protocol import MediaPart, Request, TextPart
+from agents.questions.prompting import annotation_request, answer_schema, keyless_request, shown_features
 from schemas.cues import cue_table
 from schemas.parts import Event, FaceTrack, Measure, SpeakerTurn, Target, Word
 from schemas.records import NO_PICTURES, NOT_SPEAKING

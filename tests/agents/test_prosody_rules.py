@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.answers.parsing import parse_annotation
 from agents.cue_rules import prosody
-from agents.evidence import check_annotation
-from agents.parsing import parse_annotation
+from agents.evidence.check import check_annotation
 from pipeline.features.baseline import make_baseline, prosody_measures
 from pipeline.features.prosody import CoreProsody
 from schemas.cues import cue_table

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.rationale import MAX_STEPS, STEP_CHARS, extract_steps
+from agents.answers.rationale import MAX_STEPS, STEP_CHARS, extract_steps
 
 
 def texts(text: str) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.judge import Case, Judge, Juror
-from agents.panel import asked_about, panel
+from agents.judges.judge import Case, Judge, Juror
+from agents.judges.panel import asked_about, panel
+from agents.judges.second_look import SecondLook
 from agents.protocol import TextPart
-from agents.second_look import SecondLook
 from schemas.taxonomy import load_taxonomy
 from tests.agents.test_judge import make_case, run
 from tests.wire.material import judge_section, section, taxonomy

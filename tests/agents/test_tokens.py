@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.prompting import annotation_request, answer_schema, judgement_schema
+from agents.questions.prompting import annotation_request, answer_schema, judgement_schema
 from agents.tokens import (
     Crops,
     MediaSize,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.verbalizer import label_probabilities
+from agents.answers.verbalizer import label_probabilities
 from schemas.ports import TokenLogprob
 from schemas.taxonomy import LabelClass, Taxonomy
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.judge_rules import rate
+from agents.cue_rules.judge import rate
 from pipeline.aggregate import AGGREGATORS
 from pipeline.aggregate.base import Ballot
 from schemas.parts import Evidence, Readings, Step, Verdict, VerdictName

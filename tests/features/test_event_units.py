@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.features.event_units import in_baseline_units
 from schemas.parts import Event, Stat
 from schemas.records import Baseline

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.features.lag import WINDOW_S, event_pairs, lag_measures, moment_s
 from schemas.parts import Event
 from tests.agents.cue_samples import sample

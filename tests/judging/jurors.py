@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from agents.asking import collect
-from agents.judge import Case
-from agents.panel import asked_about, panel
+from agents.judges.judge import Case
+from agents.judges.panel import asked_about, panel
 from pipeline.judging.row import Row, row_of
 from schemas.parts import Evidence, LabelScore, Readings, Step, Triplet
 from schemas.records import Annotation, Judgement

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agents.judge import Case
-from agents.mme_judge import MmeJudge
-from agents.panel import asked_about, panel
+from agents.judges.judge import Case
+from agents.judges.mme import MmeJudge
+from agents.judges.panel import asked_about, panel
 from agents.protocol import TextPart
 from pipeline.judging.people import truth_of
 from pipeline.judging.report import report_on_judges

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agents.batching import BATCHES, BatchProvider
+from agents.calls.batching import BATCHES, BatchProvider
 from agents.prices import price_of
 from pipeline.batches import one_over
 from pipeline.preflight import preflight

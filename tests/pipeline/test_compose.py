@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.prompting import annotation_request
+from agents.questions.prompting import annotation_request
 from pipeline.facts import stretch_key
 from pipeline.project import Project
 from pipeline.stages.base import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.project import Project
 from pipeline.stages.base import Run
 from pipeline.stages.compose import ComposeStage

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.ingest import ingest
 from pipeline.project import Project
 from pipeline.run import local_engine, run

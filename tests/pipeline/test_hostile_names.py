@@ -78,7 +78,7 @@ def test_answers_of_an_older_parser_are_read_again_without_a_call(
             ingest(project, [str(talk(tmp_path / f"{n}.mp4", text=text, seed=n, length_s=4.0 + n))])
         with pytest.MonkeyPatch.context() as older:
             older.setattr("agents.asking.PARSER_VERSION", "1")
-            older.setattr("agents.fields.is_refusal", lambda _text: False)  # as that version read it
+            older.setattr("agents.answers.fields.is_refusal", lambda _text: False)  # as that version read it
             first = run_local(project)
         paid = len(models.requests)
         old = {a.id for a in project.store.all(Annotation)}

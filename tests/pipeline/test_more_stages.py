@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.stages.body import body_events
 from schemas.parts import Event, FaceTrack, Target
 from schemas.records import Features, Sample

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.serialise import sample_text
+from agents.questions.serialise import sample_text
 from pipeline.commands.show import decision_rows, show
 from pipeline.features.transcripts import find_sidecar
 from pipeline.ingest import ingest

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.annotator import Annotator
-from agents.judge import Case
-from agents.panel import panel
-from agents.parsing import PARSER_VERSION
+from agents.annotators.annotator import Annotator
+from agents.answers.parsing import PARSER_VERSION
+from agents.judges.judge import Case
+from agents.judges.panel import panel
 from pipeline.aggregate.base import Ballot, combine
 from pipeline.aggregate.judge_weighted import weigh
 from pipeline.live import live_items

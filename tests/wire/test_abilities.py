@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agents.asking import Model
-from agents.prompting import annotation_request
 from agents.providers import PROVIDERS
+from agents.questions.prompting import annotation_request
 from pipeline.preflight import preflight
 from schemas.errors import UserError
 from schemas.parts import Usage

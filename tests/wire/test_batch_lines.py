@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agents.batching import BATCHES, batches_of
-from agents.prompting import annotation_request
+from agents.calls.batching import BATCHES, batches_of
 from agents.protocol import Response
 from agents.providers import PROVIDERS
+from agents.questions.prompting import annotation_request
 from schemas.errors import ProviderError
 from schemas.registry import resolve
 from tests.wire.material import make_sample, media_bytes, section, taxonomy

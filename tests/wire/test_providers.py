@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from agents.prompting import annotation_request
 from agents.protocol import Provider, Request, Response
 from agents.providers import PROVIDERS, transport
 from agents.providers.headers import retry_after_s
+from agents.questions.prompting import annotation_request
 from schemas.errors import ItemError, ProviderError, UserError
 from schemas.parts import MediaRef, Usage
 from schemas.registry import resolve

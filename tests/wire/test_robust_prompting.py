@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.prompting import PROMPT_DIR, VARIANTS
+from agents.questions.prompting import PROMPT_DIR, VARIANTS
 from pipeline.policy import review_reasons
 from schemas.ports import TokenLogprob
 from schemas.settings import PolicySection

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agents.annotator import Annotator
+from agents.annotators.annotator import Annotator
 from agents.asking import collect
 from schemas.records import Annotation
 from tests.conftest import REPO

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from agents.call import Job, Outcome
-from agents.engine import ask_all
-from agents.prompting import annotation_request
+from agents.annotators.two_steps import goes_on, joined
+from agents.calls.call import Job, Outcome
+from agents.calls.engine import ask_all
 from agents.protocol import Request, TextPart
 from agents.providers.openai_compatible import OpenAICompatibleProvider
-from agents.two_steps import goes_on, joined
+from agents.questions.prompting import annotation_request
 from pipeline.ledger import Ledger
 from schemas.errors import UserError
 from schemas.parts import Usage

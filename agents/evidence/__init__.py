@@ -1,0 +1,1 @@
+"""Evidence: what a claim says, and whether the signal bears it out."""

@@ -1,0 +1,1 @@
+"""Questions: records to the text, media and answer schema of a `Request`. Nothing is sent here."""
