@@ -199,6 +199,7 @@ async def collect(
     seed: int = 0,
     desk: Desk | None = None,
     failed_before: Collection[str] = (),
+    blamed_before: Collection[str] = (),
 ) -> None:
     """Ask every question; `on_record` gets each record as it comes.
 
@@ -206,7 +207,8 @@ async def collect(
     worker threads, several at a time. `lines` is what is known of the servers; the calls of one run share it.
     A question to a provider that is not asked any more gets no record: it waits. One that is left at the `desk`
     for a vendor's batch, or is under way in one, gets none either; `on_wait` is told the id it will have.
-    `failed_before` are ids of records that failed in earlier runs, and it may have been their own fault.
+    `failed_before` are ids of records that failed in earlier runs, and it may have been their own fault;
+    `blamed_before` of those where it was.
 
     Raises:
         UserError: a key is missing, or the budget is reached (finished records were handed over before).
@@ -220,9 +222,15 @@ async def collect(
         def jobs() -> Iterator[tuple[tuple[Asker[T, R], T, Request], Job]]:
             for asker, item, repetition in questions:
                 request = asker.request(item, repetition)
-                failed = bool(failed_before) and asker.id_of(item, request) in failed_before
-                then = asker.then(item, request)
-                job = Job(request, providers[id(asker)], asker.section, then, failed_before=failed)
+                record_id = asker.id_of(item, request) if failed_before or blamed_before else ""
+                job = Job(
+                    request,
+                    providers[id(asker)],
+                    asker.section,
+                    asker.then(item, request),
+                    failed_before=record_id in failed_before,
+                    blamed_before=record_id in blamed_before,
+                )
                 yield (asker, item, request), job
 
         def keep(asked: tuple[Asker[T, R], T, Request], outcome: Outcome) -> None:

@@ -19,7 +19,7 @@ from pipeline.commands.show import find_item
 from pipeline.consent import Consent
 from pipeline.examples import annotators, banks_now
 from pipeline.judging.cases import cases_of
-from pipeline.ledger import BUDGET_REACHED, used_up
+from pipeline.ledger import used_up
 from pipeline.live import LiveItem, live_items
 from pipeline.outputs import Before, ExplainedQuestion, ExplainedSample, ExplainOutput
 from pipeline.project import Project
@@ -30,7 +30,7 @@ from pipeline.stages.contested import is_contested
 from pipeline.stages.decide import bring_decisions_up_to_date
 from pipeline.stages.selection import Selection, selection
 from pipeline.status import ASKING, last_failures
-from schemas.ports import NOT_SENT
+from schemas.ports import BUDGET_REACHED, NOT_SENT
 from schemas.records import Annotation, Judgement, Sample, Segment
 from schemas.store import ItemOutcome, Store
 from schemas.store_asked import LoggedEvent

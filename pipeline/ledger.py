@@ -15,12 +15,11 @@ from pipeline.group_commit import End, GroupCommit
 from schemas.errors import UserError
 from schemas.ids import canonical_json
 from schemas.parts import Usage
-from schemas.ports import NOT_SENT, UNSENT, Receipt, TokenLogprob
+from schemas.ports import BUDGET_REACHED, NOT_SENT, UNSENT, Receipt, TokenLogprob
 from schemas.settings_models import BudgetSection
 from schemas.store import CallEvent, Store
 from schemas.store_asked import CallSums
 
-BUDGET_REACHED = "budget_reached"  # the code of the error that ends all calls of a run
 ESTIMATED = "usage_estimated: the vendor told none, this is the most that the call can have cost"
 DETAILS = {"input_by_modality", "cached_input_tokens", "reasoning_tokens"}  # of Usage, beside the sums
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from schemas.errors import UserError
 from schemas.parts import Usage
 
+BUDGET_REACHED = "budget_reached"  # the code of the error that ends all calls of a run
 # Code and words of a call that was written down and then not made.
 NOT_SENT = "not_sent"
 UNSENT = "the run ended, or the server was left alone, before it was sent"

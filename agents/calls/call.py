@@ -28,7 +28,7 @@ from schemas.settings_models import ModelSection
 class Job(NamedTuple):
     """A question. `then` gives the one that follows from its answer, a call of its own; None: there is none.
 
-    `failed_before`: in an earlier run it failed in a way that may be its own fault.
+    `failed_before`: in an earlier run it failed in a way that may be its own fault; `blamed_before`: it was.
     """
 
     request: Request
@@ -36,6 +36,7 @@ class Job(NamedTuple):
     section: ModelSection
     then: Callable[[Receipt], Request | None] | None = None
     failed_before: bool = False
+    blamed_before: bool = False
 
     @property
     def key(self) -> str:
@@ -96,17 +97,24 @@ async def ask(
     if gate is None:
         line = Lines().of(job.section, job.provider, clock.monotonic())
         gate = Gate(line, clock, rng, watched=job.provider.wire)
-    durable = journal if job.provider.wire else None
-    if durable is not None and (receipt := durable.find(job.key)) is not None:
-        return Outcome(receipt, None, cached=True, calls=0)
-    if durable is not None and desk is not None and (end := _end_at(desk, job, gate)) is not None:
+    if (end := known_end(job, journal, gate, desk)) is not None:
         return end
     if gate.line.ended is not None:
         raise Unasked
+    durable = journal if job.provider.wire else None
     media = HeldMedia(job.request, load)
     if durable is not None and desk is not None and job.section.mode == "batch":
         return await _left_at(desk, job, gate, media)
     return await _Asking(job, job.key, durable, clock, gate, media).go()
+
+
+def known_end(job: Job, journal: Journal | None, gate: Gate, desk: Desk | None) -> Outcome | None:
+    """What is there of the question without a call: its answer, or what a vendor's job makes of it."""
+    if journal is None or not job.provider.wire:
+        return None
+    if (receipt := journal.find(job.key)) is not None:
+        return Outcome(receipt, None, cached=True, calls=0)
+    return None if desk is None else _end_at(desk, job, gate)
 
 
 def _end_at(desk: Desk, job: Job, gate: Gate) -> Outcome | None:
@@ -290,7 +298,9 @@ class _Asking:
         try:
             answer = await self.job.provider.complete(self.job.request, self.media)
         except ProviderError as error:
-            self.gate.failed(self.key, error, sent_at, suspect=self.job.failed_before)
+            # In a server's outage all fail: one that answered others is there.
+            suspect = self.job.blamed_before or (self.job.failed_before and self.gate.line.has_answered)
+            self.gate.failed(self.key, error, sent_at, suspect=suspect)
             return error
         except BaseException:  # the run is cancelled, or a bug
             self.gate.let_go(self.key, expected)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from agents.calls.batching import Desk
-from agents.calls.call import Job, Outcome, Unasked, ask
+from agents.calls.call import Job, Outcome, Unasked, ask, known_end
 from agents.calls.gate import Gate
 from agents.calls.lines import Lines
 from agents.protocol import MediaLoader, Request
 from schemas.errors import UserError
-from schemas.ports import Clock, Journal
+from schemas.ports import BUDGET_REACHED, Clock, Journal
 
 T = TypeVar("T")
 
@@ -49,16 +49,17 @@ async def ask_all(
     asked any more has no outcome: it waits.
 
     Raises:
-        UserError: the budget is reached: no new call is sent, those in flight are waited for and kept.
+        UserError: the budget is reached: no new call is sent, those in flight are waited for and kept, and so is
+            every answer that needs no call.
     """
     crew = _Crew(journal, clock, load, on_outcome, random.Random(seed), lines or Lines(), desk)
     running: set[asyncio.Task[None]] = set()
     try:
         for item, job in jobs:
             running.add(asyncio.create_task(crew.work(item, job)))
-            while len(running) >= crew.window(job) and crew.stopped is None:
+            while len(running) >= crew.window(job):
                 running = await _drop_finished(running)
-            if crew.stopped is not None:
+            if crew.stopped is not None and crew.stopped.code != BUDGET_REACHED:
                 break
         while running:
             running = await _drop_finished(running)
@@ -142,7 +143,10 @@ class _Crew(Generic[T]):
 
     async def fly(self, job: Job) -> Outcome:
         if self.stopped is not None:
-            raise self.stopped
+            known = known_end(job, self.journal, self.gate(job), self.desk)
+            if known is None:
+                raise self.stopped
+            return known
         return await ask(
             job,
             journal=self.journal,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from agents.calls.lines import Line
 from agents.protocol import Request, Response
 from schemas.errors import ProviderError, UserError
-from schemas.ports import Clock
+from schemas.ports import BUDGET_REACHED, Clock
 
 
 def ready_at_once(concurrency: int) -> int:
@@ -96,7 +96,7 @@ class Gate:
 
     def is_still_open_to(self, question: str) -> bool:
         """Whether a question whose turn came may be sent: the server may have failed since, or asked to wait."""
-        if self._stopped is not None and self._stopped.code != "budget_reached":  # that one it has a place in
+        if self._stopped is not None and self._stopped.code != BUDGET_REACHED:  # that one it has a place in
             return False
         if not self._watched:
             return True
@@ -122,7 +122,7 @@ class Gate:
             self._tell()
 
     def failed(self, question: str, error: ProviderError, sent_at: float, *, suspect: bool) -> None:
-        """`suspect`: the question failed in an earlier run, too."""
+        """`suspect`: it is likely to be the question's own fault."""
         if self._watched:
             now = self._clock.monotonic()
             self.line.failed(question, error, sent_at, now, self.rng, suspect=suspect)

@@ -71,7 +71,8 @@ class Line:
     ) -> None:
         """What a failed call says of the server, and not of the question alone.
 
-        `suspect`: it failed in an earlier run, too. Some of these in a row are no outage.
+        `suspect`: it failed in an earlier run, too, and more than this failure speaks for its own fault. Some of
+        these in a row are no outage.
         """
         if not error.transient:
             self.breaker.succeed()

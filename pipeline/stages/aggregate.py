@@ -35,7 +35,8 @@ class AggregateStage:
             due = {key: ref for key, ref in wanted.items() if key in there or ref.id not in run.waiting}
             missing += [ref for key, ref in due.items() if key not in there]
             self._expected += due
-            self._expected += _kept(run, [ref for key, ref in wanted.items() if key not in due])
+            kept = run.waiting.difference(ref.id for ref in due.values())
+            self._expected += _kept(run, [ref for ref in page if ref.id in kept])
         return missing
 
     def work(self, run: Run, items: Sequence[SampleRef]) -> None:

@@ -18,11 +18,12 @@ from pipeline.batches import asker_of
 from pipeline.consent import Consent
 from pipeline.estimate import Wanted
 from pipeline.facts import Facts
-from pipeline.ledger import BUDGET_REACHED, used_up
+from pipeline.ledger import used_up
 from pipeline.stages.base import RETRY, Run, Writer, run_async
 from pipeline.stages.samples import PAGE
 from pipeline.status import FAILURES
 from schemas.errors import ProviderError, UserError
+from schemas.ports import BUDGET_REACHED
 from schemas.records import Annotation, Judgement, Sample
 from schemas.settings_models import ModelSection
 from schemas.store import ItemOutcome, Store, Stub
@@ -50,6 +51,7 @@ REMEDIES = {
     "unauthorized": "mend its key, then: emotrace run",
     "not_found": "mend its model or base_url, then: emotrace run",
     "quota_exhausted": "top up the account, then: emotrace run",
+    FORBIDDEN: "look at its key, and at what is asked, then: emotrace run",
     BUDGET_REACHED: "raise it in [budget], then: emotrace run",
 }
 
@@ -80,6 +82,7 @@ class AskStage(ABC, Generic[T, R]):
         self._suspects: set[str] = set()  # those that failed, be it that their server was away
         self._to_gather = 0  # questions that go into vendors' batches, and have not had their turn
         self._under_way: set[str] = set()  # ids of records whose questions a vendor's batch has
+        self._ended_here: set[str] = set()  # ids of records whose questions came to an end in this run
         self._unclear: dict[str, ProviderError] = {}  # failures that a server which is away may have caused
 
     @abstractmethod
@@ -140,10 +143,10 @@ class AskStage(ABC, Generic[T, R]):
         return pending
 
     def _may_be_bad(self, store: Store, there: Mapping[str, Stub]) -> set[str]:
-        """Ids of records that failed in a way that may be their questions' own fault."""
+        """Ids of records that failed in a way that may be their questions' own fault, or may not."""
         failed = [record_id for record_id, stub in there.items() if stub.brief["outcome"] == ASK_AGAIN]
         found = store.by_id(self.record_class, failed)
-        return {record.id for record in found if record.reason in MAY_BE_ITS_OWN}
+        return {record.id for record in found if record.reason in MAY_BE_ITS_OWN | {FORBIDDEN}}
 
     def work(self, run: Run, items: Sequence[Pending[T, R]]) -> None:
         found = self.load(run, list(dict.fromkeys(key for _, key, _ in items)))
@@ -156,6 +159,7 @@ class AskStage(ABC, Generic[T, R]):
 
             def keep(record: R, ends: Sequence[ItemOutcome] = ()) -> None:
                 kept.add(record.id)
+                self._ended_here.add(record.id)
                 run.count(self.counted(record))
                 writer.add([record], ends or self._mended(run, record))
                 if record.usage.cost_usd or record.usage.output_tokens:
@@ -175,6 +179,7 @@ class AskStage(ABC, Generic[T, R]):
                     seed=run.project.settings.project.seed,
                     desk=BatchDesk(run.gathering),
                     failed_before=self._suspects,
+                    blamed_before=self._tried,
                 )
 
             try:
@@ -260,23 +265,25 @@ class AskStage(ABC, Generic[T, R]):
         there = store.stubs(self.record_class, list(self._expected))
         self.stand(run, there)
         ended = self._ended(run)
-        unclear = (
-            (key, error) for key, error in self._unclear.items() if self._expected[key].asked not in ended
-        )
+        unclear = [
+            (key, error) for key, error in self._unclear.items() if self._own_fault(run, key, error, ended)
+        ]
         store.add([], [self._blamed(run, key, error) for key, error in unclear])
         coming = {key for key in self._under_way if self._expected[key].asked not in ended}
-        # What was sent before a server was left alone failed by no fault of its own: it waits like the rest.
+        # What was sent before a server was left alone failed by no fault of its own: it waits like the rest, and
+        # so does what was not reached before the money was spent.
         away = {
             key
             for key, stub in there.items()
             if stub.brief["outcome"] == ASK_AGAIN
             and key not in self._dead
-            and self._expected[key].asked in ended
+            and (self._expected[key].asked in ended or (run.spent_up and key not in self._ended_here))
         }
+        waits = coming | away
         failed = [
             record_id
             for record_id, stub in there.items()
-            if stub.brief["outcome"] in FAILURES and record_id not in coming | away
+            if stub.brief["outcome"] in FAILURES and record_id not in waits
         ]
         for record in store.by_id(self.record_class, failed):
             run.failures[self.name, record.id] = self._failure(run, record)
@@ -291,6 +298,15 @@ class AskStage(ABC, Generic[T, R]):
         for name, n in Counter(of.asked for of in waiting).items():
             if (why := ended.get(name, run.spent_up)) is not None:
                 run.failures[self.name, name] = self._away(name, why, n)
+
+    def _own_fault(self, run: Run, record_id: str, error: ProviderError, ended: Collection[str]) -> bool:
+        """Not where its server was left alone; but a question that is forbidden a second time, beside others that
+        are answered, is forbidden for what it asks."""
+        asked = self._expected[record_id].asked
+        if asked not in ended:
+            return True
+        again = error.code == FORBIDDEN and record_id in self._suspects
+        return again and run.lines.has_answered(self.section_class, asked)
 
     def _ended(self, run: Run) -> dict[str, ProviderError]:
         """Who is not asked any more in this run, live or in batches."""

@@ -104,6 +104,21 @@ def ask_many(
     return outcomes, server, lines
 
 
+def test_what_needs_no_call_is_read_after_the_budget_has_ended() -> None:
+    clock, journal = VirtualClock(), MemoryJournal()
+    server, settings = Server(clock, lambda *_: good()), section(concurrency=4)
+    run(clock, [(settings, server, map(question, range(1, 100)))], journal=journal)
+    journal.budget_calls = 99
+    outcomes: dict[int, Outcome] = {}
+    jobs = ((n, Job(question(n), server, settings)) for n in range(101))
+    with pytest.raises(UserError, match="spent"):
+        asyncio.run(
+            ask_all(jobs, journal=journal, clock=clock, load=media_bytes, on_outcome=outcomes.__setitem__)
+        )
+    assert sorted(outcomes) == list(range(1, 100))
+    assert all(outcome.cached for outcome in outcomes.values())
+
+
 def ended(lines: Lines) -> dict[str, ProviderError]:
     return lines.ended(AnnotatorSection)
 

@@ -13,6 +13,7 @@ from pipeline.live import live_items
 from pipeline.project import Project
 from pipeline.release.stale import Today
 from pipeline.stages.annotate import AnnotateStage
+from pipeline.stages.asking import REMEDIES
 from pipeline.stages.base import RETRY, Run
 from pipeline.stages.contested import ContestedStage, given_up
 from schemas.records import Annotation, Sample, Segment
@@ -160,7 +161,7 @@ def test_many_bad_questions_in_a_row_keep_no_others_from_being_asked_and_become_
         assert len(models.requests) == calls
 
 
-@pytest.mark.parametrize("status", [502, 503, 429, 529])
+@pytest.mark.parametrize("status", [500, 502, 503, 429, 529])
 def test_what_only_a_server_can_be_blamed_for_kills_no_question_that_failed_before(
     status: int, models: FakeModels, tmp_path: Path
 ) -> None:
@@ -249,6 +250,35 @@ def test_a_key_that_is_withdrawn_in_the_middle_of_a_run_kills_no_question(
         models.replies.clear()
         run_once(project, clips=40)
         assert standing(project) == {"labelled": 40}
+
+
+def test_questions_that_are_forbidden_keep_no_others_from_being_asked_and_become_dead_letters(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    bad = 12
+    models.script(*(Reply(status=403, match=f" {n}.000 s", times=0) for n in range(3, 3 + bad)))
+    with project_in(tmp_path, model(models.openai_url)) as project:
+        line = run_once(project, clips=40).failures["annotate", "m"]  # ten in a row may be a key's fault
+        assert (line.code, line.retry) == ("forbidden", REMEDIES["forbidden"])
+        run_once(project, clips=40)
+        assert standing(project)["labelled"] == 40 - bad
+        run = run_once(project, clips=40)
+        assert [told.status for told in run.failures.values()] == ["dead"] * bad
+        assert not run.waiting
+
+
+def test_what_failed_before_and_is_not_reached_for_want_of_money_goes_on_waiting(
+    models: FakeModels, tmp_path: Path
+) -> None:
+    models.script(Reply(status=401, times=0))
+    with project_in(tmp_path / "a", model(models.openai_url)) as project:
+        assert len(run_once(project).waiting) == 6
+    broke = model(models.openai_url) + "[budget]\ncalls = 1\n"
+    with project_in(tmp_path / "a", broke) as project:
+        run = run_once(project)
+        assert len(models.requests) == 1
+        assert len(run.waiting) == 6
+        assert [told.code for told in run.failures.values()] == ["budget_reached"]
 
 
 def test_a_question_that_failed_rests_when_its_clip_may_not_be_shown_any_more(

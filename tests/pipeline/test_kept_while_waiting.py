@@ -18,6 +18,11 @@ from tests.pipeline.test_batches import BATCH
 from tests.pipeline.test_dead_letters import model
 from tests.wire.server import FakeModels, Reply
 
+LEXICON = """[[annotators]]
+name = "lexicon"
+provider = "cues"
+model = "lexicon"
+"""
 SETTINGS = """
 [project]
 language = "en"
@@ -25,10 +30,6 @@ language = "en"
 rule = "whole"
 [select]
 near_duplicates = "keep"
-[[annotators]]
-name = "lexicon"
-provider = "cues"
-model = "lexicon"
 {model}
 [policy]
 random_review_share = 0
@@ -56,8 +57,8 @@ def root(models: FakeModels, tmp_path: Path) -> Path:
     return root
 
 
-def asking(root: Path, section: str) -> Path:
-    return write_settings(root, SETTINGS.format(model=section))
+def asking(root: Path, section: str, others: str = LEXICON) -> Path:
+    return write_settings(root, SETTINGS.format(model=others + section))
 
 
 def run_it(root: Path) -> None:
@@ -107,6 +108,17 @@ def test_what_stands_is_kept_until_a_server_is_there_again(models: FakeModels, r
     run_it(root)
     assert said(root) == 40
     assert all(old.isdisjoint(new) for old, new in zip(before, standing(root), strict=True))
+
+
+def test_what_stands_is_kept_until_there_is_money_again(models: FakeModels, root: Path) -> None:
+    """Also where nobody else has said anything about the clips."""
+    asking(root, model(models.openai_url), others="")
+    run_it(root)
+    before, sent = standing(root), len(models.requests)
+    asking(root, model(models.openai_url, more=f"{WARMER}[budget]\ncalls = {sent}\n"), others="")
+    with pytest.raises(UserError, match="budget"):
+        run_it(root)
+    assert (said(root), len(models.requests), standing(root)) == (0, sent, before)
 
 
 def test_nothing_is_decided_or_released_without_a_model_whose_key_is_refused(
