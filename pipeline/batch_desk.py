@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -125,6 +124,10 @@ class Gathering:
             for gathered in list(self._jobs.values()):
                 if gathered.intents:
                     await self._submit(gathered)
+        except UserError as error:
+            for left in self._jobs.values():
+                self._not_begun(left, error)
+            raise
         finally:
             await self.drop()
 
@@ -137,12 +140,18 @@ class Gathering:
         self._kept.close()
         self._folder = None
 
+    def _not_begun(self, gathered: _Gathered, error: UserError) -> None:
+        """The questions of a job wait for another run."""
+        asker = asker_of(type(gathered.section), gathered.section.name)
+        self.known.under_way -= gathered.intents.keys()
+        self.known.refused[asker] = ProviderError(error.code, error.message, transient=True)
+
     def _of(self, section: ModelSection, model: str) -> _Gathered:
         asker = asker_of(type(section), section.name)
         if asker not in self._jobs:
             if self._folder is None:
                 self._folder = self._kept.enter_context(self._artifacts.workdir())
-            token = f"emotrace-{secrets.token_hex(12)}"
+            token = self.known.token()
             path = self._folder / f"{token}.jsonl"
             self._jobs[asker] = _Gathered(section, batches_of(section), model, path, token)
         return self._jobs[asker]
@@ -155,6 +164,9 @@ class Gathering:
         del self._jobs[asker_of(type(gathered.section), gathered.section.name)]
         try:
             await self._begin(gathered)
+        except UserError as error:
+            self._not_begun(gathered, error)
+            raise
         finally:
             gathered.path.unlink(missing_ok=True)
             await gathered.batches.close()

@@ -7,6 +7,8 @@ made.
 
 from __future__ import annotations
 
+import platform
+import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +17,14 @@ from pathlib import Path
 
 from agents.calls.batching import NOT_ASKED, BatchProvider, JobLook, batches_of
 from agents.calls.engine import SystemClock
+from agents.calls.lines import FATAL_CODES
 from agents.protocol import Response
 from agents.providers.common import usage_at_most
 from agents.providers.file_batches import TRANSFER_S
 from pipeline.ledger import Ledger, Who, failed, received
+from pipeline.project import Project
 from schemas.errors import ProviderError
+from schemas.ids import content_digest
 from schemas.ports import NOT_SENT, Clock, Receipt
 from schemas.settings import Settings
 from schemas.settings_models import JudgeSection, ModelSection
@@ -41,16 +46,20 @@ def asker_of(kind: type[ModelSection], name: str) -> str:
 class Batches:
     """What a run knows of the jobs of its project."""
 
-    def __init__(
-        self, store: Store, settings: Settings, ledger: Ledger, note: Callable[[str, str], None]
-    ) -> None:
-        self.store, self.ledger, self.note = store, ledger, note
+    def __init__(self, project: Project, ledger: Ledger, note: Callable[[str, str], None]) -> None:
+        self.store, self.ledger, self.note = project.store, ledger, note
+        # Of a project's folder there is one run at a time: what another of its runs has begun, was killed.
+        self._mark = f"emotrace-{content_digest([platform.node(), str(project.root.resolve())])[:8]}-"
         self.clock: Clock = SystemClock()
-        sections = (*settings.annotators, *settings.judges)
+        sections = (*project.settings.annotators, *project.settings.judges)
         self._sections = {asker_of(type(section), section.name): section for section in sections}
         self.under_way: set[str] = set()  # call keys that jobs have which are not over
         self.ends: dict[str, ProviderError] = {}  # of questions that failed in jobs collected by this run
         self.refused: dict[str, ProviderError] = {}  # why no further job is begun, by asker
+
+    def token(self) -> str:
+        """A name for a new job."""
+        return self._mark + secrets.token_hex(12)
 
     async def collect(self) -> None:
         """Take in what the jobs under way have brought.
@@ -96,21 +105,30 @@ class Batches:
                 message = (
                     f"the batch job {name} ended without {len(left)} answers ({look.reason or 'not told'})"
                 )
-                self.refused[job.asker] = ProviderError("batch_over", message, transient=True)
+                unanswered = ProviderError("batch_over", message, transient=True)
+                self.refused.setdefault(job.asker, unanswered)
             await forget(job, look, batches)
         finally:
             await batches.close()
 
     async def _found(self, job: BatchJob, batches: BatchProvider) -> str | None:
-        """The vendor's id of a job of which only the token is known."""
+        """The vendor's id of a job of which only the token is known; None: it was never begun.
+
+        Raises:
+            ProviderError: it cannot be told now.
+        """
         age = datetime.fromisoformat(utc_now()) - datetime.fromisoformat(job.at)
-        pauses_s = LOOK_AGAIN_S if age.total_seconds() < LISTED_AFTER_S else ()
+        is_young = age.total_seconds() < LISTED_AFTER_S
+        pauses_s = LOOK_AGAIN_S if is_young else ()
         name = await batches.find(job.token)
         for pause_s in pauses_s:
             if name is not None:
                 break
             await self.clock.sleep(pause_s)
             name = await batches.find(job.token)
+        if name is None and is_young and not job.token.startswith(self._mark):
+            message = "a run from another folder or machine may be handing over its questions"
+            raise ProviderError("batch_unclear", message, transient=True)
         return name
 
     async def _take(
@@ -146,6 +164,8 @@ class Batches:
     ) -> CallEvent:
         if isinstance(end, ProviderError):
             self.ends[key] = end
+            if end.code in FATAL_CODES:  # a further job would fail alike, and no question is to blame
+                self.refused[job.asker] = end
             return failed(key, who_of(job), code=end.code, message=end.message, usage=end.usage)
         priced = section.model_copy(update={"mode": "batch"})
         usage = end.usage or usage_at_most(priced, job.sent_bytes[key])

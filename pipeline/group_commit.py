@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from schemas.errors import UserError
@@ -74,7 +75,9 @@ class GroupCommit:
             return await asyncio.shield(waiting.written)
         except asyncio.CancelledError:
             waiting.unwanted = undo is not None
-            await asyncio.wait([waiting.written])
+            while not waiting.written.done():  # however often the run is cancelled
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([waiting.written])
             if undo is not None and waiting.is_written:
                 await self.put(undo)
             raise

@@ -79,7 +79,7 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
 def _date(header: str | None) -> datetime | None:
     try:
         date = parsedate_to_datetime(header or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or an offset without end
         return None
     return date.replace(tzinfo=date.tzinfo or UTC)
 

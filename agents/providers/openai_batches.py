@@ -79,9 +79,10 @@ class OpenAIBatches(FileBatches):
             for row in rows:
                 if is_it(row):
                     return str(row["id"])
-            if not page.get("has_more") or not rows:
+            before, after = after, f"&after={quote(str(rows[-1]['id']))}" if rows else ""
+            # Some servers know of no pages: the same one comes again, and always has more.
+            if not page.get("has_more") or after in ("", before):
                 return None
-            after = f"&after={quote(str(rows[-1]['id']))}"
 
     async def look(self, job: str) -> JobLook:
         return await self.told("GET", f"/batches/{quote(job, safe='')}", _look)

@@ -106,7 +106,7 @@ class Run:
         self.samples = Samples(self.project.store)
         self.lines = Lines(self.progress.note)
         self.meter = Meter(self.project.store, lambda: self.sources)
-        self.batches = Batches(self.project.store, self.project.settings, self.ledger, self.progress.note)
+        self.batches = Batches(self.project, self.ledger, self.progress.note)
         self.gathering = Gathering(self.batches, self.meter.usd_of, self.project.artifacts)
         self._failed = self.project.store.outcomes(status="failed")
 

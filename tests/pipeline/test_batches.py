@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from agents.calls.batching import BATCHES, BatchProvider
 from agents.prices import price_of
+from pipeline.batch_desk import Gathering
 from pipeline.batches import one_over
 from pipeline.preflight import preflight
 from pipeline.project import Project
@@ -27,6 +29,7 @@ from pipeline.status import totals
 from schemas.errors import ProviderError, UserError
 from schemas.records import Annotation
 from schemas.registry import resolve
+from schemas.store import CallEvent
 from tests.pipeline.records import make_run, project_in
 from tests.pipeline.test_asking_stages import to_ask
 from tests.pipeline.test_dead_letters import THIRD_CLIP, model
@@ -170,6 +173,20 @@ def test_a_line_that_fails_is_the_error_that_it_is_live(vendor: Vendor, tmp_path
         assert len(vendor.models.requests) == 6  # a dead letter is in no further job
 
 
+def test_lines_that_any_question_would_get_leave_their_questions_waiting(
+    vendor: Vendor, tmp_path: Path
+) -> None:
+    vendor.shop.looks = 0
+    vendor.models.script(Reply(status=401, times=0))
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        run = run_once(project)
+        (told,) = run.failures.values()
+        assert (told.code, told.item, len(run.waiting)) == ("unauthorized", "m", 6)
+        assert "6 questions wait" in told.message
+        assert vendor.shop.seen["POST batches"] == 1
+
+
 def test_a_job_that_fails_leaves_its_questions_to_the_next_run(vendor: Vendor, tmp_path: Path) -> None:
     vendor.shop.looks, vendor.shop.end = 0, "failed"
     with project_in(tmp_path, vendor.asks()) as project:
@@ -241,6 +258,50 @@ def test_a_budget_of_calls_holds_for_jobs(models: FakeModels, tmp_path: Path) ->
         assert calls(project)["intent"] == 4
         assert len(models.requests) == 4
         assert models.batches.seen["POST batches"] == 1
+
+
+def test_questions_of_a_job_that_the_budget_refuses_wait_for_it(
+    models: FakeModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = "[budget]\ncalls = 6\n" + model(models.openai_url, more=BATCH)
+    with project_in(tmp_path, settings) as project:
+        submit_all = Gathering.submit_all
+
+        async def after_others(self: Gathering) -> None:
+            project.store.write_calls([CallEvent(f"other_{n}", "intent", "p", "m") for n in range(6)])
+            await submit_all(self)
+
+        monkeypatch.setattr(Gathering, "submit_all", after_others)
+        run = run_once(project)
+        (told,) = run.failures.values()
+        assert (told.code, len(run.waiting), run.batches.under_way) == ("budget_reached", 6, set())
+        assert "6 questions wait" in told.message
+        assert models.batches.seen == {}
+
+
+def test_a_run_elsewhere_leaves_a_job_that_is_handed_over_just_now(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.shop.looks = 0
+    batches = resolve(BATCHES, vendor.provider, what="batches")
+    hand_over = batches.upload
+    told: list[str] = []
+
+    async def upload(self: BatchProvider, token: str, lines: Path) -> str:
+        name: str = await hand_over(self, token, lines)
+        elsewhere = make_run(replace(project, root=tmp_path / "elsewhere"))
+        elsewhere.batches.clock = InstantClock()
+        await elsewhere.batches.collect()
+        told.extend(error.code for error in elsewhere.batches.refused.values())
+        return name
+
+    monkeypatch.setattr(batches, "upload", upload)
+    with project_in(tmp_path, vendor.asks()) as project:
+        run_once(project)
+        assert (told, len(vendor.shop.files)) == (["batch_unclear"], 1)
+        run_once(project)
+        assert outcomes(project) == {"labelled": 6}
+        assert set(vendor.shop.submitted.values()) == {1}
 
 
 def test_money_that_jobs_under_way_will_cost_is_reserved(models: FakeModels, tmp_path: Path) -> None:

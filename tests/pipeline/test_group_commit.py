@@ -114,6 +114,24 @@ def test_a_cancelled_run_keeps_answers_and_takes_intents_back() -> None:
     asyncio.run(cancelled())
 
 
+def test_a_run_that_is_cancelled_again_takes_its_intent_back_all_the_same() -> None:
+    disk = Disk(shut=True)
+
+    async def cancelled() -> None:
+        group_commit = GroupCommit(disk)
+        task = asyncio.create_task(group_commit.put(intent(0), undo=taken_back(0)))
+        await asyncio.to_thread(disk.reached.wait, 20)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        disk.open.set()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+    asyncio.run(cancelled())
+    assert disk.groups == [["call_0"], ["no call_0"]]
+
+
 def test_an_intent_of_a_cancelled_run_counts_as_no_call(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

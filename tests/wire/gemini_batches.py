@@ -13,7 +13,7 @@ from tests.wire.vendors import Reply, reply_body
 LONGEST_FILE_ID = 40  # a file of results has a longer one, and can be read, but not deleted
 NO_SUCH_FILE = {"error": {"code": 403, "message": "or it may not exist.", "status": "PERMISSION_DENIED"}}
 STATES = {"completed": "SUCCEEDED", "failed": "FAILED", "expired": "EXPIRED", "cancelled": "CANCELLED"}
-CODES = {400: 3, 429: 8, 500: 13}  # google.rpc.Code of HTTP statuses
+CODES = {400: 3, 401: 16, 429: 8, 500: 13}  # google.rpc.Code of HTTP statuses
 
 
 class GeminiShop(BatchShop):

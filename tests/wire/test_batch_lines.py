@@ -117,6 +117,25 @@ def test_a_line_of_openai_that_tells_nothing_is_asked_again(models: FakeModels, 
     assert (key, end.code, end.transient) == (KEY, "batch_error", True)
 
 
+def test_a_list_that_is_always_the_same_page_comes_to_an_end(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = asked("openai", models)
+    page = {"data": [{"id": "file-1", "filename": "other"}], "has_more": True}
+    pages = iter([page] * 3)
+    monkeypatch.setattr(models.batches, "_page", lambda *_: next(pages))
+
+    async def go() -> str | None:
+        batches = batches_of(settings)
+        try:
+            return await batches.uploaded("t")
+        finally:
+            await batches.close()
+
+    assert asyncio.run(go()) is None
+    assert len(list(pages)) == 1
+
+
 def test_gemini_is_not_asked_to_go_on_behind_the_ledger(models: FakeModels) -> None:
     """The library would follow a token for continuing with further calls of its own."""
     candidate = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.protocol import RateLimits
@@ -103,6 +103,21 @@ def test_the_plainest_word_says_how_long_to_wait(
     headers: dict[str, str], body: Any, expected: float | None
 ) -> None:
     assert wait_asked_s(headers, body, NOW) == expected
+
+
+# A date with some of its characters replaced, and any text at all.
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+NEARLY_DATES = st.lists(
+    st.tuples(st.integers(0, len(DATE) - 1), st.text("0123456789:+-, GMTabc\u0661", max_size=20)), max_size=5
+).map(lambda changes: "".join(dict(changes).get(n, letter) for n, letter in enumerate(DATE)))
+
+
+@given(NEARLY_DATES | st.text(max_size=40))
+@example("Sun, 06 Nov 1994 08:49:37 +99999999999999")
+@example("Sun, 06 Nov 99999999999999999999 08:49:37 GMT")
+def test_odd_dates_are_none(text: str) -> None:
+    wait_s = wait_asked_s({"retry-after": text, "date": text}, {}, NOW)
+    assert wait_s is None or wait_s >= 0
 
 
 def test_the_first_retry_info_counts_and_others_are_none() -> None:
