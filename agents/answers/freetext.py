@@ -32,7 +32,7 @@ from schemas.taxonomy import Taxonomy, is_nothing
 OTHER = "other"
 
 _SPECIAL = re.compile(r"<\|\w{1,40}\|>|</?s>|<(?:start|end)_of_turn>|</?(?:final_)?answer>", re.IGNORECASE)
-_TITLE = re.compile(r"^\s*(?:#{1,6}\s+[^:]+|\*\*[^:*]+\*\*\s*)$")
+_TITLE = re.compile(r"^\s*(?:#{1,6}\s++[^:\s][^:]*|\*\*[^:*]+\*\*\s*)$")
 _OPEN_FIELD = re.compile(  # its value stands in the next line
     r"^((?:(?:final|primary|predicted|overall|main)\s+)?(?:emotion\s+)?(?:label|emotion|answer|prediction|confidence))s?\s*:$",
     re.IGNORECASE,
@@ -58,12 +58,16 @@ _STEPS_HEAD = re.compile(
     r"^(?:step[- ]by[- ]step\s+)?(?:rationale|reasoning|reasons?|explanation|analysis|steps)\s*:\s*(.*)$",
     re.IGNORECASE,
 )
-_STEP = re.compile(r"^step\s*#?\s*\d", re.IGNORECASE)
+_STEP = re.compile(r"^step\s*+(?:#\s*+)?\d", re.IGNORECASE)
 _CLAIM = re.compile(
     r"^(?:evidence\s*)?[\[(]?(?:e|evidence\s*)(\d{1,3})[\])]?\s*[:.)\u2013-]\s*(.+)$", re.IGNORECASE
 )
+_BEGINNINGS = (
+    *(_OPEN_FIELD, _LABEL, _CONFIDENCE, _READING, _ABSTAIN),
+    *(_EVIDENCE_HEAD, _STEPS_HEAD, _STEP, _CLAIM),
+)
 _INLINE_HEAD = re.compile(  # a new sentence that begins one of the above
-    r"(?<=[.;!?)\]\"])[ \t]+(?=(?:step\s*#?\s*\d{1,3}|evidence|reasoning|rationale|confidence"
+    r"(?<=[.;!?)\]\"])[ \t]+(?=(?:step\s*+(?:#\s*+)?\d{1,3}|evidence|reasoning|rationale|confidence"
     r"|(?:final\s+|primary\s+)?(?:label|emotion|answer))\s*:)",
     re.IGNORECASE,
 )
@@ -82,10 +86,12 @@ _TAKEN_BACK = re.compile(
 )
 _QUOTED = re.compile('"([^"]{1,400})"|\u201c([^\u201d]{1,400})\u201d|\u00ab([^\u00bb]{1,400})\u00bb')
 _INTENSITY = re.compile(
-    r"[\s,(\[]*intensity\s*(?:of\s+|[:=])?\s*(\d(?:\.\d+)?)(?:\s*/\s*3)?\s*[)\]]?", re.IGNORECASE
+    r"(?<![\s,(\[])[\s,(\[]*+intensity\s*(?:of\s+|[:=])?\s*(\d(?:\.\d+)?)(?:\s*/\s*3)?\s*[)\]]?",
+    re.IGNORECASE,
 )
 _BECAUSE = re.compile(
-    r"[\s,;(\u2013\u2014-]+(?:because|since|as|due\s+to|given|with)\b.*$|[.(].*$", re.IGNORECASE | re.DOTALL
+    r"(?<![\s,;(\u2013\u2014-])[\s,;(\u2013\u2014-]++(?:because|since|as|due\s+to|given|with)\b.*$|[.(].*$",
+    re.IGNORECASE | re.DOTALL,
 )
 _CLOCKS = re.compile(_CLOCK)
 
@@ -164,11 +170,12 @@ class _Lines:
 
     def take(self, line: str) -> None:
         line = _SPECIAL.sub("", line)
-        plain = " ".join(_MARKUP.sub("", line).split()).replace("\uff1a", ": ", 1)
-        if plain and self._open:
-            plain, self._open = f"{self._open}: {plain}", None
-        elif _TITLE.match(line):
-            plain = f"{plain}:"
+        said = " ".join(_MARKUP.sub("", line).split()).replace("\uff1a", ": ", 1)
+        plain = f"{said}:" if _TITLE.match(line) else said
+        if said and self._open:
+            if not (line.lstrip().startswith("#") or self._begins(plain)):
+                plain = f"{self._open}: {said}"
+            self._open = None
         if not plain:
             self.steps.append("")
         elif found := _OPEN_FIELD.match(plain):
@@ -182,6 +189,14 @@ class _Lines:
             else:
                 self._claiming = False
                 self.steps.append(line)
+
+    def _begins(self, line: str) -> bool:
+        """Whether a line begins something of its own, and so is no value of the field above it."""
+        named = _NAMED.match(line)
+        name = named[1].lower() if named else ""
+        return (
+            name in self._names or name in MODALITY_WORDS or any(begin.match(line) for begin in _BEGINNINGS)
+        )
 
     def _claims(self, said: str) -> None:
         self.claims += [("", one) for one in map(str.strip, _CLAIMS.split(said)) if one]

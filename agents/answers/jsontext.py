@@ -21,7 +21,7 @@ _THOUGHTS_BEGIN = re.compile(
     rf"<{_TAGS}>|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>|<\|channel\|>(?:analysis|commentary)<\|message\|>",
     re.IGNORECASE,
 )
-_FENCED = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```[a-zA-Z]*+\s*+(.*?)```", re.DOTALL)
 # Possessive, and content with an unclosed string, so that no text makes the search slow.
 _STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[}\]])', re.DOTALL)
 # What JSON5 and Python allow beside JSON, and full-width signs, outside of strings.

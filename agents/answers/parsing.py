@@ -45,7 +45,7 @@ from schemas.parts import (
 from schemas.records import Sample
 from schemas.taxonomy import Taxonomy, is_nothing
 
-PARSER_VERSION = "18"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
+PARSER_VERSION = "19"  # raise it when any text is read otherwise: stored answers are then read anew, unpaid
 SPAN_TOLERANCE_S = 0.1
 REFUSALS = ("refusal", "content_filter")
 
@@ -250,7 +250,7 @@ class _Reader(FieldReader):
         steps: list[Step] = []
         for item in self.objects({"rationale": self.said_steps(data.get("rationale"))}, "rationale"):
             text = self.text(item, "text", "")
-            if not text:
+            if is_nothing(text):
                 self.repaired = True
                 continue
             cited = ids_in(item.get("evidence_ids"))

@@ -23,7 +23,7 @@ _CIRCLED = "\u2460-\u2473\u2776-\u277f"
 _DIGITS = "[一二三四五六七八九十\\d]{1,3}"
 # "Step 1", as languages call it; "第一步" and "1단계" say the number first or in between.
 _STEP_WORD = (
-    r"(?:(?:reasoning\s+)?(?:step|schritt|[ée]tape|paso|passo|шаг|步骤|步驟|ステップ)\s*#?\s*\d{1,3}"
+    r"(?:(?:reasoning\s+)?(?:step|schritt|[ée]tape|paso|passo|шаг|步骤|步驟|ステップ)\s*+(?:#\s*+)?\d{1,3}"
     rf"|第{_DIGITS}步|\d{{1,3}}\s*단계)"
 )
 _MARKS = "[:：.)、，\u2013\u2014-]"
@@ -34,7 +34,7 @@ _NUMBER = re.compile(
     rf"|[{_CIRCLED}]|\d{{1,2}}\s*[\u2013\u2014-](?=\s)|{_DIGITS}、)\s*"
 )
 _BULLET = re.compile(r"^[-*+\u2022\u2023\u25aa\u25cf\u25e6\u00b7\u2013\u2014]\s+")
-_INLINE_STEP = re.compile(r"(?<=[\s.;:!?])(?=step\s*#?\s*\d{1,3}\s*[:.)\u2013\u2014-])", re.IGNORECASE)
+_INLINE_STEP = re.compile(r"(?<=[\s.;:!?])(?=step\s*+(?:#\s*+)?\d{1,3}\s*[:.)\u2013\u2014-])", re.IGNORECASE)
 _INLINE_NUMBER = re.compile(r"(?:(?<=\s)|^)[(]?(\d{1,2})[.)](?=\s)")
 _SHORT = "".join(
     rf"(?<!\b{word}\.)" for word in ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "cf", r"e\.g", r"i\.e")

@@ -77,12 +77,12 @@ Patterns = Sequence[tuple[re.Pattern[str], str]]
 _STYLE: Patterns = tuple(
     (re.compile(pattern, re.MULTILINE), instead)
     for pattern, instead in (
-        (r"^\s*(?:#{1,6}|[-*•‣▪])\s+", ""),  # headings and lists
+        (r"^[^\S\n]*+(?:#{1,6}|[-*•‣▪])\s++", ""),  # headings and lists
         (r"\*+(?=\S)|(?<=\S)\*+|`+", ""),
         (r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", ""),
         (r"[“”„]", '"'),
         (r"[‘’]", "'"),
-        (r"\s*—\s*|\s–\s", " - "),
+        (r"(?<!\s)\s*+—\s*+|\s–\s", " - "),
     )
 )
 

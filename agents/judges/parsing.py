@@ -79,7 +79,7 @@ def parse_second_look(
 
 
 def _reasons(data: dict[str, Any], reader: FieldReader, language: str | None) -> tuple[str, ...]:
-    reasons = tuple(filter(None, reader.texts(data, "reasons")))
+    reasons = tuple(text for text in reader.texts(data, "reasons") if not is_nothing(text))
     if not reasons:
         raise BadAnswerError("empty_rationale")
     check_language(reasons, language)

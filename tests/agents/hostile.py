@@ -418,9 +418,13 @@ def slow(rng: random.Random) -> Case:
             "Label:",
             "(",
             "qq1qq",
+            "\n",
+            "\t",
+            " -",
         ]
     )
-    return Case("slow", rng.choice(["", "{", "Step 1: "]) + unit * rng.randint(1_000, 6_000), "no label")
+    begin = rng.choice(["", "{", "Step 1: ", "Label: joy", "# ", "```json", ". step"])
+    return Case("slow", begin + unit * rng.randint(1_000, 6_000), "no label")
 
 
 def slow_claim(rng: random.Random) -> Case:
@@ -431,7 +435,7 @@ def slow_claim(rng: random.Random) -> Case:
     )
     said = unit * rng.randint(10, 600)
     answer["evidence"] = [answer["evidence"][0] | {"id": f"e{n}", "description": said} for n in range(1, 6)]
-    answer["rationale"] = [{"n": 1, "text": said or "x", "evidence_ids": []}]
+    answer["rationale"] = [{"n": 1, "text": f"so {said}", "evidence_ids": []}]
     return good("slow_claim", rng, answer, repaired=None, text=json.dumps(answer))
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agents.annotators.annotator import Annotator
 from agents.answers.parsing import ParsedAnnotation, parse_annotation
 from agents.asking import collect
+from schemas.taxonomy import load_taxonomy
 from tests.wire.material import (
     InstantClock,
     answer_json,
@@ -96,6 +97,56 @@ def test_fields_as_open_models_write_them(text: str, labels: list[str], confiden
     assert [score.label for score in parsed.answer.labels] == labels
     assert parsed.answer.confidence == confidence
     assert [step.text for step in parsed.answer.rationale] == ["She smiles."]
+
+
+EVIDENCE, STEP = "Evidence: Visual: a smile at 0.9 s.", "Step 1: She smiles."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"### Final Answer\n{EVIDENCE}\n{STEP}\nLabel: joy",
+        f"Answer:\n\n{EVIDENCE}\n{STEP}\nLabel: joy",
+        f"Answer:\n**Evidence**\n- Visual: a smile at 0.9 s\n**Reasoning**\n{STEP}\n**Label**\n**Joy**",
+        f"Answer:\nVisual: a smile at 0.9 s [e1]\n{SHORT}Label: joy",
+        f"{SHORT}## Emotion\nLabel: joy",
+        f"{SHORT}Label:\nEmotion:\njoy",
+        f"{SHORT}Label: joy\nConfidence:\nValence: 0.5",
+    ],
+)
+def test_a_heading_above_another_field_has_no_value(text: str) -> None:
+    parsed = read(text)
+    assert parsed.answer is not None, parsed
+    assert [score.label for score in parsed.answer.labels] == ["joy"]
+    assert parsed.answer.confidence is None
+
+
+@pytest.mark.parametrize(
+    "below",
+    ["Confidence: 0.8", "Step 1: She smiles.", "Visual: a smile", "Text alone: joy", "## Summary", ""],
+)
+def test_what_stands_below_an_empty_label_is_no_open_label(below: str) -> None:
+    sample, vocabulary = make_sample(), load_taxonomy("open")
+    parsed = parse_annotation(
+        f"{SHORT}Label:\n{below}", "stop", sample, vocabulary, shown=frozenset(), free_text=True
+    )
+    assert (parsed.outcome, parsed.reason, parsed.answer) == ("unparsed", "no_label_line", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + " " * 100_000 + ":",
+        "Label: joy" + "," * 100_000 + "x",
+        "Label: joy" + "( " * 50_000 + "x",
+        "Steps: step" + " " * 100_000,
+        ". step" + "\t" * 100_000,
+        "Label: joy" + " -" * 50_000 + "x",
+    ],
+)
+def test_no_line_makes_the_search_slow(text: str) -> None:
+    """A search that grows with the square of the length would run into the suite's time limit here."""
+    assert read(text).answer is None
 
 
 @pytest.mark.parametrize("label", ["joy/anger", "joy or anger", "joy and not anger", "neither joy nor anger"])

@@ -64,6 +64,12 @@ def test_marks_of_style_are_plain(text: str, expected: str) -> None:
     assert seen(text) == expected
 
 
+@pytest.mark.parametrize("run", ["\n", " ", "*", "_", "#"])
+def test_no_text_makes_the_search_slow(run: str) -> None:
+    """A search that grows with the square of the length would run into the suite's time limit here."""
+    assert seen(f"a{run * 100_000}b").startswith("a")
+
+
 def test_the_annotators_own_name_and_model_are_neutral() -> None:
     own = {"name": "our-model", "model": "lab/secret-7b", "model_version": "secret-7b-0611"}
     text = seen("our-model here: secret-7b-0611, that is lab/secret-7b or secret-7b, sees a smile.", **own)

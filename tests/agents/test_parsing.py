@@ -118,6 +118,9 @@ def test_a_valid_answer_is_read_as_it_is() -> None:
         (answer_json(evidence=["Visual: a smile, 0.5-9.5 s"]), "stop", "span_outside_clip"),
         (answer_json(rationale=[]), "stop", "empty_rationale"),
         (answer_json(rationale=[{"n": 1, "text": " ", "evidence_ids": []}]), "stop", "empty_rationale"),
+        (answer_json(rationale=[{"n": 1, "text": "None.", "evidence_ids": []}]), "stop", "empty_rationale"),
+        (answer_json(rationale="none"), "stop", "empty_rationale"),
+        (answer_json(rationale=["N/A"]), "stop", "empty_rationale"),
         (
             answer_json(rationale=[{"n": 1, "text": "so", "evidence_ids": ["e9"]}]),
             "stop",
@@ -438,6 +441,7 @@ def test_no_depth_of_nesting_breaks_the_reader(depth: int) -> None:
         '{"a": "' + '\\"' * 300_000,
         "{" * 300_000,
         "```" * 300_000,
+        "```json" + "\n" * 100_000,
         "," * 300_000,
         '{"a"://' * 300_000,
         "{'\\" * 300_000,
@@ -477,6 +481,8 @@ def test_a_rating_is_read() -> None:
         ({"s_rec": "85"}, "out_of_range"),
         ({"s_rec": math.nan}, "not_json"),
         ({"reasons": []}, "empty_rationale"),
+        ({"reasons": "none"}, "empty_rationale"),
+        ({"reasons": ["N/A", "-"]}, "empty_rationale"),
     ],
 )
 def test_a_bad_rating_is_unparsed_and_never_a_zero(changes: dict[str, Any], reason: str) -> None:
