@@ -23,6 +23,7 @@ from agents.answers.fields import BadAnswerError
 from agents.answers.jsontext import MAX_CHARS, answer_part
 from agents.answers.rationale import extract_steps
 from agents.answers.stated import DECIMAL, MODALITY_WORDS, share_in, value_of
+from agents.evidence import claim_words as lexicon
 from agents.evidence.claims import SENTENCE_CHARS, read_claims
 from agents.questions.answer_schema import DIRECTIONS, QUOTE
 from agents.questions.datatext import storable
@@ -94,6 +95,7 @@ _BECAUSE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CLOCKS = re.compile(_CLOCK)
+_NOT_PRESENT = re.compile(r"(?:is )?not (?:present|visible|seen|shown|observed|there)", re.IGNORECASE)
 
 
 def read_lines(text: str, taxonomy: Taxonomy, *, duration_s: float) -> dict[str, Any]:
@@ -289,9 +291,10 @@ def _number(text: str | None) -> float | None:
 
 def _claim(given: str, said: str, position: int, duration_s: float) -> dict[str, Any]:
     stated, rest = _modality(said)
-    _, colon, description = _CLOCKS.sub("", rest).partition(":")
-    fields = [field.strip(" .") for field in re.split(r"[,:()]", rest)]
-    direction = next((field.lower() for field in fields if field.lower() in DIRECTIONS), "present")
+    untimed = _CLOCKS.sub("", rest)
+    head, colon, description = untimed.partition(":")
+    direction = next((field for field in _fields(untimed) if field in DIRECTIONS), "present")
+    fields = _naming(_fields(head), _fields(untimed))
     quoted = _QUOTED.search(rest)
     quote = next((group for group in quoted.groups() if group), None) if quoted else None
     table = cue_table()
@@ -312,6 +315,28 @@ def _claim(given: str, said: str, position: int, duration_s: float) -> dict[str,
         "quote": quote if name == QUOTE else None,
         "description": (description if colon else rest).strip(),
     }
+
+
+def _fields(said: str) -> list[str]:
+    """The pieces of a claim, its direction as it is written in the schema."""
+    fields = [field.strip(" .") for field in re.split(r"[,:()]", said)]
+    fields = ["absent" if _NOT_PRESENT.fullmatch(field) else field for field in fields]
+    return [field.lower() if field.lower() in DIRECTIONS else field for field in fields]
+
+
+def _naming(ahead: list[str], fields: list[str]) -> list[str]:
+    """The fields that may name the cue. None where a cue is denied in words: the sentence says then which one.
+
+    `ahead`: those before the description; where they state a direction, a "not" behind them only describes.
+    """
+    if not _denies(fields):
+        return fields
+    return ahead if not _denies(ahead) and set(DIRECTIONS).intersection(ahead) else []
+
+
+def _denies(fields: list[str]) -> bool:
+    said = _QUOTED.sub("", " , ".join(field for field in fields if field != "absent"))
+    return not lexicon.NEGATIONS.isdisjoint(lexicon.words_of(lexicon.plain(said)))
 
 
 def _modality(said: str) -> tuple[str | None, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agents.evidence import claim_words as lexicon
-from agents.evidence.claim_rewordings import reworded
+from agents.evidence.claim_rewordings import CLOSE, OPEN, reworded
 from agents.evidence.claim_times import When, take_times
 from schemas.parts import Word
 
@@ -20,25 +20,31 @@ _INFERS = (  # what follows is concluded from what stands before: its "not" is a
 )
 _INFERS_NOT = r"(?:do|does|did|would|can) not (?:suggest|indicate|imply|convey|reflect|reveal|signal|express)"
 _PART = re.compile(
-    r"(,|\band then\b|\band\b|\bbut\b|\bwhile\b|\bthen\b|\bas\b|\bor\b|\bnor\b|\bwithout\b|\binstead of\b"
-    r"|\brather than\b|\bwith(?= no\b)|\b(?:that|which)(?= (?:is|are|was|were|does|do|did|seems|looks) not\b)"
+    rf"(,|{OPEN}|{CLOSE}|\band then\b|\band\b|\bbut\b|\bwhile\b|\bthen\b|\bas\b|\bor\b|\bnor\b|\bwithout\b"
+    r"|\binstead of\b|\brather than\b|\bwith(?= no\b)"
+    r"|\b(?:that|which)(?= (?:is|are|was|were|does|do|did|seems|looks) not\b)"
     rf"|\b{_INFERS_NOT}\b|(?<!not )\b(?:{_INFERS})\b)"
 )
 INFERS = re.compile(_INFERS)
 _FIRST = re.compile(r"\s*(?:after|following)\b")  # "after a pause, he says X": the pause is before X
 _DENYING = re.compile(rf"nor|without|instead of|rather than|{_INFERS_NOT}")
 _OWN_MARK = re.compile(r"(?:qq|tt)(\d+)(?=qq|tt)")  # what stands for quotes and times below
+_TIMED_ALIKE = ("and", ",", "or", "without", OPEN, CLOSE)
 _QUOTES = re.compile(r"\"[^\"]*\"|(?<!\w)'((?:[^']|(?<=\w)'(?=\w))+)'(?!\w)")
 
 
 class Part(NamedTuple):
-    """A piece of a sentence: what joins it to the one before, its words, when it is meant."""
+    """A piece of a sentence: what joins it to the one before, its words, when it is meant.
+
+    `unclear`: whether it is said or denied.
+    """
 
     joined_by: str
     text: str
     when: When
     tokens: tuple[str, ...]
     denied: bool
+    unclear: bool = False
 
 
 def sentences(text: str) -> list[str]:
@@ -83,24 +89,12 @@ def _part(joined_by: str, text: str, times: Sequence[When]) -> Part | None:
     when = times[int(mark[1])] if mark else When()
     text = re.sub(r"tt\d+tt", " ", text)
     tokens = lexicon.stems_of(text)
-    if not tokens and not mark:
-        return None
     raw = lexicon.words_of(text)
+    if not tokens and not mark and lexicon.NEGATIONS.isdisjoint(raw):
+        return None
     denied = _DENYING.fullmatch(joined_by) is not None or not lexicon.NEGATIONS.isdisjoint(raw)
     kept = tuple(token for token in tokens if token not in lexicon.stemmed(lexicon.NEGATIONS))
     return Part(joined_by, text, when, kept, denied)
-
-
-def denied_together(parts: Sequence[Part]) -> list[Part]:
-    """ "No smile, frown or nod" denies all three."""
-    denied = list(parts)
-    for n, part in enumerate(parts):
-        first = n
-        while first and parts[first].joined_by == ("or" if first == n else ","):
-            first -= 1
-        if part.joined_by == "or" and denied[first].denied:
-            denied[first : n + 1] = [one._replace(denied=True) for one in denied[first : n + 1]]
-    return denied
 
 
 def inherit_times(parts: list[Part]) -> list[Part]:
@@ -111,10 +105,11 @@ def inherit_times(parts: list[Part]) -> list[Part]:
         after = timed[n + 1]
         if after.when.kind == "during" and not timed[n].when.kind and _FIRST.match(timed[n].text):
             timed[n] = timed[n]._replace(when=When("before", after.when.words))
-        elif not timed[n].when.kind and after.when.kind and after.joined_by in ("and", ",", "or", "without"):
+        elif not timed[n].when.kind and after.when.kind and after.joined_by in _TIMED_ALIKE:
             timed[n] = timed[n]._replace(when=after.when)
     for n in range(1, len(timed)):
         before = timed[n - 1]
-        if not timed[n].when.kind and not parts[n - 1].tokens and before.when.kind:
+        alone = not parts[n - 1].tokens and parts[n - 1].joined_by != CLOSE
+        if not timed[n].when.kind and alone and before.when.kind:
             timed[n] = timed[n]._replace(when=before.when)
     return timed

@@ -11,6 +11,11 @@ _PLAINLY = (
     r"|slight|faint|small|soft|gentle|brief|fleeting|quick|broad|wide|big|steady|sustained|constant|lasting"
     rf"|{_SMILE}|sign|signs|hint|trace|evidence|indication)\b"
 )
+# Of a smile that "is not warm" only these say that there is none.
+SEEN = (
+    r"(?:visible|present|seen|there|observed|observable|apparent|evident|noticeable|detected|detectable|discernible"
+    r"|shown|active|appear|show|form|emerge|occur|come|cross|play|break|light|spread)\b"
+)
 
 # Not the one of "right after"; when it is done is cut out of the text before.
 _RIGHT_SIDE = (
@@ -72,7 +77,9 @@ _VOIDING = tuple(
         (
             "whether there is another smile is not said",
             r"\b(?:(?:no|without|lacks?|lacking)(?: an?| any)?|not (?:an?|any)) "
-            rf"(?!{_PLAINLY})\w+ (?:\w+ )?(?:{_SMILE}|frown)\b",
+            rf"(?!{_PLAINLY})\w+ (?:\w+ )?(?:{_SMILE}|frown)\b"
+            r"|\b(?:smiles?|grins?|frowns?) (?:is|was|are|were|does|did|do|looks|seems) not "
+            rf"(?!(?:\w+ )?{SEEN})\w",
         ),
     )
 )

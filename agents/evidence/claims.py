@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agents.evidence import claim_words as lexicon
-from agents.evidence.claim_parts import INFERS, Part, denied_together, inherit_times, parts_of, sentences
+from agents.evidence.claim_denials import denied_together
+from agents.evidence.claim_parts import INFERS, Part, inherit_times, parts_of, sentences
 from agents.evidence.claim_phrases import why_void
 from agents.evidence.claim_times import When
 from schemas.cues import Cue, CueTable, cue_table
@@ -212,7 +213,7 @@ def _without_mere_speech(said: list[tuple[Part, _Found]]) -> list[tuple[Part, _F
 
 def _read_part(part: Part, parts: Sequence[Part], n: int, table: CueTable) -> tuple[Part, list[_Found], str]:
     """A part, its cues, and why something in it is none ("" when all is read)."""
-    voided = why_void(part.text)
+    voided = "whether it is denied as well is not clear" if part.unclear else why_void(part.text)
     units = _units(part.text, table)
     if units:
         return (part, [], voided) if voided else (part, units, "")

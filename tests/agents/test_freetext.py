@@ -233,6 +233,26 @@ def test_the_cues_of_a_claim_in_prose_are_read_from_its_words() -> None:
     assert (neither.answer.evidence[0].cue, neither.answer.evidence[0].modality) == ("other", "visual")
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("visual: The man does not frown, smile, or nod", "!AU04 !smile !nod"),
+        ("face: neither frowning, smiling, nor nodding", "!AU04 !smile !nod"),
+        ("visual, 0-1 s, smile, not present", "!smile"),
+        ("visual, 0-1 s, smile, absent: no smile is seen", "!smile"),
+        ("visual, 0:00-0:01, smile, present: it does not fade", "smile"),
+        ("visual, frown, no smile, present", "AU04 !smile"),
+        ("visual, smile: there is no smile", "!smile"),
+    ],
+)
+def test_a_cue_that_is_denied_in_words_is_no_cue_that_is_there(said: str, expected: str) -> None:
+    plain = "visual, 0.5-1.5 s, smile, present: the lip corners go up"
+    answer = read(AS_ASKED.replace(plain, said)).answer
+    assert answer is not None
+    found = [item for item in answer.evidence if item.modality == "visual"]
+    assert [("!" if item.direction == "absent" else "") + item.cue for item in found] == expected.split()
+
+
 def test_a_model_that_may_write_lines_may_write_an_object() -> None:
     assert (read(answer_json()).outcome, read(answer_json()).repaired) == ("labelled", False)
 
