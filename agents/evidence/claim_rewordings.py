@@ -50,6 +50,7 @@ _WEAK = (
     r"|decreasing|diminishing|declining|waning|lessening|increasing"
     r"|(?:loss|decrease|reduction|drop|decline|increase|change|degree|amount|hint) (?:of|in)(?: the| any)?)"
 )
+_A_LITTLE = r"(?:slightly|moderately|subtly|mildly|somewhat|a (?:little|bit))"
 _INFLECTION = rf"(?:(?:pitch|tonal|vocal|prosodic|tone) inflections?|inflections? {_OF_PITCH})"
 _PEOPLE = r"(?:m[ae]n|wom[ae]n|girls?|boys?|person|people|speaker|one|someone|somebody|friend|interviewer)"
 _SIDEWAYS = r"(?:from )?(?:side to side|left to right|back and forth)"
@@ -94,6 +95,11 @@ _MELODY = (  # of a "melody" nothing is known
     (rf"\b{_VARIETY} (?:(?:is|was|does|did|seems|appears) not \w+|{_BE} (?:{_WEAK}|lost))\b", "melody"),
     (rf"\b{_VARIETY} (?:decreas|declin|diminish|drop|lessen|increas|grow|fad|wan)(?:e?s|ed|ing)\b", "melody"),
     (rf"\b{_WEAK} (?:(?:but|and|to) \w+ )?{_VARIETY}\b", "melody"),
+    (rf"\b(?:pitch|intonation|tone) (?:varies|changes) (?:only )?{_A_LITTLE}\b", "melody"),
+    (
+        rf"\b{_A_LITTLE} (?:varied|varying|expressive|animated|modulated|lively) (?:pitch|intonation|tone)\b",
+        "melody",
+    ),
     (rf"\b{_VARIETY} {_BE} (?:low|little|small|limited|minimal|narrow|reduced)\b", "monotone"),
     (rf"\b{_VARIETY} {_BE} (?:high|great|large|wide|considerable|strong)\b", "varied pitch"),
     (rf"\b{_LITTLE} (?:{_VARIETY}|inflections?|intonation)\b", "monotone"),
