@@ -26,7 +26,11 @@ NOTHING = frozenset(
     ("", "none", "null", "nil", "nothing", "n/a", "n.a", "na", "no", "not applicable", "not available")
 )
 # What says that no emotion could be told, which is no emotion.
-UNTOLD = re.compile(r"\b(?:unknown|undetermined|undefined|unclear|cannot|can't|unable|not sure)\b")
+UNTOLD = re.compile(
+    r"\b(?:unknown|undetermined|indeterminate|undefined|unclear|unsure|unable|insufficient|can ?not|can't|can t"
+    r"|(?:not|hard|impossible) (?:to (?:tell|say)|sure|clear|certain|enough|possible)"
+    r"|no (?:\w+ )?(?:emotions?|evidence|label|answer))\b"
+)
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 LabelName = Annotated[str, StringConstraints(pattern=r"[^\W_]")]

@@ -12,7 +12,7 @@ from typing import Any
 from agents.annotators.annotator import Annotator
 from agents.answers.fields import DETAIL_CHARS, BadAnswerError, FieldReader, read_object
 from agents.answers.freetext import read_label_lines
-from agents.answers.parsing import REFUSALS
+from agents.answers.parsing import REFUSALS, object_or, outcome_of
 from agents.protocol import Request
 from agents.questions.prompting import annotation_request, may_answer_in_lines
 from agents.questions.serialise import TAGS
@@ -70,8 +70,9 @@ class ContentFreeAnnotator(Annotator):
         reader = FieldReader(self.taxonomy)
         try:
             label = self._label(reader, self._labels(reader, receipt))
+            reader.stands([] if label is None else [label])
         except BadAnswerError as error:
-            return {"outcome": "unparsed", "reason": error.reason, "detail": error.detail}
+            return {"outcome": outcome_of(error), "reason": error.reason, "detail": error.detail}
         if label is None:
             return {"outcome": "abstained", "reason": "abstained", "repaired": reader.repaired}
         answer = Triplet(
@@ -85,13 +86,14 @@ class ContentFreeAnnotator(Annotator):
 
     def _labels(self, reader: FieldReader, receipt: Receipt) -> Any:
         """The labels of an object, or of lines of text where the model was allowed them."""
-        try:
-            return reader.listed(read_object(receipt.raw, receipt.finish_reason, reader).get("labels"))
-        except BadAnswerError as error:
-            if error.reason != "not_json" or not may_answer_in_lines(self.section):
-                raise
-        reader.repaired = True
-        return read_label_lines(receipt.raw, self.taxonomy)
+        if not may_answer_in_lines(self.section):
+            data = read_object(receipt.raw, receipt.finish_reason, reader)
+        else:
+            data = object_or(self._lines, receipt.raw, receipt.finish_reason, reader)
+        return reader.listed(data.get("labels"))
+
+    def _lines(self, text: str) -> dict[str, Any]:
+        return {"labels": read_label_lines(text, self.taxonomy)}
 
     def _label(self, reader: FieldReader, labels: Any) -> str | None:
         if not isinstance(labels, list):

@@ -13,7 +13,7 @@ from functools import cache
 from string import Template
 from typing import Any, Literal
 
-from agents.answers.jsontext import NotJsonError, find_object
+from agents.answers.jsontext import Found, NotJsonError, find_object
 from agents.answers.stated import said
 from agents.protocol import AnswerSchema, Request, TextPart
 from agents.questions.answer_schema import answer_schema, strict
@@ -77,16 +77,19 @@ def joined(first: Receipt, second: Receipt | None) -> Receipt:
 
     Each step gives its own fields alone, also where a server does not hold a model to the schema: reasons that
     come with the label are no reasons for it. A second answer that cannot be read stands for the whole. Without
-    one the first has no label.
+    one the first has no label. What is said below the label stays there: it may take it back.
     """
     try:
         reasons = find_object(first.raw).value
-        rest = {"labels": []} if second is None else find_object(second.raw).value
+        label = Found({"labels": []}, repaired=False) if second is None else find_object(second.raw)
     except NotJsonError:
         return first if second is None else second
     own = {name: value for name, value in reasons.items() if name in (*REASONS, ABSTAIN)}
-    own |= {name: value for name, value in rest.items() if name not in REASONS}
-    return (second or first)._replace(raw=json.dumps(own, ensure_ascii=False))
+    own |= {name: value for name, value in label.value.items() if name not in REASONS}
+    below = label.below.replace("`", "").strip()  # of a code fence
+    return (second or first)._replace(
+        raw="\n".join(filter(None, (json.dumps(own, ensure_ascii=False), below)))
+    )
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 from agents.answers.jsontext import NotJsonError, answer_part, find_object
 from agents.answers.language import other_language
 from agents.answers.refusals import is_refusal
-from agents.answers.stated import number_in, share_in
+from agents.answers.stated import number_in, share_in, taken_back
 from schemas.languages import LANGUAGES
 from schemas.taxonomy import Head, Taxonomy, match_label
 
@@ -40,6 +40,7 @@ def read_object(text: str, finish_reason: str | None, reader: FieldReader) -> di
             raise BadAnswerError(REFUSAL_IN_WORDS, text) from error
         raise BadAnswerError(error.reason, str(error)) from error
     reader.repaired |= found.repaired
+    reader.below = found.below
     return found.value
 
 
@@ -54,11 +55,21 @@ def check_language(texts: Iterable[str], language: str | None) -> None:
 
 
 class FieldReader:
-    """Typed reading of untrusted JSON; remembers whether anything was mended."""
+    """Typed reading of untrusted JSON; remembers whether anything was mended, and what was said below it."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
         self.repaired = False
+        self.below = ""
+
+    def stands(self, labels: Iterable[str]) -> None:
+        """Nothing below the object takes its labels back.
+
+        Raises:
+            BadAnswerError: "several_answers".
+        """
+        if other := taken_back(self.below, labels, self.taxonomy):
+            raise BadAnswerError("several_answers", other)
 
     def objects(self, data: dict[str, Any], key: str) -> list[dict[str, Any]]:
         value = data.get(key)

@@ -96,6 +96,7 @@ _BECAUSE = re.compile(
 )
 _CLOCKS = re.compile(_CLOCK)
 _NOT_PRESENT = re.compile(r"(?:is )?not (?:present|visible|seen|shown|observed|there)", re.IGNORECASE)
+_ONE_NUMBER = re.compile(rf"{DECIMAL}(?!\s*(?:[-\u2013\u2014~]|to|or)\s*[+-]?\.?\d)")  # no range
 
 
 def read_lines(text: str, taxonomy: Taxonomy, *, duration_s: float) -> dict[str, Any]:
@@ -283,7 +284,7 @@ def _number(text: str | None) -> float | None:
     """A number at the beginning; None where there are no digits, such as in "none" or "high"."""
     if text is None or not re.search(r"\d", text):
         return None
-    number = re.match(DECIMAL, text.replace("\u2212", "-"))
+    number = _ONE_NUMBER.match(text.replace("\u2212", "-"))
     if number is None:
         raise BadAnswerError("wrong_shape", f"not a number: {text[:40]}")
     return value_of(number[0])

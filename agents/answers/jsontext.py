@@ -34,6 +34,7 @@ _STRING_OR_SLIP = re.compile(
 _NAMES = {"True": "true", "False": "false", "None": "null", "NULL": "null", "undefined": "null"}
 _ESCAPE_OR_QUOTE = re.compile(r"\\.|\"", re.DOTALL)
 _OBJECT = re.compile(r"\{(?=\s*+(?:[\"'\u201c/#]|[A-Za-z_]\w*+\s*+:))")  # "{joy, anger}" in prose is none
+_FIELDS = frozenset(("evidence", "rationale", "readings", "labels", "dimensions", "heads", "trajectory"))
 _FRAGMENT = re.compile(r"[\s\w.+\\-]{0,12}")  # the beginning of a number, a word or an escape
 
 
@@ -48,6 +49,7 @@ class NotJsonError(Exception):
 class Found(NamedTuple):
     value: dict[str, Any]
     repaired: bool
+    below: str = ""  # what is said below the object
 
 
 def find_object(text: str) -> Found:
@@ -63,7 +65,7 @@ def find_object(text: str) -> Found:
         raise NotJsonError("too_long", f"longer than {MAX_CHARS} characters")
     clean = storable(text)
     try:
-        value, kept = _decode(clean.strip(), whole=True)
+        value, kept, _ = _decode(clean.strip(), whole=True)
         if isinstance(value, dict):
             inner = _unwrapped(kept)
             return Found(inner, repaired=clean != text or kept != value or inner is not kept)
@@ -80,7 +82,8 @@ def find_object(text: str) -> Found:
     body = answer[start:]
     for mend in (str, _without_commas, lambda text: _without_commas(_as_json(text))):
         try:
-            return Found(_unwrapped(_decode(mend(body))[1]), repaired=True)
+            _, kept, rest = _decode(mended := mend(body))
+            return Found(_unwrapped(kept), repaired=True, below=mended[rest:] + clean.rpartition(answer)[2])
         except NotJsonError as error:
             if error.reason == "several_answers":
                 raise
@@ -117,8 +120,12 @@ def _requoted(match: re.Match[str]) -> str:
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """{"answer": {...}} is what stands in it."""
-    while len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
+    """{"answer": {...}} is what stands in it; {"labels": {...}} is an answer with one field."""
+    while (
+        len(value) == 1
+        and not _FIELDS & value.keys()
+        and isinstance(inner := next(iter(value.values())), dict)
+    ):
         value = inner
     return value
 
@@ -131,8 +138,8 @@ def answer_part(text: str) -> str:
     return str(fenced[0]) if len(fenced) == 1 else answer
 
 
-def _decode(text: str, *, whole: bool = False) -> tuple[Any, Any]:
-    """The value at the beginning of a text, and the same as it can be stored.
+def _decode(text: str, *, whole: bool = False) -> tuple[Any, Any, int]:
+    """The value at the beginning of a text, the same as it can be stored, and where it ends.
 
     Nothing else may follow when `whole`, and in any case no other object. Unless `whole`, strings may hold line
     breaks.
@@ -154,7 +161,7 @@ def _decode(text: str, *, whole: bool = False) -> tuple[Any, Any]:
             if other != value:
                 reason = "not_json" if other is None else "several_answers"
                 raise NotJsonError(reason, "more follows the first object")
-    return value, kept
+    return value, kept, end
 
 
 def _ends_within(text: str, error: json.JSONDecodeError) -> bool:

@@ -10,6 +10,7 @@ Nothing is guessed.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, cast
 
 from agents.answers.fields import (
@@ -24,7 +25,7 @@ from agents.answers.fields import (
 from agents.answers.freetext import read_claim, read_lines
 from agents.answers.jsontext import answer_part
 from agents.answers.rationale import extract_steps
-from agents.answers.stated import direction_in, id_of, ids_in, modality_in, said, taken_back
+from agents.answers.stated import direction_in, id_of, ids_in, modality_in, said
 from agents.evidence.claims import restated
 from agents.questions.answer_schema import DIRECTIONS, QUOTE
 from agents.questions.prompting import is_shown
@@ -85,8 +86,7 @@ def parse_annotation(
     try:
         read = reader.object_or_lines if free_text else reader.object
         answer = reader.triplet(read(text, finish_reason))
-        if other := taken_back(text, [score.label for score in answer.labels], taxonomy):
-            raise BadAnswerError("several_answers", other)
+        reader.stands(score.label for score in answer.labels)
         said = [*(item.description for item in answer.evidence), *(step.text for step in answer.rationale)]
         check_language(said, language)
     except BadAnswerError as error:
@@ -98,6 +98,29 @@ def parse_annotation(
 
 def outcome_of(error: BadAnswerError) -> Literal["refused", "unparsed"]:
     return "refused" if error.reason == REFUSAL_IN_WORDS else "unparsed"
+
+
+def object_or(
+    lines: Callable[[str], dict[str, Any]], text: str, finish_reason: str | None, reader: FieldReader
+) -> dict[str, Any]:
+    """The object of an answer; where there is none, the same from its `lines`, which counts as repaired.
+
+    Raises:
+        BadAnswerError: about the object where it was meant as one, or refuses, and has no lines either.
+    """
+    try:
+        return read_object(text, finish_reason, reader)
+    except BadAnswerError as error:
+        if error.reason not in ("not_json", REFUSAL_IN_WORDS):
+            raise
+        no_object = error
+    try:
+        data = lines(text)
+    except BadAnswerError as error:
+        broken = no_object.reason == REFUSAL_IN_WORDS or answer_part(text).lstrip().startswith("{")
+        raise no_object if error.reason == "no_label_line" and broken else error from None
+    reader.repaired = True
+    return data
 
 
 class _Reader(FieldReader):
@@ -112,19 +135,12 @@ class _Reader(FieldReader):
         return read_object(text, finish_reason, self)
 
     def object_or_lines(self, text: str, finish_reason: str | None) -> dict[str, Any]:
-        try:
-            return self.object(text, finish_reason)
-        except BadAnswerError as error:
-            if error.reason not in ("not_json", REFUSAL_IN_WORDS):
-                raise
-            no_object = error
-        try:
+        def lines(text: str) -> dict[str, Any]:
             data = read_lines(text, self.taxonomy, duration_s=self.sample.duration_s)
-        except BadAnswerError as error:
-            broken = no_object.reason == REFUSAL_IN_WORDS or answer_part(text).lstrip().startswith("{")
-            raise no_object if error.reason == "no_label_line" and broken else error from None
-        self.repaired, self.unsure = True, data["confidence"] is None
-        return data
+            self.unsure = data["confidence"] is None
+            return data
+
+        return object_or(lines, text, finish_reason, self)
 
     def triplet(self, data: dict[str, Any]) -> Triplet:
         labels = self.labels(data) if self.taxonomy.asks_labels else ()

@@ -9,10 +9,12 @@ from typing import Any
 from schemas.parts import Direction, Modality
 from schemas.taxonomy import Taxonomy, is_nothing, plain
 
-DECIMAL = r"[+-]?(?:\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?![.,]?\d)"
+_THOUSANDS = r"[1-9]\d{0,2},\d{3}(?!\d)"  # "1,000" is not one
+DECIMAL = rf"[+-]?(?!{_THOUSANDS})(?:\d{{1,6}}(?:[.,]\d{{1,6}})?|[.,]\d{{1,6}})(?![.,]?\d)"
 _NUMBER = re.compile(r"([+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}))\s*(?:s|sec|seconds)?", re.IGNORECASE)
-_SHARE = re.compile(rf"^\W*?({DECIMAL})\s*(?:/|out\s+of)\s*({DECIMAL})")
-_PERCENT = re.compile(rf"^\W*?({DECIMAL})(?!\s*(?:[-\u2013]|to)\s*\d)\s*(%|percent)?")  # "0.7-0.8" is none
+_SHARE = re.compile(rf"^\W*?({DECIMAL})\s*+(?:(?:/|out\s+of\b)\s*+({DECIMAL})|(%|percent\b))?", re.IGNORECASE)
+_GOES_ON = re.compile(r"^\s*(?:/|(?:out\s+of|of|or|to)\b)", re.IGNORECASE)  # "0.8 or so" and "1 out of five"
+_CITED = re.compile(r"\b(?:e|au)\d+\b", re.IGNORECASE)
 _ID = re.compile(r"(?:evidence\s*)?e?0*(\d{1,9})")
 _IDS = re.compile(r"[,;&\s]+(?:and\s+)?")
 BELOW_CHARS = 5_000  # of what stands below an answer
@@ -42,15 +44,16 @@ _DIRECTIONS: dict[Direction, str] = {
 _DIRECTION_WORDS = {word: name for name, words in _DIRECTIONS.items() for word in words.split()}
 
 
-def taken_back(text: str, labels: Iterable[str], taxonomy: Taxonomy) -> str:
-    """The sentence below an object that takes its label back ("Wait, it should be anger."), else ""."""
-    _, brace, below = text.rpartition("}")
-    named = (
-        sentence
-        for sentence in _SENTENCE.split(below[:BELOW_CHARS] if brace else "")
-        if _CORRECTED.search(sentence)
-    )
-    return next((sentence for sentence in named if taxonomy.named_in(sentence) - set(labels)), "").strip()
+def taken_back(below: str, labels: Iterable[str], taxonomy: Taxonomy) -> str:
+    """The sentence below an object that takes its label back ("Wait. It should be anger."), else ""."""
+    own, corrected = set(labels), False
+    words = "|".join(re.escape(word) for name in own & set(taxonomy.names) for word in taxonomy.words(name))
+    kept = re.compile(rf"\bshould\s+be\s+(?:noted|(?:read\s+as\s+)?(?:{words or 'noted'}))\b", re.IGNORECASE)
+    for sentence in _SENTENCE.split(below[:BELOW_CHARS]):
+        corrected = corrected or _CORRECTED.search(kept.sub("", sentence)) is not None
+        if corrected and taxonomy.named_in(sentence) - own:
+            return sentence.strip()
+    return ""
 
 
 def said(value: Any) -> str:
@@ -65,12 +68,16 @@ def number_in(text: str) -> float | None:
 
 
 def share_in(text: str) -> float | None:
-    """A confidence as it is stated: 0.8, 80 %, 8/10 and 4 out of 5; "high" is none, and is not made one."""
-    share = _SHARE.match(text)
-    if share and value_of(share[2]) > 0:
-        return value_of(share[1]) / value_of(share[2])
-    number = _PERCENT.match(text)
-    return value_of(number[1]) / (100 if number[2] else 1) if number else None
+    """A confidence as it is stated: 0.8, 80 %, 8/10 and 4 out of 5, and words behind it.
+
+    "high" is none, and is not made one; nor is a range, or whatever else goes on with another number.
+    """
+    found = _SHARE.match(text := text.replace("\u2212", "-"))
+    rest = text[found.end() :] if found else ""
+    if found is None or _GOES_ON.match(rest) or re.search(r"\d", _CITED.sub("", rest)):
+        return None
+    whole = 100.0 if found[3] else value_of(found[2] or "1")
+    return value_of(found[1]) / whole if whole > 0 else None
 
 
 def value_of(text: str) -> float:

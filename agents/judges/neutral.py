@@ -78,7 +78,8 @@ _STYLE: Patterns = tuple(
     (re.compile(pattern, re.MULTILINE), instead)
     for pattern, instead in (
         (r"^[^\S\n]*+(?:#{1,6}|[-*•‣▪])\s++", ""),  # headings and lists
-        (r"\*+(?=\S)|(?<=\S)\*+|`+", ""),
+        *2 * ((r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]+)(?<=\S)\1(?![\w*])", r"\2"),),  # one may stand in another
+        (r"`+", ""),
         (r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", ""),
         (r"[“”„]", '"'),
         (r"[‘’]", "'"),

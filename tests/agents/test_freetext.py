@@ -189,6 +189,8 @@ def test_an_answer_in_one_line_is_read() -> None:
         ({"Label: joy, intensity 2": "Label: joy, intensity 9"}, "out_of_range"),
         ({"Confidence: 0.8": "Confidence: high"}, "wrong_shape"),
         ({"Confidence: 0.8": "Confidence: 8"}, "out_of_range"),
+        ({"Valence: 0.6": "Valence: 0.2 to 0.4"}, "wrong_shape"),
+        ({"Valence: 0.6": "Valence: 0.2\u20130.4"}, "wrong_shape"),
         ({"e1: visual, 0.5-1.5 s": "e1: visual, 3.5-4.5 s"}, "span_outside_clip"),
         ({"e1: visual, 0.5-1.5 s": "e1: visual, 1.5-0.5 s"}, "wrong_shape"),
         ({"visual, 0.5-1.5 s, smile, present: the lip corners go up": "some mood"}, "wrong_shape"),

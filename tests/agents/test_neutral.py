@@ -57,6 +57,8 @@ def test_names_of_models_are_neutral(text: str, expected: str) -> None:
     ("text", "expected"),
     [
         ("## Result\n- **Lips** go _up_\n* `AU12` — “wide”", 'Result\nLips go up\nAU12 - "wide"'),
+        ("**very *wide* eyes**, ***open***, *x*.", "very wide eyes, open, x."),
+        ("a*b is 2*3, f** and *, **half", "a*b is 2*3, f** and *, **half"),
         ("pitch_high in 0.5-1.2 s, 2 * 3, it’s 3–4 dB up", "pitch_high in 0.5-1.2 s, 2 * 3, it's 3–4 dB up"),
     ],
 )

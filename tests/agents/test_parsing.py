@@ -256,14 +256,34 @@ def test_a_number_stated_in_words_is_the_one_that_was_said() -> None:
         ("8/10", 0.8),
         (".5", 0.5),
         ("4 out of 5", 0.8),
+        ("0.8, as e1 shows.", 0.8),
+        ("**0,800**", 0.8),
+        ("1.0.", 1.0),
     ):
         parsed = parse(answer_json(confidence=stated))
         assert parsed.answer is not None
         assert parsed.answer.confidence == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    "stated",
+    ["70%-80%", "0.7\u20140.8", "0.7~0.8", "0.7\u22120.8", "7/10-8/10", "0.7 or 0.8", "0.7 to one",
+     "1 out of five", "1 (scale 1-5)", "1,000", "70to80%", "0.7 .. 0.8", "0/0", "1/five"],
+)  # fmt: skip
+def test_a_confidence_that_goes_on_with_another_number_is_none(stated: str) -> None:
+    parsed = parse(answer_json(confidence=stated))
+    assert (parsed.outcome, parsed.reason) == ("unparsed", "wrong_shape")
+
+
+@pytest.mark.parametrize("minus", ["-", "\u2212"])
+def test_a_confidence_below_zero_is_out_of_range(minus: str) -> None:
+    assert parse(answer_json(confidence=f"{minus}0.8")).reason == "out_of_range"
+
+
 def test_an_open_label_that_says_that_there_is_none_is_none() -> None:
-    for word in ("none", "N/A", "null", "Unknown", "cannot be determined", "unclear emotion"):
+    for word in ("none", "N/A", "null", "Unknown", "cannot be determined", "unclear emotion", "not clear",
+                 "unsure", "insufficient evidence", "no emotion", "no clear emotion", "can not tell",
+                 "can\u2019t tell", "hard to say"):  # fmt: skip
         text = answer_json(labels=[{"label": word, "intensity": None}], readings={}, trajectory=[])
         parsed = parse_annotation(text, "stop", SAMPLE, load_taxonomy("open"), shown=frozenset())
         assert (parsed.outcome, parsed.reason) == ("unparsed", "unknown_label"), word
@@ -274,6 +294,13 @@ def test_an_open_label_that_says_that_there_is_none_is_none() -> None:
     [
         ("\n\nWait, the label should be anger instead.", "unparsed"),
         ("\n```\nOn second thought: furious fits better.", "unparsed"),
+        ("\nWait, let me reconsider.\nThe label is anger.", "unparsed"),
+        ("\nWait. She frowns. So it is anger.", "unparsed"),
+        ("\nOn reflection it should be {anger}", "unparsed"),
+        ("\nIt should be noted that I was wrong. Actually it is anger.", "unparsed"),
+        ("\nIt should be noted that sadness was ruled out.", "labelled"),
+        ("\nThis should be read as joy rather than surprise.", "labelled"),
+        ("\nThe label should be happy. I ruled anger out.", "labelled"),
         ("\nActually, I am sure that it is joy.", "labelled"),
         ("\nI chose joy instead of anger, since she smiles.", "labelled"),
         ("\nI hope this helps! Let me know if another clip should be annotated.", "labelled"),
@@ -282,6 +309,19 @@ def test_an_open_label_that_says_that_there_is_none_is_none() -> None:
 def test_an_answer_that_is_taken_back_below_is_none(below: str, outcome: str) -> None:
     parsed = parse(answer_json(labels=["joy"]) + below)
     assert (parsed.outcome, parsed.reason) == (outcome, "" if outcome == "labelled" else "several_answers")
+
+
+def test_an_answer_in_a_fence_that_is_taken_back_below_is_none() -> None:
+    fenced = f"```json\n{answer_json(labels=['joy'])}\n```\n"
+    assert parse(f"{fenced}So it is joy, not anger.").outcome == "labelled"
+    assert parse(f"{fenced}Wait.\nIt is {{anger}}.").reason == "several_answers"
+
+
+@pytest.mark.parametrize("field", ["labels", "dimensions", "evidence"])
+def test_an_answer_with_one_field_is_not_what_stands_in_it(field: str) -> None:
+    alone = {field: {"label": "joy"}}
+    assert find_object(json.dumps(alone)).value == alone
+    assert find_object(json.dumps({"answer": alone})).value == alone
 
 
 @pytest.mark.parametrize("free_text", [False, True])

@@ -330,6 +330,26 @@ def test_a_prior_that_is_not_known_calibrates_nothing_and_is_asked_for_again(tmp
 
 
 @pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("I cannot identify emotions.\nLabel: neutral", "labelled"),
+        ("I cannot identify emotions.", "refused"),
+        ("I see nothing", "unparsed"),
+    ],
+)
+def test_what_a_model_says_of_nothing_in_lines_has_an_outcome(
+    said: str, outcome: str, tmp_path: Path
+) -> None:
+    def mind(body: dict[str, Any]) -> Reply:
+        return Reply(text=said) if clip_of(body) is None else Reply(label="joy")
+
+    with FakeModels(mind=mind) as models:
+        settings = "replicates = 2\nseed = 0\ngives = []"
+        told = asking(models, tmp_path, "calibrate = true", settings=settings)
+    assert told.counts[f"content_free.{outcome}"] == 6
+
+
+@pytest.mark.parametrize(
     ("reply", "outcome"),
     [
         (Reply(text='{"labels": [], "abstain_reason": "nothing is there"}', times=0), "abstained"),
@@ -338,6 +358,9 @@ def test_a_prior_that_is_not_known_calibrates_nothing_and_is_asked_for_again(tmp
         (Reply(text='{"labels": ["joy"]}', times=0), "labelled"),
         (Reply(text='{"labels": "joy"}', times=0), "labelled"),
         (Reply(text="Label: joy", times=0), "unparsed"),
+        (Reply(text='{"labels": {"label": "joy"}}', times=0), "labelled"),
+        (Reply(text='{"labels": ["joy"]}\n\nWait.\nIt should be anger.', times=0), "unparsed"),
+        (Reply(text="I cannot identify emotions.", times=0), "refused"),
     ],
 )
 def test_what_a_model_says_of_nothing_has_an_outcome(reply: Reply, outcome: str, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agents.annotators.two_steps import goes_on, joined
+from agents.annotators.two_steps import REASONS, goes_on, joined
+from agents.answers.parsing import parse_annotation
 from agents.calls.call import Job, Outcome
 from agents.calls.engine import ask_all
 from agents.protocol import Request, TextPart
@@ -22,7 +23,15 @@ from schemas.parts import Usage
 from schemas.ports import Journal, Receipt
 from schemas.settings_models import BudgetSection
 from schemas.store import Store
-from tests.wire.material import InstantClock, MemoryJournal, make_sample, media_bytes, section, taxonomy
+from tests.wire.material import (
+    InstantClock,
+    MemoryJournal,
+    answer,
+    make_sample,
+    media_bytes,
+    section,
+    taxonomy,
+)
 from tests.wire.server import FakeModels, Reply
 
 
@@ -151,6 +160,22 @@ def test_each_step_gives_its_own_fields_alone() -> None:
         "evidence": [1], "rationale": ["first"], "abstain_reason": None, "labels": ["anger"], "confidence": 0.9,
     }  # fmt: skip
     assert json.loads(joined(steps[0], None).raw)["labels"] == []
+
+
+def test_what_takes_the_label_back_below_the_second_answer_is_heard() -> None:
+    reasons, label = (
+        json.dumps({name: value for name, value in answer().items() if (name in REASONS) is first})
+        for first in (True, False)
+    )
+    one = Receipt(reasons, "m", Usage(), "stop")
+    for below, reason in (
+        ("", ""),
+        ("\n```\nSo it is joy.", ""),
+        ("\n```\nWait.\nIt is anger.", "several_answers"),
+    ):
+        both = joined(one, Receipt(f"```json\n{label}{below}" if below else label, "m", Usage(), "stop"))
+        parsed = parse_annotation(both.raw, "stop", make_sample(), taxonomy(), shown=frozenset())
+        assert (parsed.reason, parsed.answer is None) == (reason, bool(reason)), below
 
 
 @pytest.mark.parametrize(
