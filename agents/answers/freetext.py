@@ -176,7 +176,7 @@ class _Lines:
         said = " ".join(_MARKUP.sub("", line).split()).replace("\uff1a", ": ", 1)
         plain = f"{said}:" if _TITLE.match(line) else said
         if said and self._open:
-            if not (line.lstrip().startswith("#") or self._begins(plain)):
+            if not (line.lstrip().startswith("#") or self._begins(plain) or self._begins(f"{said}:")):
                 plain = f"{self._open}: {said}"
             self._open = None
         if not plain:
@@ -193,13 +193,10 @@ class _Lines:
                 self._claiming = False
                 self.steps.append(line)
 
-    def _begins(self, line: str) -> bool:
+    @staticmethod
+    def _begins(line: str) -> bool:
         """Whether a line begins something of its own, and so is no value of the field above it."""
-        named = _NAMED.match(line)
-        name = named[1].lower() if named else ""
-        return (
-            name in self._names or name in MODALITY_WORDS or any(begin.match(line) for begin in _BEGINNINGS)
-        )
+        return bool(_NAMED.match(line)) or any(begin.match(line) for begin in _BEGINNINGS)
 
     def _claims(self, said: str) -> None:
         self.claims += [("", one) for one in map(str.strip, _CLAIMS.split(said)) if one]

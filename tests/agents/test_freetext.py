@@ -123,7 +123,17 @@ def test_a_heading_above_another_field_has_no_value(text: str) -> None:
 
 @pytest.mark.parametrize(
     "below",
-    ["Confidence: 0.8", "Step 1: She smiles.", "Visual: a smile", "Text alone: joy", "## Summary", ""],
+    [
+        "Confidence: 0.8",
+        "Step 1: She smiles.",
+        "Visual: a smile",
+        "Text alone: joy",
+        "## Summary",
+        "",
+        "Note: none",
+        "Her voice: shaky",
+        "*Reasoning*",
+    ],
 )
 def test_what_stands_below_an_empty_label_is_no_open_label(below: str) -> None:
     sample, vocabulary = make_sample(), load_taxonomy("open")
