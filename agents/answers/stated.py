@@ -46,6 +46,8 @@ _DIRECTION_WORDS = {word: name for name, words in _DIRECTIONS.items() for word i
 
 def taken_back(below: str, labels: Iterable[str], taxonomy: Taxonomy) -> str:
     """The sentence below an object that takes its label back ("Wait. It should be anger."), else ""."""
+    if not below:
+        return ""
     own, corrected = set(labels), False
     words = "|".join(re.escape(word) for name in own & set(taxonomy.names) for word in taxonomy.words(name))
     kept = re.compile(rf"\bshould\s+be\s+(?:noted|(?:read\s+as\s+)?(?:{words or 'noted'}))\b", re.IGNORECASE)

@@ -11,6 +11,8 @@ from agents.evidence.claim_parts import Part
 from agents.evidence.claim_phrases import SEEN
 from agents.evidence.claim_rewordings import OPEN
 
+# What can have a clause of its own; a smile is what is seen of one.
+_NOUNS = lexicon.stemmed(lexicon.NOUNS - {"smile"})
 _SUBJECT = re.compile(
     r"(?:she|he|they|it|we|i|you|who|there|instead|only|just|yet"
     r"|the (?:m[ae]n|wom[ae]n|speaker|person|subject|target|boy|girl|guy|lady))\b"
@@ -91,12 +93,11 @@ def _clause(part: Part, denier: Part) -> Clause:
     if text.startswith("with "):
         return "unsure"
     bare = _DETERMINER.sub("", text, count=1) if _DETERMINER.match(text) else text
-    nouns = lexicon.stemmed(lexicon.NOUNS - {"smile"})
     words = lexicon.words_of(bare)
-    if not words or lexicon.stem(words[0]) not in nouns:
+    if not words or lexicon.stem(words[0]) not in _NOUNS:
         other = _DOES_NOT.search(denier.text) and _OTHER_FORM.match(text)
         return "whole" if other else ""
-    if nouns.issuperset(part.tokens):
+    if _NOUNS.issuperset(part.tokens):
         return ""
     if _AUXILIARY.search(bare):
         return "whole"
